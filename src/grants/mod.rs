@@ -1,0 +1,1 @@
+//! Who may do what: sudoers, doas, POSIX ACLs, and the kernel's file access decision.

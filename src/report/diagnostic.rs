@@ -1,0 +1,41 @@
+//! A diagnostic: one mistake or risk in a text that somebody wrote, shown as a compiler would.
+
+use super::{Code, Origin, Severity};
+
+/// A message about a place in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The stable code.
+    pub code: Code,
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is the matter, in one line without a period.
+    pub message: String,
+    /// The place.
+    pub origin: Origin,
+    /// What is said at the place itself.
+    pub label: String,
+    /// Further lines, each with its kind (`why`, `help`, `narrower`, `note` …).
+    pub notes: Vec<(&'static str, String)>,
+}
+
+impl Diagnostic {
+    /// A diagnostic with the code's own severity.
+    pub fn new(code: Code, message: impl Into<String>, origin: Origin, label: impl Into<String>) -> Self {
+        Diagnostic {
+            code,
+            severity: code.severity,
+            message: message.into(),
+            origin,
+            label: label.into(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Adds a line.
+    #[must_use]
+    pub fn note(mut self, kind: &'static str, text: impl Into<String>) -> Self {
+        self.notes.push((kind, text.into()));
+        self
+    }
+}

@@ -1,0 +1,16 @@
+//! What `perms` says: finding codes, the places they point at, and how they are shown.
+//!
+//! Everything a user reads that is not a command's plain answer is a [`Diagnostic`] (about a text
+//! that somebody wrote: a manifest, a sudoers file) or a [`Finding`] (about a host).
+
+pub mod codes;
+pub mod diagnostic;
+pub mod escape;
+pub mod finding;
+pub mod source;
+
+pub use codes::{Code, Severity};
+pub use diagnostic::Diagnostic;
+pub use escape::{escape, escape_bytes};
+pub use finding::{Class, Finding};
+pub use source::{Origin, Source, Spanned};

@@ -1,0 +1,1 @@
+//! What `perms` knows of SELinux: the binary policy, file contexts, and the module language.
