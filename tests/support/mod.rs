@@ -1,0 +1,53 @@
+//! What the tests share: finding tools, and skipping aloud.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Whether the program `tool` is there. In CI a missing tool fails the test; elsewhere it is said, counted (in the
+/// file that `PERMS_SKIPS` names) and `false`, upon which the test returns.
+pub fn have(tool: &str) -> bool {
+    if which(tool).is_some() {
+        return true;
+    }
+    skip(&format!("needs {tool}"))
+}
+
+/// Skips the running test: fails in CI, is said and counted elsewhere. Always `false`.
+pub fn skip(reason: &str) -> bool {
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var_os("CI").is_none(), "in CI no test is skipped: {name} {reason}");
+    let line = format!("SKIPPED {name}: {reason}\n");
+    eprint!("{line}");
+    if let Some(file) = std::env::var_os("PERMS_SKIPS") {
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        file.write_all(line.as_bytes()).unwrap();
+    }
+    false
+}
+
+/// The program's path, looked for in PATH and where Debian keeps administrators' tools.
+pub fn which(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .map(|d| d.join(tool))
+        .find(|p| p.is_file())
+}
+
+/// Compares `actual` with the golden file, or writes it where `WRITE_GOLDEN` is set.
+#[track_caller]
+pub fn golden(file: &Path, actual: &str) {
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        std::fs::write(file, actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(file)
+        .unwrap_or_else(|e| panic!("{}: {e}; WRITE_GOLDEN=1 writes it", file.display()));
+    assert!(
+        expected == actual,
+        "{} differs (WRITE_GOLDEN=1 rewrites it)\n--- expected\n{expected}\n--- actual\n{actual}",
+        file.display()
+    );
+}
