@@ -178,9 +178,9 @@ pub struct AclPerms {
 
 impl AclPerms {
     /// The three bits (r 4, w 2, x 1) for a folder, or for a file that has (`executable`) an execute bit already.
-    pub fn bits(self, folder_or_executable: bool) -> u16 {
+    pub fn bits(self, folder_or_executable: bool) -> u8 {
         let execute = self.execute || (self.execute_if_any && folder_or_executable);
-        u16::from(self.read) * 4 + u16::from(self.write) * 2 + u16::from(execute)
+        u8::from(self.read) * 4 + u8::from(self.write) * 2 + u8::from(execute)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod codes;
 pub mod diagnostic;
 pub mod escape;
 pub mod finding;
+pub mod lossless;
 pub mod source;
 
 pub use codes::{Code, Severity};

@@ -1,0 +1,134 @@
+//! The changes that mend a host: data, written to the journal as they are, each with what was there before.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::host::FileState;
+use crate::report::lossless;
+
+/// One change. What was there is in it, so that it can be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// A group is made.
+    Group {
+        /// Name.
+        name: String,
+        /// Group id.
+        gid: u32,
+    },
+    /// A user is made (`before` is none) or changed.
+    User {
+        /// Name.
+        name: String,
+        /// What it was.
+        before: Option<UserState>,
+        /// What it becomes.
+        after: UserState,
+    },
+    /// A file or folder is made, empty.
+    Make {
+        /// Its path below the root, free of links.
+        #[serde(with = "lossless::path")]
+        path: PathBuf,
+        /// A folder, else a regular file.
+        directory: bool,
+        /// What it becomes.
+        state: FileState,
+    },
+    /// Owner, mode, ACLs or label of what exists are changed.
+    State {
+        /// Its path below the root, free of links.
+        #[serde(with = "lossless::path")]
+        path: PathBuf,
+        /// What it was.
+        before: FileState,
+        /// What it becomes.
+        after: FileState,
+    },
+    /// A file's whole content is replaced, or it is made, or deleted.
+    Content {
+        /// Its path below the root, free of links.
+        #[serde(with = "lossless::path")]
+        path: PathBuf,
+        /// What it was.
+        before: Option<Image>,
+        /// What it becomes.
+        after: Option<Image>,
+    },
+    /// The SELinux policy store is changed, in one transaction.
+    Store {
+        /// Lines for `semanage import`.
+        lines: Vec<String>,
+        /// Lines that undo them.
+        undo: Vec<String>,
+    },
+}
+
+/// A user's account as far as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserState {
+    /// User id.
+    pub uid: u32,
+    /// Primary group's id.
+    pub gid: u32,
+    /// Home folder.
+    pub home: String,
+    /// Shell.
+    pub shell: String,
+    /// Supplementary groups.
+    pub groups: BTreeSet<String>,
+    /// No password opens it.
+    pub locked: bool,
+    /// Whether its id is from the system range (it then gets no subordinate ids).
+    #[serde(default)]
+    pub system: bool,
+}
+
+/// A whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Content.
+    #[serde(with = "lossless::bytes")]
+    pub content: Vec<u8>,
+    /// Owner, mode, ACLs, label.
+    pub state: FileState,
+}
+
+impl Change {
+    /// The file it is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Change::Make { path, .. } | Change::State { path, .. } | Change::Content { path, .. } => Some(path),
+            Change::Group { .. } | Change::User { .. } | Change::Store { .. } => None,
+        }
+    }
+
+    /// Its place in the order: accounts first (files name them), grants last (what they grant is then in place),
+    /// the policy store before the labels that it explains.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Change::Group { .. } => 0,
+            Change::User { .. } => 1,
+            Change::Store { .. } => 2,
+            Change::Make { .. } => 3,
+            Change::State { .. } => 4,
+            Change::Content { .. } => 5,
+        }
+    }
+
+    /// One line for messages.
+    pub fn describe(&self) -> String {
+        match self {
+            Change::Group { name, .. } => format!("group {name}"),
+            Change::User { name, .. } => format!("user {name}"),
+            Change::Make { path, .. } => format!("making {}", path.display()),
+            Change::State { path, .. } => format!("owner, mode, ACL or label of {}", path.display()),
+            Change::Content { path, after: None, .. } => format!("deleting {}", path.display()),
+            Change::Content { path, .. } => format!("writing {}", path.display()),
+            Change::Store { .. } => "the SELinux policy store".to_owned(),
+        }
+    }
+}

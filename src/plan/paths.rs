@@ -1,0 +1,424 @@
+//! `[[path]]` × the file system: one walk over everything declared, each file compared with all that is demanded of it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::file::{Demand, Difference, Reason, What, compare};
+use super::names::Names;
+use crate::grants::acl::Tag;
+use crate::host::{FileState, Host};
+use crate::manifest::{Access, AclEntry, AclWho, FileKind, Manifest, PathRule};
+use crate::report::Origin;
+use crate::sys::walk::{Entry, walk};
+use crate::sys::{Handle, Kind, Meta, ResolveError, Resolved};
+
+/// A file that is not as demanded.
+#[derive(Debug, Clone)]
+pub struct FileDiff {
+    /// Index of the manifest whose rule is the narrowest on it.
+    pub app: usize,
+    /// The rule's line.
+    pub rule: Origin,
+    /// The declared path it lies at or below, without links.
+    pub top: PathBuf,
+    /// It, as seen from inside the root, without links.
+    pub path: PathBuf,
+    /// What it is.
+    pub kind: Kind,
+    /// Why it is not as demanded, sorted.
+    pub reasons: Vec<Reason>,
+    /// What it was; none if it is to be made.
+    pub before: Option<FileState>,
+    /// What it is to be.
+    pub after: FileState,
+    /// It has other names, which may lie outside: it is not changed.
+    pub linked: bool,
+}
+
+/// A declared path that cannot be dealt with.
+#[derive(Debug)]
+pub struct PathTrouble {
+    /// Index of the manifest.
+    pub app: usize,
+    /// The line.
+    pub origin: Origin,
+    /// The path.
+    pub path: PathBuf,
+    /// What is the matter.
+    pub trouble: Trouble,
+}
+
+/// What is the matter with a declared path.
+#[derive(Debug)]
+pub enum Trouble {
+    /// It does not exist and is not to be made.
+    Missing(PathBuf),
+    /// It is something else than declared.
+    Kind {
+        /// What it is.
+        is: Kind,
+    },
+    /// A link on the way that somebody else could have placed.
+    Untrusted(ResolveError),
+    /// It, or something below, could not be looked at.
+    Unreadable(String),
+    /// A name that no account has.
+    UnknownName {
+        /// `user` or `group`.
+        what: &'static str,
+        /// It.
+        name: String,
+    },
+}
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub struct PathDiffs {
+    /// Files that differ, by path.
+    pub files: BTreeMap<PathBuf, FileDiff>,
+    /// Paths that could not be dealt with.
+    pub troubles: Vec<PathTrouble>,
+    /// Files looked at.
+    pub seen: usize,
+}
+
+/// One rule, resolved.
+struct Compiled {
+    app: usize,
+    origin: Origin,
+    path: PathBuf,
+    recursive: bool,
+    demands: Vec<Demand>,
+}
+
+/// Compares everything declared with what is there.
+pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &dyn Fn()) -> PathDiffs {
+    let mut diffs = PathDiffs::default();
+    let mut searches: BTreeMap<PathBuf, Vec<(usize, Demand)>> = BTreeMap::new();
+    let mut starts: Vec<(Compiled, Option<Handle>)> = Vec::new();
+    let mut order: Vec<(usize, &PathRule)> =
+        manifests.iter().enumerate().flat_map(|(app, m)| m.paths.iter().map(move |r| (app, r))).collect();
+    order.sort_by(|a, b| a.1.path.value.cmp(&b.1.path.value));
+    // Folders that are to be made, so that what lies in them can be made too.
+    let mut made: Vec<PathBuf> = Vec::new();
+    for (app, rule) in order {
+        let Some(manifest) = manifests.get(app) else { continue };
+        let demands = match demands(manifest, rule, names) {
+            Ok(d) => d,
+            Err((what, name, origin)) => {
+                let trouble = Trouble::UnknownName { what, name };
+                diffs.troubles.push(PathTrouble { app, origin, path: rule.path.value.clone(), trouble });
+                continue;
+            }
+        };
+        let trouble = |trouble| PathTrouble {
+            app,
+            origin: rule.path.origin.clone(),
+            path: rule.path.value.clone(),
+            trouble,
+        };
+        match find(host, &rule.path.value, rule, &made) {
+            Ok(Found::There(r)) => {
+                if let Some(kind) = &rule.kind
+                    && (kind.value == FileKind::Directory) != (r.meta.kind == Kind::Directory)
+                {
+                    diffs.troubles.push(trouble(Trouble::Kind { is: r.meta.kind }));
+                    continue;
+                }
+                add_searches(&mut searches, app, rule, &demands, r.parents.iter().map(|(p, _)| p));
+                starts.push((compiled(app, rule, r.path.clone(), r.meta.kind, demands), Some(r.handle)));
+            }
+            Ok(Found::ToMake(path, parents)) => {
+                add_searches(&mut searches, app, rule, &demands, parents.iter());
+                let kind = match rule.kind.as_ref().map(|k| k.value) {
+                    Some(FileKind::File) => Kind::File,
+                    _ => Kind::Directory,
+                };
+                if kind == Kind::Directory {
+                    made.push(path.clone());
+                }
+                starts.push((compiled(app, rule, path, kind, demands), None));
+            }
+            Err(t) => diffs.troubles.push(trouble(t)),
+        }
+    }
+    starts.sort_by(|a, b| a.0.path.cmp(&b.0.path));
+    let (rules, mut handles): (Vec<Compiled>, Vec<Option<Handle>>) = starts.into_iter().unzip();
+    for (i, rule) in rules.iter().enumerate() {
+        let handle = handles.get_mut(i).and_then(Option::take);
+        let covered = rules.iter().enumerate().any(|(j, r)| {
+            (j != i && r.recursive && rule.path.starts_with(&r.path) && r.path != rule.path)
+                || (j < i && r.path == rule.path)
+        });
+        match handle {
+            None if !covered || !diffs.files.contains_key(&rule.path) => {
+                make_new(&rules, rule, &mut searches, &mut diffs);
+            }
+            Some(handle) if !covered => visit(&rules, rule, handle, &mut searches, &mut diffs, tick),
+            _ => {}
+        }
+    }
+    visit_parents(host, searches, &mut diffs);
+    diffs
+}
+
+enum Found {
+    There(Resolved),
+    ToMake(PathBuf, Vec<PathBuf>),
+}
+
+fn find(host: &Host, path: &Path, rule: &PathRule, made: &[PathBuf]) -> Result<Found, Trouble> {
+    let error = match host.root.resolve(path) {
+        Ok(r) => return Ok(Found::There(r)),
+        Err(e) => e,
+    };
+    match error {
+        ResolveError::NotFound { at } => {
+            if !rule.create.as_ref().is_some_and(|c| c.value) {
+                return Err(Trouble::Missing(at));
+            }
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+                return Err(Trouble::Missing(at));
+            };
+            match host.root.resolve(parent) {
+                Ok(p) if p.meta.kind == Kind::Directory => {
+                    let parents = p.parents.iter().map(|(p, _)| p.clone()).chain([p.path.clone()]).collect();
+                    Ok(Found::ToMake(p.path.join(name), parents))
+                }
+                Ok(p) => Err(Trouble::Unreadable(format!("`{}` is not a directory", p.path.display()))),
+                Err(_) if made.iter().any(|m| m == parent) => Ok(Found::ToMake(path.to_owned(), Vec::new())),
+                Err(_) => Err(Trouble::Missing(at)),
+            }
+        }
+        e @ ResolveError::UntrustedLink { .. } => Err(Trouble::Untrusted(e)),
+        e => Err(Trouble::Unreadable(e.to_string())),
+    }
+}
+
+fn compiled(app: usize, rule: &PathRule, path: PathBuf, kind: Kind, demands: Vec<Demand>) -> Compiled {
+    let recursive = kind == Kind::Directory
+        && rule.recursive.as_ref().map_or(rule.access.is_some(), |r| r.value);
+    Compiled { app, origin: rule.origin.clone(), path, recursive, demands }
+}
+
+fn add_searches<'p>(
+    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
+    app: usize,
+    rule: &PathRule,
+    demands: &[Demand],
+    parents: impl Iterator<Item = &'p PathBuf>,
+) {
+    let Some(What::Access(creds, _)) = demands.iter().map(|d| &d.what).find(|w| matches!(w, What::Access(..)))
+    else {
+        return;
+    };
+    for p in parents {
+        let origin = rule.access.as_ref().map_or(&rule.origin, |a| &a.origin).clone();
+        searches.entry(p.clone()).or_default().push((app, Demand { origin, what: What::Search(creds.clone()) }));
+    }
+}
+
+type UnknownName = (&'static str, String, Origin);
+
+/// What a rule demands, with names made ids.
+fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<Demand>, UnknownName> {
+    let mut out = Vec::new();
+    let mut demand = |origin: &Origin, what| out.push(Demand { origin: origin.clone(), what });
+    let user = &manifest.app.user;
+    if let Some(a) = &rule.access {
+        let creds = names
+            .credentials(&user.name.value)
+            .ok_or_else(|| ("user", user.name.value.clone(), user.name.origin.clone()))?;
+        demand(&a.origin, What::Access(creds, a.value));
+    }
+    if let Some(o) = &rule.owner {
+        let uid = names.uid(&o.value).ok_or_else(|| ("user", o.value.clone(), o.origin.clone()))?;
+        demand(&o.origin, What::Owner(uid));
+    }
+    if let Some(g) = &rule.group {
+        let gid = names.gid(&g.value).ok_or_else(|| ("group", g.value.clone(), g.origin.clone()))?;
+        demand(&g.origin, What::Group(gid));
+    }
+    if let Some(m) = &rule.mode {
+        demand(&m.origin, What::Mode(m.value));
+    }
+    let tag = |e: &AclEntry, origin: &Origin| match &e.who {
+        AclWho::User(n) => names.uid(n).map(Tag::User).ok_or_else(|| ("user", n.clone(), origin.clone())),
+        AclWho::Group(n) => names.gid(n).map(Tag::Group).ok_or_else(|| ("group", n.clone(), origin.clone())),
+    };
+    for e in rule.acl.iter().flat_map(|a| &a.value) {
+        demand(&e.origin, What::Entry(tag(&e.value, &e.origin)?, e.value.perms));
+    }
+    for e in rule.default_acl.iter().flat_map(|a| &a.value) {
+        demand(&e.origin, What::DefaultEntry(tag(&e.value, &e.origin)?, e.value.perms));
+    }
+    if rule.accept.iter().any(|a| a.code.id == crate::report::codes::path::UNDECLARED_ENTRY.id) {
+        demand(&rule.origin, What::ToleratesEntries);
+    }
+    Ok(out)
+}
+
+/// The rules on `path`, from the widest to the narrowest, and their demands.
+fn rules_on<'r>(rules: &'r [Compiled], path: &Path) -> (Vec<&'r Demand>, Option<&'r Compiled>) {
+    let mut demands = Vec::new();
+    let mut narrowest = None;
+    // `rules` is sorted by path, so a prefix comes before what it is a prefix of.
+    for r in rules.iter().filter(|r| r.path == path || (r.recursive && path.starts_with(&r.path))) {
+        demands.extend(&r.demands);
+        narrowest = Some(r);
+    }
+    (demands, narrowest)
+}
+
+fn visit(
+    rules: &[Compiled],
+    start: &Compiled,
+    handle: Handle,
+    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
+    diffs: &mut PathDiffs,
+    tick: &dyn Fn(),
+) {
+    let mut failures: Vec<(PathBuf, io::Error)> = Vec::new();
+    // Most trees are under one rule alone: then there is nothing to look up on the way.
+    let alone = rules.iter().filter(|r| r.path.starts_with(&start.path)).count() == 1;
+    let (first_demands, _) = rules_on(rules, &start.path);
+    let mut failed = |p: &Path, e: io::Error| failures.push((p.to_owned(), e));
+    let mut unreadable: Vec<(PathBuf, io::Error)> = Vec::new();
+    let mut each = |entry: &Entry| {
+        tick();
+        diffs.seen += 1;
+        let extra = searches.remove(&entry.path).unwrap_or_default();
+        let looked_up;
+        let (mut demands, rule) = if alone && start.recursive {
+            (first_demands.clone(), start)
+        } else {
+            looked_up = rules_on(rules, &entry.path);
+            (looked_up.0, looked_up.1.unwrap_or(start))
+        };
+        demands.extend(extra.iter().map(|(_, d)| d));
+        match look(entry, &demands) {
+            Ok(Some(mut diff)) => {
+                diff.app = rule.app;
+                diff.rule = rule.origin.clone();
+                diff.top.clone_from(&rule.path);
+                diffs.files.insert(entry.path.clone(), diff);
+            }
+            Ok(None) => {}
+            Err(e) => unreadable.push((entry.path.clone(), e)),
+        }
+        start.recursive
+    };
+    walk(&start.path, handle, &mut each, &mut failed);
+    for (path, e) in unreadable.into_iter().chain(failures) {
+        let trouble = Trouble::Unreadable(e.to_string());
+        diffs.troubles.push(PathTrouble { app: start.app, origin: start.origin.clone(), path, trouble });
+    }
+}
+
+fn look(entry: &Entry, demands: &[&Demand]) -> io::Result<Option<FileDiff>> {
+    let before = FileState::read(&entry.handle, &entry.meta)?;
+    let (reasons, after) = compare(entry.meta.kind, &before, demands);
+    if reasons.is_empty() {
+        return Ok(None);
+    }
+    // Below a declared folder a name could have been put there to have another file's rights changed.
+    let linked = entry.depth > 0 && entry.meta.kind != Kind::Directory && entry.meta.links > 1;
+    let device = matches!(entry.meta.kind, Kind::Block | Kind::Character);
+    Ok(Some(FileDiff {
+        app: 0,
+        rule: demands.first().map_or_else(no_origin, |d| d.origin.clone()),
+        top: PathBuf::new(),
+        path: entry.path.clone(),
+        kind: entry.meta.kind,
+        reasons,
+        before: Some(before),
+        after,
+        linked: linked || (device && entry.depth > 0),
+    }))
+}
+
+fn no_origin() -> Origin {
+    Origin::new(&crate::report::Source::new("", ""), 0..0)
+}
+
+fn make_new(
+    rules: &[Compiled],
+    rule: &Compiled,
+    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
+    diffs: &mut PathDiffs,
+) {
+    let directory = rule.demands.is_empty() || !rules.is_empty();
+    let kind = if directory { Kind::Directory } else { Kind::File };
+    let blank = FileState { uid: 0, gid: 0, mode: 0o755, acl: None, default_acl: None, label: None };
+    let extra = searches.remove(&rule.path).unwrap_or_default();
+    let (mut demands, narrowest) = rules_on(rules, &rule.path);
+    demands.extend(extra.iter().map(|(_, d)| d));
+    let (reasons, after) = compare(kind, &blank, &demands);
+    let rule = narrowest.unwrap_or(rule);
+    diffs.files.insert(
+        rule.path.clone(),
+        FileDiff {
+            app: rule.app,
+            rule: rule.origin.clone(),
+            top: rule.path.clone(),
+            path: rule.path.clone(),
+            kind,
+            reasons,
+            before: None,
+            after,
+            linked: false,
+        },
+    );
+}
+
+fn visit_parents(host: &Host, searches: BTreeMap<PathBuf, Vec<(usize, Demand)>>, diffs: &mut PathDiffs) {
+    for (path, wanted) in searches {
+        let Some((app, first)) = wanted.first() else { continue };
+        let demands: Vec<&Demand> = wanted.iter().map(|(_, d)| d).collect();
+        let looked = host.root.resolve(&path).map_err(io::Error::from).and_then(|r| {
+            let Resolved { handle, meta, .. } = r;
+            look(&entry_at(&path, handle, meta), &demands)
+        });
+        match looked {
+            Ok(Some(mut diff)) => {
+                diff.app = *app;
+                diff.top.clone_from(&path);
+                diffs.files.insert(path, diff);
+            }
+            Ok(None) => {}
+            Err(e) => diffs.troubles.push(PathTrouble {
+                app: *app,
+                origin: first.origin.clone(),
+                path,
+                trouble: Trouble::Unreadable(e.to_string()),
+            }),
+        }
+    }
+}
+
+fn entry_at(path: &Path, handle: Handle, meta: Meta) -> Entry {
+    Entry { path: path.to_owned(), handle, meta, depth: 0 }
+}
+
+/// The word that stands for an access in messages.
+pub fn access_word(access: Access) -> &'static str {
+    match access {
+        Access::Read => "read",
+        Access::Write => "write",
+    }
+}
+
+impl Difference {
+    /// Whether the difference is about the default ACL.
+    pub fn in_default(&self) -> bool {
+        matches!(
+            self,
+            Difference::MissingEntry { default: true, .. }
+                | Difference::Masked { default: true, .. }
+                | Difference::WrongEntry { default: true, .. }
+                | Difference::WiderEntry { default: true, .. }
+                | Difference::UndeclaredEntry { default: true, .. }
+        )
+    }
+}

@@ -1,0 +1,271 @@
+//! The tree that `perms` works on (`/`, or `--root DIR`), and paths resolved beneath it.
+//!
+//! A path is resolved one component at a time. A symbolic link is followed only if nobody but a
+//! trusted user (root, or whoever runs `perms`) could have put it there: it belongs to one, and it lies
+//! in a folder that belongs to one and that others cannot write (or that is sticky). Absolute links
+//! start again at the root, `..` stops at it, so nothing outside is ever reached.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{Beside, Handle, Kind, Meta};
+
+/// Links followed before a path is given up, as in path_resolution(7).
+const MAX_LINKS: usize = 40;
+
+/// The tree that is looked at and changed.
+#[derive(Debug)]
+pub struct Root {
+    dir: Handle,
+    path: PathBuf,
+    trusted: Vec<u32>,
+}
+
+/// A path resolved to an object.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The object.
+    pub handle: Handle,
+    /// What it was when it was opened.
+    pub meta: Meta,
+    /// Its path below the root with all links resolved; absolute, as seen from inside.
+    pub path: PathBuf,
+    /// Every folder passed on the way (links' folders too), the root first.
+    pub parents: Vec<(PathBuf, Handle)>,
+}
+
+/// Why a path could not be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// A component does not exist.
+    #[error("`{}` does not exist", .at.display())]
+    NotFound {
+        /// The first component that is missing.
+        at: PathBuf,
+    },
+    /// A link that somebody else could have placed.
+    #[error("`{}` is a symbolic link that uid {owner} could have placed: not followed", .at.display())]
+    UntrustedLink {
+        /// The link.
+        at: PathBuf,
+        /// Who could have.
+        owner: u32,
+    },
+    /// A component that is used as a folder and is none.
+    #[error("`{}` is not a directory", .at.display())]
+    NotADirectory {
+        /// It.
+        at: PathBuf,
+    },
+    /// Too many links.
+    #[error("too many levels of symbolic links at `{}`", .at.display())]
+    Loop {
+        /// Where it was given up.
+        at: PathBuf,
+    },
+    /// The path is not absolute.
+    #[error("`{}` is not an absolute path", .at.display())]
+    Relative {
+        /// It.
+        at: PathBuf,
+    },
+    /// Anything else.
+    #[error("`{}`: {error}", .at.display())]
+    Io {
+        /// Where.
+        at: PathBuf,
+        /// What.
+        error: io::Error,
+    },
+}
+
+impl ResolveError {
+    /// Whether nothing is there (as opposed to: it could not be looked at).
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, ResolveError::NotFound { .. })
+    }
+
+    /// Whether the look was refused for want of permission.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, ResolveError::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+impl From<ResolveError> for io::Error {
+    fn from(e: ResolveError) -> Self {
+        let kind = match &e {
+            ResolveError::NotFound { .. } => io::ErrorKind::NotFound,
+            ResolveError::Io { error, .. } => error.kind(),
+            _ => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, e.to_string())
+    }
+}
+
+impl Root {
+    /// Opens `dir` as the root.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        Self::with_beside(dir, None)
+    }
+
+    /// Opens `dir` as the root of a copy whose owners or labels are kept beside it.
+    pub fn with_beside(dir: &Path, beside: Option<Arc<Beside>>) -> io::Result<Self> {
+        let fd = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let path = std::fs::canonicalize(dir)?;
+        let me = rustix::process::geteuid().as_raw();
+        Ok(Root { dir: Handle::new(fd, beside), path, trusted: if me == 0 { vec![0] } else { vec![0, me] } })
+    }
+
+    /// Whether this is the running system's own root.
+    pub fn is_host(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// The root's own path, for messages and for tools that take a `--root`.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where `path` (as seen from inside) lies as seen from outside; text only, for messages.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        self.path.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Whether what belongs to `uid` may be trusted not to be a trap.
+    pub fn trusts(&self, uid: u32) -> bool {
+        self.trusted.contains(&uid)
+    }
+
+    /// Resolves an absolute path, following a link at its end too.
+    pub fn resolve(&self, path: &Path) -> Result<Resolved, ResolveError> {
+        self.resolve_to(path, true)
+    }
+
+    /// Resolves an absolute path, without following a link at its end.
+    pub fn resolve_link(&self, path: &Path) -> Result<Resolved, ResolveError> {
+        self.resolve_to(path, false)
+    }
+
+    fn resolve_to(&self, path: &Path, follow_last: bool) -> Result<Resolved, ResolveError> {
+        if !path.is_absolute() {
+            return Err(ResolveError::Relative { at: path.to_owned() });
+        }
+        let io_at = |at: &Path| {
+            let at = at.to_owned();
+            move |error: io::Error| ResolveError::Io { at, error }
+        };
+        let root = self.dir.duplicate().map_err(io_at(path))?;
+        let mut meta = root.meta().map_err(io_at(path))?;
+        // The folders from the root to where we are: what `..` goes back along.
+        let mut trail: Vec<(PathBuf, Handle, Meta)> = Vec::new();
+        let mut parents: Vec<(PathBuf, Handle)> = Vec::new();
+        let mut at = PathBuf::from("/");
+        let mut here = root;
+        let mut todo: Vec<OsString> = components(path);
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                if let Some((p, h, m)) = trail.pop() {
+                    (at, here, meta) = (p, h, m);
+                }
+                continue;
+            }
+            if meta.kind != Kind::Directory {
+                return Err(ResolveError::NotADirectory { at });
+            }
+            let child_path = at.join(&name);
+            let child = here.open_child(&name).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => ResolveError::NotFound { at: child_path.clone() },
+                io::ErrorKind::NotADirectory => ResolveError::NotADirectory { at: at.clone() },
+                _ => ResolveError::Io { at: child_path.clone(), error },
+            })?;
+            let child_meta = child.meta().map_err(io_at(&child_path))?;
+            if !parents.iter().any(|(p, _)| *p == at) {
+                parents.push((at.clone(), here.duplicate().map_err(io_at(&at))?));
+            }
+            if child_meta.kind == Kind::Link && (follow_last || !todo.is_empty()) {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(ResolveError::Loop { at: child_path });
+                }
+                if let Some(owner) = self.could_have_placed(&meta, &child_meta) {
+                    return Err(ResolveError::UntrustedLink { at: child_path, owner });
+                }
+                let target = PathBuf::from(OsString::from_vec(
+                    child.link_target().map_err(io_at(&child_path))?,
+                ));
+                if target.is_absolute() {
+                    trail.clear();
+                    here = self.dir.duplicate().map_err(io_at(path))?;
+                    meta = here.meta().map_err(io_at(path))?;
+                    at = PathBuf::from("/");
+                }
+                todo.extend(components(&target));
+                continue;
+            }
+            trail.push((at, here, meta));
+            (at, here, meta) = (child_path, child, child_meta);
+        }
+        Ok(Resolved { handle: here, meta, path: at, parents })
+    }
+
+    /// An untrusted user who could have put this link into this folder, if there is one.
+    fn could_have_placed(&self, folder: &Meta, link: &Meta) -> Option<u32> {
+        if !self.trusts(link.uid) {
+            return Some(link.uid);
+        }
+        if !self.trusts(folder.uid) {
+            return Some(folder.uid);
+        }
+        // In a sticky folder others can add names but not replace a trusted user's own.
+        let writable_by_others = folder.mode & 0o022 != 0 && folder.mode & 0o1000 == 0;
+        // The owning group of a root-owned folder may be trusted by the administrator, the rest of the world never.
+        if writable_by_others && folder.mode & 0o002 != 0 {
+            return Some(u32::MAX);
+        }
+        None
+    }
+
+    /// The content of a regular file, at most `limit` bytes.
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ResolveError> {
+        let r = self.resolve(path)?;
+        r.handle.read(limit).map_err(|error| ResolveError::Io { at: path.to_owned(), error })
+    }
+
+    /// The names in a folder, sorted.
+    pub fn names(&self, path: &Path) -> Result<Vec<OsString>, ResolveError> {
+        let r = self.resolve(path)?;
+        r.handle.names().map_err(|error| ResolveError::Io { at: path.to_owned(), error })
+    }
+
+    pub(super) fn beside(&self) -> Option<&Arc<Beside>> {
+        self.dir.beside()
+    }
+
+    /// Whether owners are only kept beside the files.
+    pub fn keeps_owners_beside(&self) -> bool {
+        self.beside().is_some_and(|b| b.owners)
+    }
+
+    /// Whether labels are only kept beside the files.
+    pub fn keeps_labels_beside(&self) -> bool {
+        self.beside().is_some_and(|b| b.labels)
+    }
+}
+
+/// The components of a path, last first, without the root and `.`.
+fn components(path: &Path) -> Vec<OsString> {
+    path.components()
+        .rev()
+        .filter_map(|c| match c {
+            Component::Normal(n) => Some(n.to_owned()),
+            Component::ParentDir => Some(OsStr::from_bytes(b"..").to_owned()),
+            _ => None,
+        })
+        .collect()
+}
