@@ -163,10 +163,11 @@ pub struct Decision {
     /// What decided.
     pub by: By,
     /// The entry that decided, where it is one: of the owner, of a named user, of others, or the first of the groups'.
+    /// Without an ACL, what the mode says in an entry's form.
     pub entry: Option<Entry>,
     /// The mask, where it cut or could cut that entry.
     pub mask: Option<Perms>,
-    /// The mask is `---`, so the kernel looked past the ACL.
+    /// There is an ACL, and the kernel looked past it because the mask is `---`.
     pub acl_skipped: bool,
 }
 
@@ -177,6 +178,43 @@ impl Decision {
 
     fn with_entry(self, tag: Tag, perms: Perms, mask: Option<Perms>) -> Decision {
         Decision { entry: Some(Entry { tag, perms }), mask, ..self }
+    }
+}
+
+/// What decided, in one line: `user:1000:rw- #effective:r--`, `CAP_DAC_OVERRIDE`, `group::r--, group:50:-w-`.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entry = |f: &mut fmt::Formatter<'_>, e: Entry| {
+            write!(f, "{e}")?;
+            match self.mask {
+                Some(mask) if !mask.contains(e.perms) => write!(f, " #effective:{}", e.perms & mask),
+                _ => Ok(()),
+            }
+        };
+        match &self.by {
+            By::Nothing => f.write_str("nothing is asked for")?,
+            By::Capability(capability) => write!(f, "{capability}")?,
+            By::FileOwner => f.write_str("owner of the file")?,
+            By::FolderOwner => f.write_str("owner of the sticky folder")?,
+            By::Sticky => f.write_str("sticky folder: only the owner of the file or of the folder")?,
+            By::Owner | By::NamedUser(_) | By::Other => {
+                if let Some(e) = self.entry {
+                    entry(f, e)?;
+                }
+            }
+            By::Group(matches) => {
+                for (i, found) in matches.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    entry(f, found.entry)?;
+                }
+            }
+        }
+        if self.acl_skipped {
+            f.write_str(" (the mask is ---, so the kernel looks past the ACL)")?;
+        }
+        Ok(())
     }
 }
 
@@ -281,4 +319,51 @@ pub fn rights(creds: &Credentials, object: &Object<'_>) -> Perms {
         .singles()
         .filter(|&want| permission(creds, object, want).allowed)
         .fold(Perms::NONE, |all, p| all | p)
+}
+
+/// May this process go through all of these folders, in order? The first that stops it, by its place in `folders`.
+pub fn search(creds: &Credentials, folders: &[Object<'_>]) -> Result<(), (usize, Decision)> {
+    for (i, folder) in folders.iter().enumerate() {
+        let decision = permission(creds, folder, Perms::X);
+        if !decision.allowed {
+            return Err((i, decision));
+        }
+    }
+    Ok(())
+}
+
+/// May this process make something new in this folder? Write and search on it at once.
+pub fn create(creds: &Credentials, folder: &Object<'_>) -> Decision {
+    permission(creds, folder, Perms::WX)
+}
+
+/// May this process delete or rename this object in this folder, or rename another over it? As [`create`], and where the
+/// folder is sticky it must own the object or the folder (or hold `CAP_FOWNER`). The object's own mode does not count,
+/// but for a folder that is moved to another: that takes write on the moved folder as well ([`permission`]).
+pub fn delete(creds: &Credentials, folder: &Object<'_>, object: &Object<'_>) -> Decision {
+    let decision = create(creds, folder);
+    if !decision.allowed || !folder.is_sticky() {
+        return decision;
+    }
+    if creds.uid == object.uid {
+        Decision { by: By::FileOwner, ..decision }
+    } else if creds.uid == folder.uid {
+        Decision { by: By::FolderOwner, ..decision }
+    } else if creds.capabilities.has(Capability::Fowner) {
+        Decision { by: By::Capability(Capability::Fowner), ..decision }
+    } else {
+        Decision { by: By::Sticky, allowed: false, ..decision }
+    }
+}
+
+/// May this process change the object's mode and ACLs? Its owner may, and who holds `CAP_FOWNER`.
+pub fn change_mode(creds: &Credentials, object: &Object<'_>) -> Decision {
+    let by = |allowed, by| Decision::new(Perms::NONE, allowed, by);
+    if creds.uid == object.uid {
+        by(true, By::FileOwner)
+    } else if creds.capabilities.has(Capability::Fowner) {
+        by(true, By::Capability(Capability::Fowner))
+    } else {
+        by(false, By::FileOwner)
+    }
 }

@@ -1,9 +1,9 @@
-//! An ACL as text: the short form on one line, the long one as `getfacl -n -p` shows it, and reading of both.
+//! An ACL as text: the short form on one line, the long one as `getfacl -n` prints it to a pipe, and reading of both.
 //!
 //! ```text
 //! short   user::rw-,user:1000:rw-,group::r--,mask::r--,other::r--
 //! long    user::rw-
-//!         user:1000:rw-                   #effective:r--
+//!         user:1000:rw-	#effective:r--
 //!         group::r--
 //!         mask::r--
 //!         other::r--
@@ -72,15 +72,10 @@ impl Acl {
 impl fmt::Display for Long<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for e in self.acl.entries() {
-            let line = format!("{}{e}", self.prefix);
-            f.write_str(&line)?;
+            write!(f, "{}{e}", self.prefix)?;
             let effective = self.acl.effective(e.tag).unwrap_or(e.perms);
             if effective != e.perms {
-                // As getfacl: the note begins at the fifth tab stop, or one tab after a longer entry.
-                for _ in 0..5usize.saturating_sub(line.len() / 8).max(1) {
-                    f.write_str("\t")?;
-                }
-                write!(f, "#effective:{effective}")?;
+                write!(f, "\t#effective:{effective}")?;
             }
             f.write_str("\n")?;
         }
