@@ -1,1 +1,4 @@
 //! Who may do what: sudoers, doas, POSIX ACLs, and the kernel's file access decision.
+
+pub mod access;
+pub mod acl;
