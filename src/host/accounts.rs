@@ -265,7 +265,9 @@ fn parse_ranges(defs: &str) -> Ranges {
     let mut r = Ranges::default();
     for (_, line) in lines(defs) {
         let mut words = line.split_whitespace();
-        let (Some(key), Some(Ok(value))) = (words.next(), words.next().map(str::parse::<u32>)) else { continue };
+        let (Some(key), Some(Ok(value))) = (words.next(), words.next().map(str::parse::<u32>)) else {
+            continue;
+        };
         match key {
             "UID_MIN" => r.uid.0 = value,
             "UID_MAX" => r.uid.1 = value,

@@ -63,13 +63,17 @@ impl FileState {
     /// they are what `X` is used to decide).
     pub fn any_execute(&self) -> bool {
         let acl = self.full_acl();
-        [Tag::UserObj, Tag::GroupObj, Tag::Other].into_iter().filter_map(|t| acl.get(t)).any(|p| p.contains(Perms::X))
+        [Tag::UserObj, Tag::GroupObj, Tag::Other]
+            .into_iter()
+            .filter_map(|t| acl.get(t))
+            .any(|p| p.contains(Perms::X))
     }
 }
 
 fn parse(bytes: Option<Vec<u8>>) -> io::Result<Option<Acl>> {
     let Some(bytes) = bytes else { return Ok(None) };
-    let parsed = Acl::parse_xattr(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+    let parsed =
+        Acl::parse_xattr(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
     Ok(Some(parsed.acl))
 }
 

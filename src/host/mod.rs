@@ -35,5 +35,10 @@ fn host_name(root: &Root) -> String {
         return rustix::system::uname().nodename().to_string_lossy().into_owned();
     }
     let text = root.read(std::path::Path::new("/etc/hostname"), 4096).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("localhost").to_owned()
+    String::from_utf8_lossy(&text)
+        .lines()
+        .map(str::trim)
+        .find(|l| !l.is_empty())
+        .unwrap_or("localhost")
+        .to_owned()
 }

@@ -101,7 +101,9 @@ impl Change {
     /// The file it is about, if it is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Change::Make { path, .. } | Change::State { path, .. } | Change::Content { path, .. } => Some(path),
+            Change::Make { path, .. } | Change::State { path, .. } | Change::Content { path, .. } => {
+                Some(path)
+            }
             Change::Group { .. } | Change::User { .. } | Change::Store { .. } => None,
         }
     }

@@ -380,7 +380,9 @@ impl Comparison {
         let undeclared: Vec<Tag> = acl
             .named()
             .map(|e| e.tag)
-            .filter(|t| !declared.contains_key(t) && !w.idle.contains(t) && (default || !w.search.contains_key(t)))
+            .filter(|t| {
+                !declared.contains_key(t) && !w.idle.contains(t) && (default || !w.search.contains_key(t))
+            })
             .collect();
         if undeclared.is_empty() {
             return;

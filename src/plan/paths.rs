@@ -88,6 +88,7 @@ struct Compiled {
     app: usize,
     origin: Origin,
     path: PathBuf,
+    kind: Kind,
     recursive: bool,
     demands: Vec<Demand>,
 }
@@ -152,9 +153,7 @@ pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &
                 || (j < i && r.path == rule.path)
         });
         match handle {
-            None if !covered || !diffs.files.contains_key(&rule.path) => {
-                make_new(&rules, rule, &mut searches, &mut diffs);
-            }
+            None => make_new(&rules, rule, &mut searches, &mut diffs),
             Some(handle) if !covered => visit(&rules, rule, handle, &mut searches, &mut diffs, tick),
             _ => {}
         }
@@ -197,9 +196,9 @@ fn find(host: &Host, path: &Path, rule: &PathRule, made: &[PathBuf]) -> Result<F
 }
 
 fn compiled(app: usize, rule: &PathRule, path: PathBuf, kind: Kind, demands: Vec<Demand>) -> Compiled {
-    let recursive = kind == Kind::Directory
-        && rule.recursive.as_ref().map_or(rule.access.is_some(), |r| r.value);
-    Compiled { app, origin: rule.origin.clone(), path, recursive, demands }
+    let recursive =
+        kind == Kind::Directory && rule.recursive.as_ref().map_or(rule.access.is_some(), |r| r.value);
+    Compiled { app, origin: rule.origin.clone(), path, kind, recursive, demands }
 }
 
 fn add_searches<'p>(
@@ -209,13 +208,17 @@ fn add_searches<'p>(
     demands: &[Demand],
     parents: impl Iterator<Item = &'p PathBuf>,
 ) {
-    let Some(What::Access(creds, _)) = demands.iter().map(|d| &d.what).find(|w| matches!(w, What::Access(..)))
+    let Some(What::Access(creds, _)) =
+        demands.iter().map(|d| &d.what).find(|w| matches!(w, What::Access(..)))
     else {
         return;
     };
     for p in parents {
         let origin = rule.access.as_ref().map_or(&rule.origin, |a| &a.origin).clone();
-        searches.entry(p.clone()).or_default().push((app, Demand { origin, what: What::Search(creds.clone()) }));
+        searches
+            .entry(p.clone())
+            .or_default()
+            .push((app, Demand { origin, what: What::Search(creds.clone()) }));
     }
 }
 
@@ -253,7 +256,7 @@ fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<De
     for e in rule.default_acl.iter().flat_map(|a| &a.value) {
         demand(&e.origin, What::DefaultEntry(tag(&e.value, &e.origin)?, e.value.perms));
     }
-    if rule.accept.iter().any(|a| a.code.id == crate::report::codes::path::UNDECLARED_ENTRY.id) {
+    if rule.accept.iter().any(|a| a.code.id == crate::report::codes::acl::UNDECLARED_ENTRY.id) {
         demand(&rule.origin, What::ToleratesEntries);
     }
     Ok(out)
@@ -348,9 +351,9 @@ fn make_new(
     searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
     diffs: &mut PathDiffs,
 ) {
-    let directory = rule.demands.is_empty() || !rules.is_empty();
-    let kind = if directory { Kind::Directory } else { Kind::File };
-    let blank = FileState { uid: 0, gid: 0, mode: 0o755, acl: None, default_acl: None, label: None };
+    let kind = rule.kind;
+    let mode = if kind == Kind::Directory { 0o755 } else { 0o644 };
+    let blank = FileState { uid: 0, gid: 0, mode, acl: None, default_acl: None, label: None };
     let extra = searches.remove(&rule.path).unwrap_or_default();
     let (mut demands, narrowest) = rules_on(rules, &rule.path);
     demands.extend(extra.iter().map(|(_, d)| d));

@@ -63,3 +63,27 @@ pub struct Finding {
     /// What to do.
     pub remedy: String,
 }
+
+impl Finding {
+    /// Says what is there and what should be.
+    #[must_use]
+    pub fn is(mut self, is: impl Into<String>, should: impl Into<String>) -> Self {
+        self.is = is.into();
+        self.should = should.into();
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// Says why it matters.
+    #[must_use]
+    pub fn why(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+}

@@ -3,7 +3,7 @@
 //! `\\` is a backslash, `\xNN` any byte that is not printable text; everything else stands for itself.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 /// Writes bytes as text.
@@ -42,7 +42,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 
 /// For serde: a path.
 pub mod path {
-    use super::{OsStrExt as _, OsString, OsStringExt as _, Path, PathBuf, decode, encode};
+    use super::{OsStrExt, OsString, OsStringExt, Path, PathBuf, decode, encode};
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     /// Writes a path.

@@ -166,8 +166,12 @@ impl Handle {
         if name.as_bytes().contains(&b'/') || name == ".." {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        let fd =
-            rustix::fs::openat(&self.fd, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = rustix::fs::openat(
+            &self.fd,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(Handle::new(fd, self.beside.clone()))
     }
 

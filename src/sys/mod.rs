@@ -16,4 +16,4 @@ pub mod write;
 
 pub use beside::Beside;
 pub use handle::{Handle, Kind, Meta};
-pub use root::{Resolved, ResolveError, Root};
+pub use root::{ResolveError, Resolved, Root};

@@ -196,9 +196,8 @@ impl Root {
                 if let Some(owner) = self.could_have_placed(&meta, &child_meta) {
                     return Err(ResolveError::UntrustedLink { at: child_path, owner });
                 }
-                let target = PathBuf::from(OsString::from_vec(
-                    child.link_target().map_err(io_at(&child_path))?,
-                ));
+                let target =
+                    PathBuf::from(OsString::from_vec(child.link_target().map_err(io_at(&child_path))?));
                 if target.is_absolute() {
                     trail.clear();
                     here = self.dir.duplicate().map_err(io_at(path))?;

@@ -5,7 +5,13 @@
 
 use std::fmt;
 
+pub mod account;
+pub mod acl;
+pub mod doas;
+pub mod label;
 pub mod manifest;
+pub mod path;
+pub mod sudo;
 
 /// How bad a diagnostic is by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -60,7 +66,10 @@ pub(crate) use codes;
 
 /// Every code there is.
 pub fn all() -> impl Iterator<Item = Code> {
-    [manifest::ALL].into_iter().flatten().copied()
+    [account::ALL, acl::ALL, doas::ALL, label::ALL, manifest::ALL, path::ALL, sudo::ALL]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The code with this id.

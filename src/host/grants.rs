@@ -1,0 +1,1 @@
+//! Sudoers and doas as a host has them.

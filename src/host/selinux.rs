@@ -1,0 +1,1 @@
+//! SELinux state of a host.

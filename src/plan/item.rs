@@ -1,0 +1,62 @@
+//! One line of a plan: what differs, the findings behind it, and the changes that mend it.
+
+use super::change::Change;
+use crate::report::{Finding, Origin};
+
+/// Something that differs from what was declared.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Index of the manifest.
+    pub app: usize,
+    /// Added, changed or removed.
+    pub sign: Sign,
+    /// What it is about, in one word: `user`, `path`, `acl`, `sudo` …
+    pub area: &'static str,
+    /// What it is: a name, a path.
+    pub subject: String,
+    /// The manifest line that wants it; none for what is undeclared.
+    pub origin: Option<Origin>,
+    /// Lines under it.
+    pub details: Vec<String>,
+    /// The findings that `audit` reports for it.
+    pub findings: Vec<Finding>,
+    /// What mends it.
+    pub fix: Fix,
+}
+
+/// How a line of a plan is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// `+`.
+    Add,
+    /// `~`.
+    Change,
+    /// `-`.
+    Remove,
+    /// `!`: perms does not change it.
+    Attention,
+}
+
+impl Sign {
+    /// The mark.
+    pub fn mark(self) -> char {
+        match self {
+            Sign::Add => '+',
+            Sign::Change => '~',
+            Sign::Remove => '-',
+            Sign::Attention => '!',
+        }
+    }
+}
+
+/// What mends an item.
+#[derive(Debug, Clone)]
+pub enum Fix {
+    /// These changes.
+    Changes(Vec<Change>),
+    /// A human: perms cannot without touching what is others'.
+    ByHand,
+    /// Nothing, and until it is mended `apply` changes nothing at all.
+    Blocked,
+}

@@ -1,0 +1,15 @@
+//! Codes for files and folders.
+
+use super::codes;
+
+codes! { "path";
+    MISSING => Error, "missing", "a declared path does not exist";
+    WRONG_KIND => Error, "wrong-kind", "a declared path is another kind of object";
+    WRONG_OWNER => Error, "wrong-owner", "another owner or owning group than declared";
+    WRONG_MODE => Error, "wrong-mode", "other rights than declared";
+    NO_ACCESS => Error, "no-access", "the application cannot do what was declared";
+    NO_SEARCH => Error, "no-search", "the application cannot pass through a folder on the way";
+    HARD_LINK => Warning, "hard-link", "a file below a declared folder has another name elsewhere";
+    UNTRUSTED_LINK => Error, "untrusted-link", "a symbolic link on the way could have been placed by another user";
+    UNREADABLE => Warning, "unreadable", "a file could not be looked at";
+}
