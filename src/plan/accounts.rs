@@ -16,7 +16,11 @@ const NOLOGIN: &str = "/usr/sbin/nologin";
 const DEFAULT_SHELL: &str = "/bin/sh";
 
 /// Compares the declared accounts with those that are there. `names` learns the accounts that will be made.
-pub fn compare_accounts(manifests: &[Manifest], accounts: &mut Accounts, names: &mut Names) -> Vec<Item> {
+pub(super) fn compare_accounts(
+    manifests: &[Manifest],
+    accounts: &mut Accounts,
+    names: &mut Names,
+) -> Vec<Item> {
     let mut p = Planner { accounts, names, items: Vec::new(), new_uids: Vec::new(), new_gids: Vec::new() };
     for (app, m) in manifests.iter().enumerate() {
         for g in &m.groups {

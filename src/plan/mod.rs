@@ -1,13 +1,19 @@
 //! Desired × observed → what differs, and the changes that mend it.
 
-pub mod accounts;
+mod accounts;
 pub mod change;
 pub mod file;
+mod grants;
+mod home;
 pub mod item;
+mod labels;
 pub mod names;
-pub mod path_items;
+mod path_items;
 pub mod paths;
+mod store;
+pub mod whole;
 
 pub use change::{Change, Image, UserState};
 pub use item::{Fix, Item, Sign};
 pub use names::Names;
+pub use whole::Plan;

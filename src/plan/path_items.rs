@@ -16,7 +16,7 @@ use crate::report::{Class, Code, Finding, Origin};
 use crate::sys::Kind;
 
 /// Makes items of what the walk found: one for each rule, and one for each file that is left to a human.
-pub fn items(manifests: &[Manifest], diffs: PathDiffs, names: &Names) -> Vec<Item> {
+pub(super) fn items(manifests: &[Manifest], diffs: PathDiffs, names: &Names) -> Vec<Item> {
     let mut items = Vec::new();
     for t in diffs.troubles {
         if let Some(m) = manifests.get(t.app) {

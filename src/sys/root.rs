@@ -268,3 +268,42 @@ fn components(path: &Path) -> Vec<OsString> {
         })
         .collect()
 }
+
+impl Root {
+    /// Opens a path that is known to be free of links: any link on the way is an error, whoever made it. For changes
+    /// to what was resolved before, since a name could have been replaced by a link in between.
+    pub fn open_exact(&self, path: &Path) -> Result<(Handle, Meta), ResolveError> {
+        let io_at = |at: &Path| {
+            let at = at.to_owned();
+            move |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => ResolveError::NotFound { at },
+                _ => ResolveError::Io { at, error },
+            }
+        };
+        let mut here = self.dir.duplicate().map_err(io_at(path))?;
+        let mut meta = here.meta().map_err(io_at(path))?;
+        let mut at = PathBuf::from("/");
+        for c in path.components() {
+            let name = match c {
+                Component::RootDir | Component::CurDir => continue,
+                Component::Normal(name) => name,
+                _ => return Err(ResolveError::Relative { at: path.to_owned() }),
+            };
+            if meta.kind == Kind::Link {
+                return Err(ResolveError::UntrustedLink { at, owner: meta.uid });
+            }
+            at.push(name);
+            here = here.open_child(name).map_err(io_at(&at))?;
+            meta = here.meta().map_err(io_at(&at))?;
+        }
+        Ok((here, meta))
+    }
+
+    /// The folder of a path that is known to be free of links, and the last name in it.
+    pub fn open_folder_of<'p>(&self, path: &'p Path) -> Result<(Handle, &'p OsStr), ResolveError> {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok((self.open_exact(parent)?.0, name)),
+            _ => Err(ResolveError::Relative { at: path.to_owned() }),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The whole plan: everything that differs, in order, and the changes that mend it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::change::Change;
+use super::item::{Fix, Item};
+use super::{Names, accounts, grants, home, labels, path_items, paths, store};
+use crate::host::Host;
+use crate::manifest::Manifest;
+use crate::report::{Class, Finding};
+
+/// What differs between manifests and a host, and how it is mended.
+#[derive(Debug)]
+pub struct Plan {
+    /// The manifests.
+    pub manifests: Vec<Manifest>,
+    /// What differs, by application and in the order of its manifest.
+    pub items: Vec<Item>,
+    /// Whole files that are rewritten (sudoers, doas.conf), each once whatever the number of items behind it.
+    pub contents: BTreeMap<PathBuf, Change>,
+    /// Files looked at.
+    pub seen: usize,
+}
+
+impl Plan {
+    /// Compares manifests with a host. `tick` is called for each file looked at.
+    pub fn make(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn()) -> Plan {
+        let mut names = Names::new(&host.accounts);
+        let mut items = accounts::compare_accounts(&manifests, &mut host.accounts, &mut names);
+        items.extend(home::compare_homes(&manifests, host, &names));
+        let mut diffs = paths::compare_paths(&manifests, host, &names, tick);
+        labels::compare_labels(&manifests, host, &mut diffs, tick);
+        let seen = diffs.seen;
+        items.extend(path_items::items(&manifests, diffs, &names));
+        items.extend(store::compare_store(&manifests, host));
+        let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
+        items.extend(grant_items);
+        items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
+        Plan { manifests, items, contents, seen }
+    }
+
+    /// All changes, in the order in which they are made.
+    pub fn changes(&self) -> Vec<Change> {
+        let mut store = (Vec::new(), Vec::new());
+        let mut changes: Vec<Change> = Vec::new();
+        for c in self.items.iter().flat_map(|i| match &i.fix {
+            Fix::Changes(c) => c.as_slice(),
+            _ => &[],
+        }) {
+            match c {
+                // One transaction for the whole store, undone backwards.
+                Change::Store { lines, undo } => {
+                    store.0.extend(lines.iter().cloned());
+                    store.1.splice(0..0, undo.iter().cloned());
+                }
+                c => changes.push(c.clone()),
+            }
+        }
+        if !store.0.is_empty() {
+            changes.push(Change::Store { lines: store.0, undo: store.1 });
+        }
+        changes.extend(self.contents.values().cloned());
+        changes.sort_by_key(Change::rank);
+        changes
+    }
+
+    /// The content that a file will have, if the plan rewrites it.
+    pub fn content_of(&self, path: &Path) -> Option<&Change> {
+        self.contents.get(path)
+    }
+
+    /// Items that stop the whole plan from being carried out.
+    pub fn blocked(&self) -> impl Iterator<Item = &Item> {
+        self.items.iter().filter(|i| matches!(i.fix, Fix::Blocked))
+    }
+
+    /// The names of the applications.
+    pub fn apps(&self) -> Vec<String> {
+        self.manifests.iter().map(|m| m.app.name.value.clone()).collect()
+    }
+
+    /// All findings, the most telling first within each application.
+    pub fn findings(&self) -> Vec<&Finding> {
+        let mut all: Vec<&Finding> = self.items.iter().flat_map(|i| &i.findings).collect();
+        all.sort_by_key(|f| {
+            let rank = match f.class {
+                Class::Excess => 0,
+                Class::Wrong => 1,
+                Class::Missing => 2,
+                Class::Risk => 3,
+                Class::Unchecked => 4,
+            };
+            (&f.app, rank)
+        });
+        all
+    }
+
+    /// The exit status that the findings come to: 4 missing or wrong, 8 excess, 16 not checked, added up.
+    pub fn status(&self) -> u8 {
+        self.items.iter().flat_map(|i| &i.findings).fold(0, |bits, f| bits | f.class.exit_bit())
+    }
+}
