@@ -34,7 +34,7 @@ pub enum AclError {
         perms: u16,
     },
     /// Kinds of entries in an order that the kernel refuses.
-    #[error("entry {index} ({tag}) is out of order")]
+    #[error("entry {index} (`{tag}:`) is out of order")]
     Order {
         /// Counted from 0.
         index: usize,
@@ -42,14 +42,14 @@ pub enum AclError {
         tag: Tag,
     },
     /// Two entries for the same, where neither is the kernel's choice.
-    #[error("more than one entry for {0}")]
+    #[error("more than one entry `{0}:`")]
     Duplicate(Tag),
     /// No entry for the owner, the owning group or others, or no mask beside named entries.
-    #[error("no entry for {0}")]
+    #[error("expected an entry `{0}:`, found none")]
     Missing(Tag),
     /// A named entry whose id is 0xffffffff: an id that this user namespace has no number for (a container that sees
     /// an ACL of its host), so that who it is for cannot be known, nor the ACL be written back.
-    #[error("{0} stands for an id that has no number in this user namespace")]
+    #[error("the entry `{0}:` is for an id that has no number in this user namespace")]
     Unmapped(Tag),
     /// A text that is no ACL.
     #[error("line {line}, entry {entry}: {what}")]
@@ -103,14 +103,19 @@ impl fmt::Display for Problem {
         match self {
             Problem::Duplicate { index, tag: tag @ Tag::User(_), perms, kept } => write!(
                 f,
-                "entry {index}: {tag} is there twice; the kernel uses the first ({kept}), not this one ({perms})"
+                "entry {index}: `{tag}:` is there twice; the kernel uses the first ({kept}), not this one ({perms})"
             ),
             Problem::Duplicate { index, tag, perms, kept } => {
-                write!(f, "entry {index}: {tag} is there twice, here with {perms}; together they give {kept}")
+                write!(
+                    f,
+                    "entry {index}: `{tag}:` is there twice, here with {perms}; together they give {kept}"
+                )
             }
-            Problem::Unsorted { index, tag } => write!(f, "entry {index}: {tag} is out of order by its id"),
+            Problem::Unsorted { index, tag } => {
+                write!(f, "entry {index}: `{tag}:` is out of order by its id")
+            }
             Problem::StrayId { index, tag, id } => {
-                write!(f, "entry {index}: {tag} has the id {id}, which means nothing")
+                write!(f, "entry {index}: `{tag}:` has the id {id}, which means nothing")
             }
         }
     }
