@@ -19,14 +19,13 @@ pub struct Done {
 ///
 /// # Errors
 /// What could not be done, and whether the host is as it was.
-pub fn apply(root: &Root, plan: &Plan, step: &dyn Fn(usize, usize)) -> Result<Done, ApplyError> {
+pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
     let changes = plan.changes();
     let checked = preflight::check(root, plan, &changes)?;
     let _lock = lock::take(root)?;
     let run = journal::new_name();
     journal::begin(root, &run, plan.apps(), &changes)?;
     for (i, change) in changes.iter().enumerate() {
-        step(i, changes.len());
         if let Err(e) = make(root, change) {
             return Err(take_back(root, &run, changes.get(..=i).unwrap_or(&changes), e));
         }

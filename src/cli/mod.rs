@@ -1,5 +1,88 @@
-//! Commands.
-/// Runs.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: one file a command, and what they share.
+
+mod apply;
+mod audit;
+mod error;
+mod explain;
+mod load;
+mod plan;
+mod rollback;
+mod show_plan;
+mod trial;
+mod ui;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Format;
+use error::CliError;
+use ui::Ui;
+
+/// Privileges as code: declare what an application may do, make the host so, prove that it is so and no wider
+///
+/// One manifest per application (TOML, /etc/perms.d/APP.toml) declares its account, its rights on files, the commands it
+/// may run as somebody else, and its SELinux labels, booleans and ports.
+///
+/// Exit status: 0 in accordance; 1 an error stopped the work; 2 wrong usage; for plan and audit the sum of 4 (something is
+/// missing or wrong), 8 (something is in excess) and 16 (something could not be checked).
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, disable_help_subcommand = true, infer_subcommands = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Work on this tree instead of the running host; nothing outside it is read or written
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// The folder of manifests [default: /etc/perms.d beneath the root]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
+    /// The form of reports
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::PlanArgs),
+    Apply(apply::ApplyArgs),
+    Audit(audit::AuditArgs),
+    Rollback(rollback::RollbackArgs),
+    Try(trial::TryArgs),
+    Explain(explain::ExplainArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut ui = Ui::new(cli.common.format);
+    let result = match cli.command {
+        Command::Plan(args) => plan::run(&mut ui, &cli.common, args),
+        Command::Apply(args) => apply::run(&mut ui, &cli.common, args),
+        Command::Audit(args) => audit::run(&mut ui, &cli.common, args),
+        Command::Rollback(args) => rollback::run(&mut ui, &cli.common, args),
+        Command::Try(args) => trial::run(&mut ui, args),
+        Command::Explain(args) => explain::run(&mut ui, args),
+    };
+    let result = result.and_then(|status| {
+        ui.out.flush()?;
+        Ok(status)
+    });
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = ui.out.flush();
+            e.show(&mut ui);
+            ExitCode::from(1)
+        }
+    }
 }

@@ -55,6 +55,8 @@ impl Sign {
 pub enum Fix {
     /// These changes.
     Changes(Vec<Change>),
+    /// A file's whole content, rewritten once for all items about it (`Plan::contents`).
+    Content,
     /// A human: perms cannot without touching what is others'.
     ByHand,
     /// Nothing, and until it is mended `apply` changes nothing at all.

@@ -7,11 +7,15 @@ pub mod codes;
 pub mod diagnostic;
 pub mod escape;
 pub mod finding;
+pub mod findings;
+pub mod format;
 pub mod lossless;
 pub mod source;
+pub mod style;
 
 pub use codes::{Code, Severity};
 pub use diagnostic::Diagnostic;
 pub use escape::{escape, escape_bytes};
+pub use format::Format;
 pub use finding::{Class, Finding};
 pub use source::{Origin, Source, Spanned};

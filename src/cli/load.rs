@@ -1,0 +1,63 @@
+//! Manifests and host, read for a command.
+
+use std::path::{Path, PathBuf};
+
+use super::Common;
+use super::error::CliError;
+use super::ui::Ui;
+use crate::host::Host;
+use crate::manifest::{self, Manifest};
+use crate::report::{Diagnostic, Severity, render_diagnostic};
+use crate::sys::Root;
+
+/// What a command works with.
+pub struct Loaded {
+    /// Valid manifests.
+    pub manifests: Vec<Manifest>,
+    /// What is risky in them.
+    pub warnings: Vec<Diagnostic>,
+    /// The host.
+    pub host: Host,
+}
+
+/// Reads the manifests (`named`, else all of the folder) and looks at the host. Mistakes in manifests are shown, all of
+/// them, and end the command.
+pub fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Loaded, CliError> {
+    let root = Root::open(&common.root)
+        .map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))?;
+    let folder = common.manifests.clone().unwrap_or_else(|| root.outside(Path::new("/etc/perms.d")));
+    let paths = if named.is_empty() { vec![folder] } else { named.to_vec() };
+    let (manifests, warnings) = load_manifests(ui, &paths)?;
+    let host = Host::observe(root)?;
+    Ok(Loaded { manifests, warnings, host })
+}
+
+/// Reads manifests; mistakes are shown and end the command.
+pub fn load_manifests(ui: &mut Ui, paths: &[PathBuf]) -> Result<(Vec<Manifest>, Vec<Diagnostic>), CliError> {
+    let loaded = manifest::load_all(paths);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        loaded.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
+    for d in &errors {
+        render_diagnostic::human(&mut *ui.err, d, ui.err_paint.colour)?;
+    }
+    for (path, e) in &loaded.unreadable {
+        let error = CliError::new(format!("{}: {e}", path.display()));
+        match e.kind() {
+            std::io::ErrorKind::NotFound => error.hint("name the manifests, or put them there").show(ui),
+            _ => error.show(ui),
+        }
+    }
+    if !errors.is_empty() || !loaded.unreadable.is_empty() {
+        if !errors.is_empty() {
+            let n = errors.len();
+            writeln!(ui.err, "{n} error{}. Nothing was changed.", if n == 1 { "" } else { "s" })?;
+        }
+        return Err(CliError::said());
+    }
+    if loaded.manifests.is_empty() {
+        let list: Vec<String> = paths.iter().map(|p| p.display().to_string()).collect();
+        return Err(CliError::new(format!("no manifest in {}", list.join(", ")))
+            .hint("a manifest is a file NAME.toml; perms explain manifest tells how to write one"));
+    }
+    Ok((loaded.manifests, warnings))
+}
