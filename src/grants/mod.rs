@@ -2,3 +2,5 @@
 
 pub mod access;
 pub mod acl;
+pub mod daemons;
+pub mod programs;

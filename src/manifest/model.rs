@@ -109,9 +109,10 @@ pub struct PathRule {
     pub access: Option<Spanned<Access>>,
     /// `kind`: what the path is; found out unless told.
     pub kind: Option<Spanned<FileKind>>,
-    /// `create`: make it (a file or a folder, by `kind`) if it is not there.
+    /// `create`: make it (a file or a folder, by `kind`, which is then told, as is `mode`) if it is not there.
     pub create: Option<Spanned<bool>>,
-    /// `recursive`: everything below too. Unless told, true with `access` (where the path is a folder), else false.
+    /// `recursive`: all of this rule for everything below, too. Unless told, true with `access` (where the path is a
+    /// folder), else false.
     pub recursive: Option<Spanned<bool>>,
     /// `owner`: a user's name or a number in a string.
     pub owner: Option<Spanned<String>>,
@@ -279,7 +280,7 @@ pub struct PortRule {
 }
 
 /// `protocol`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PortProtocol {
     /// `"tcp"`.
     Tcp,

@@ -12,4 +12,6 @@ codes! { "path";
     HARD_LINK => Warning, "hard-link", "a file below a declared folder has another name elsewhere";
     UNTRUSTED_LINK => Error, "untrusted-link", "a symbolic link on the way could have been placed by another user";
     UNREADABLE => Warning, "unreadable", "a file could not be looked at";
+    DAEMON_CONFIG_AND_RELOAD => Warning, "daemon-config-and-reload", "root in two steps: a daemon's configuration, and its reload";
+    WRITE_IS_ROOT => Warning, "write-is-root", "a place where writing is being root";
 }

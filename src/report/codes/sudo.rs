@@ -1,4 +1,4 @@
-//! Codes for sudo rules.
+//! Codes for sudo rules, and for what is risky in the commands of a manifest (granted by doas, too).
 
 use super::codes;
 
@@ -11,4 +11,12 @@ codes! { "sudo";
     BROKEN => Error, "broken", "sudoers does not parse";
     LEFT_OVER => Error, "left-over", "a fragment of an application that declares no commands";
     NOT_CHECKABLE => Warning, "not-checkable", "sudo rules that could not be read";
+    ANY_TARGET => Warning, "any-target", "a command that may be run as any user";
+    NO_PASSWORD_POSSIBLE => Warning, "no-password-possible", "a password is asked for that the account does not have";
+    HOOK_RUNNER => Warning, "hook-runner", "any arguments for a program that an argument makes run commands";
+    INTERACTIVE_ESCAPE => Warning, "interactive-escape", "a program that runs commands from within";
+    SHELL => Warning, "shell", "a shell or an interpreter";
+    JOINED_ARGUMENTS => Warning, "joined-arguments", "an argument with a space, which sudo cannot tell from two";
+    LITERAL_WILDCARD => Warning, "literal-wildcard", "a `*` that stands for itself";
+    SPACE_IN_COMMAND => Warning, "space-in-command", "a command whose path holds a space";
 }
