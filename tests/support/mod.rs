@@ -1,9 +1,19 @@
 //! What the tests share: finding tools, and skipping aloud.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends at a surprise, says what it skips, and uses its own part of this"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+
+pub mod vm;
 
 /// Whether the program `tool` is there. In CI a missing tool fails the test; elsewhere it is said, counted (in the
 /// file that `PERMS_SKIPS` names) and `false`, upon which the test returns.
