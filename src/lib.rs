@@ -22,6 +22,7 @@
 //! | [`selinux`] | the policy, file contexts, and the module language |
 //! | [`grants`] | sudoers, doas, ACLs, and who may do what |
 //! | [`report`] | finding codes, places, renderers |
+//! | [`trial`] | the throw-away copy of `perms try` |
 //! | [`sys`] | system calls: directory handles, safe walk, extended attributes, atomic write |
 //!
 //! `tests/architecture.rs` holds which room may use which.
@@ -38,3 +39,4 @@ pub mod plan;
 pub mod report;
 pub mod selinux;
 pub mod sys;
+pub mod trial;

@@ -1,6 +1,8 @@
 //! `audit` gives up the right to write, to the kernel (landlock(7)).
 
-use landlock::{ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _};
+use landlock::{
+    ABI, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
+};
 
 /// Gives up, for this process and those it starts, the right to change any file. Where the kernel has no Landlock the
 /// promise is kept by the code alone.
@@ -12,7 +14,10 @@ pub fn promise_not_to_write() {
         .handle_access(AccessFs::from_write(abi))
         .and_then(landlock::Ruleset::create)
         .and_then(|r| {
-            r.add_rules(landlock::path_beneath_rules(["/dev/null"], AccessFs::from_file(abi) & AccessFs::from_write(abi)))
+            r.add_rules(landlock::path_beneath_rules(
+                ["/dev/null"],
+                AccessFs::from_file(abi) & AccessFs::from_write(abi),
+            ))
         })
         .and_then(landlock::RulesetCreated::restrict_self);
     drop(restricted);

@@ -16,17 +16,17 @@ use crate::report::Format;
 /// Shows the plan, asks (or takes --yes), checks everything that can be checked beforehand (sudoers with visudo, as a whole,
 /// in a copy), writes a journal of what is there, and then makes the changes. If one fails, all are undone.
 #[derive(Debug, Args)]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// Manifests, or folders of them, instead of the folder of manifests
     #[arg(value_name = "MANIFEST")]
-    pub named: Vec<PathBuf>,
+    pub(super) named: Vec<PathBuf>,
     /// Do not ask
     #[arg(long, short)]
-    pub yes: bool,
+    pub(super) yes: bool,
 }
 
 /// Runs it.
-pub fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError> {
+pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError> {
     let mut loaded = load::load(ui, common, &args.named)?;
     let progress = ui.progress("files");
     let plan = Plan::make(loaded.manifests, &mut loaded.host, &|| progress.tick());
@@ -36,7 +36,9 @@ pub fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError
         plan::show(ui, &plan, &loaded.warnings)?;
     }
     if plan.blocked().next().is_some() {
-        return Err(CliError::new("nothing was changed: what is marked ! in the plan has to be mended first"));
+        return Err(CliError::new(
+            "nothing was changed: what is marked ! in the plan has to be mended first",
+        ));
     }
     if changes == 0 {
         if ui.format == Format::Human {
@@ -58,7 +60,8 @@ pub fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError
                 return Ok(1);
             }
             None => {
-                return Err(CliError::new("nothing was changed: there is no terminal to ask on").hint("perms apply --yes"));
+                return Err(CliError::new("nothing was changed: there is no terminal to ask on")
+                    .hint("perms apply --yes"));
             }
         }
     }
@@ -73,7 +76,11 @@ pub fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError
         }
         _ => {
             let digits = done.run.rsplit_once('-').map_or(done.run.as_str(), |(_, d)| d);
-            let checked = if done.checked.is_empty() { String::new() } else { format!(" ({})", done.checked.join("; ")) };
+            let checked = if done.checked.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", done.checked.join("; "))
+            };
             writeln!(ui.out, "{} {} changes{checked}", ui.paint.good("done"), done.changes)?;
             writeln!(ui.out, "Run {}. Undo: perms rollback {digits}", done.run)?;
         }

@@ -16,14 +16,14 @@ use crate::report::{Format, findings};
 /// sum of 4 (missing or wrong), 8 (excess) and 16 (could not be checked). It writes nothing, to which the kernel holds it
 /// where it can (Landlock).
 #[derive(Debug, Args)]
-pub struct AuditArgs {
+pub(super) struct AuditArgs {
     /// Manifests, or folders of them, instead of the folder of manifests
     #[arg(value_name = "MANIFEST")]
-    pub named: Vec<PathBuf>,
+    pub(super) named: Vec<PathBuf>,
 }
 
 /// Runs it.
-pub fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, CliError> {
+pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, CliError> {
     audit::promise_not_to_write();
     let mut loaded = load::load(ui, common, &args.named)?;
     let progress = ui.progress("files");

@@ -9,7 +9,7 @@ use crate::sys::ResolveError;
 
 /// Why a command stopped.
 #[derive(Debug)]
-pub struct CliError {
+pub(super) struct CliError {
     message: String,
     hints: Vec<String>,
     broken_pipe: bool,
@@ -18,29 +18,29 @@ pub struct CliError {
 
 impl CliError {
     /// An error with this message.
-    pub fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         CliError { message: message.into(), hints: Vec::new(), broken_pipe: false, said: false }
     }
 
     /// Everything has been said already; only the exit status is left.
-    pub fn said() -> Self {
+    pub(super) fn said() -> Self {
         CliError { said: true, ..Self::new("") }
     }
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// The reader of our output has gone away, which is no error of ours.
-    pub fn is_broken_pipe(&self) -> bool {
+    pub(super) fn is_broken_pipe(&self) -> bool {
         self.broken_pipe
     }
 
     /// Writes it to standard error.
-    pub fn show(&self, ui: &mut Ui) {
+    pub(super) fn show(&self, ui: &mut Ui) {
         if self.said {
             return;
         }

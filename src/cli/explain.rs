@@ -8,14 +8,14 @@ use crate::report::codes;
 
 /// Print the page behind a finding's code
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// The code, as sudo::undeclared-rule; none lists all
     #[arg(value_name = "CODE")]
-    pub code: Option<String>,
+    pub(super) code: Option<String>,
 }
 
 /// Runs it.
-pub fn run(ui: &mut Ui, args: ExplainArgs) -> Result<u8, CliError> {
+pub(super) fn run(ui: &mut Ui, args: ExplainArgs) -> Result<u8, CliError> {
     let Some(wanted) = args.code else {
         let width = codes::all().map(|c| c.id.len()).max().unwrap_or(0);
         for c in codes::all() {
@@ -28,7 +28,12 @@ pub fn run(ui: &mut Ui, args: ExplainArgs) -> Result<u8, CliError> {
         return Ok(0);
     }
     let name = wanted.rsplit("::").next().unwrap_or(&wanted);
-    let near: Vec<&str> = codes::all().map(|c| c.id).filter(|id| id.ends_with(name) || id.starts_with(&wanted)).collect();
+    let near: Vec<&str> =
+        codes::all().map(|c| c.id).filter(|id| id.ends_with(name) || id.starts_with(&wanted)).collect();
     let error = CliError::new(format!("there is no code `{wanted}`"));
-    Err(if near.is_empty() { error.hint("perms explain lists all") } else { error.hint(format!("did you mean {}?", near.join(", "))) })
+    Err(if near.is_empty() {
+        error.hint("perms explain lists all")
+    } else {
+        error.hint(format!("did you mean {}?", near.join(", ")))
+    })
 }

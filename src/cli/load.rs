@@ -7,22 +7,22 @@ use super::error::CliError;
 use super::ui::Ui;
 use crate::host::Host;
 use crate::manifest::{self, Manifest};
-use crate::report::{Diagnostic, Severity, render_diagnostic};
+use crate::report::{Diagnostic, Severity};
 use crate::sys::Root;
 
 /// What a command works with.
-pub struct Loaded {
+pub(super) struct Loaded {
     /// Valid manifests.
-    pub manifests: Vec<Manifest>,
+    pub(super) manifests: Vec<Manifest>,
     /// What is risky in them.
-    pub warnings: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
     /// The host.
-    pub host: Host,
+    pub(super) host: Host,
 }
 
 /// Reads the manifests (`named`, else all of the folder) and looks at the host. Mistakes in manifests are shown, all of
 /// them, and end the command.
-pub fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Loaded, CliError> {
+pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Loaded, CliError> {
     let root = Root::open(&common.root)
         .map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))?;
     let folder = common.manifests.clone().unwrap_or_else(|| root.outside(Path::new("/etc/perms.d")));
@@ -33,12 +33,15 @@ pub fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Loaded, C
 }
 
 /// Reads manifests; mistakes are shown and end the command.
-pub fn load_manifests(ui: &mut Ui, paths: &[PathBuf]) -> Result<(Vec<Manifest>, Vec<Diagnostic>), CliError> {
+pub(super) fn load_manifests(
+    ui: &mut Ui,
+    paths: &[PathBuf],
+) -> Result<(Vec<Manifest>, Vec<Diagnostic>), CliError> {
     let loaded = manifest::load_all(paths);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         loaded.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
     for d in &errors {
-        render_diagnostic::human(&mut *ui.err, d, ui.err_paint.colour)?;
+        writeln!(ui.err, "{:?} {} {:?} {:?}", d.code, d.message, d.origin, d.notes)?;
     }
     for (path, e) in &loaded.unreadable {
         let error = CliError::new(format!("{}: {e}", path.display()));

@@ -17,7 +17,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::report::Format;
-use error::CliError;
 use ui::Ui;
 
 /// Privileges as code: declare what an application may do, make the host so, prove that it is so and no wider
@@ -38,16 +37,16 @@ struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// Work on this tree instead of the running host; nothing outside it is read or written
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
-    pub root: PathBuf,
+    pub(super) root: PathBuf,
     /// The folder of manifests [default: /etc/perms.d beneath the root]
     #[arg(long, global = true, value_name = "DIR")]
-    pub manifests: Option<PathBuf>,
+    pub(super) manifests: Option<PathBuf>,
     /// The form of reports
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
-    pub format: Format,
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Subcommand)]

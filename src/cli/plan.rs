@@ -14,14 +14,14 @@ use crate::report::{Diagnostic, Format};
 ///
 /// Changes nothing. Exit status as for audit: 0 when there is nothing to do.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// Manifests, or folders of them, instead of the folder of manifests
     #[arg(value_name = "MANIFEST")]
-    pub named: Vec<PathBuf>,
+    pub(super) named: Vec<PathBuf>,
 }
 
 /// Runs it.
-pub fn run(ui: &mut Ui, common: &Common, args: PlanArgs) -> Result<u8, CliError> {
+pub(super) fn run(ui: &mut Ui, common: &Common, args: PlanArgs) -> Result<u8, CliError> {
     let mut loaded = load::load(ui, common, &args.named)?;
     let progress = ui.progress("files");
     let plan = Plan::make(loaded.manifests, &mut loaded.host, &|| progress.tick());
@@ -47,7 +47,7 @@ pub fn run(ui: &mut Ui, common: &Common, args: PlanArgs) -> Result<u8, CliError>
 }
 
 /// Writes the plan in the form that is asked for.
-pub fn show(ui: &mut Ui, plan: &Plan, warnings: &[Diagnostic]) -> Result<(), CliError> {
+pub(super) fn show(ui: &mut Ui, plan: &Plan, warnings: &[Diagnostic]) -> Result<(), CliError> {
     match ui.format {
         Format::Human => show_plan::human(&mut *ui.out, plan, warnings, ui.paint)?,
         Format::Plain => show_plan::plain(&mut *ui.out, plan, warnings)?,
@@ -57,7 +57,7 @@ pub fn show(ui: &mut Ui, plan: &Plan, warnings: &[Diagnostic]) -> Result<(), Cli
 }
 
 /// What is said when the host is as declared.
-pub fn nothing_to_do(plan: &Plan) -> String {
+pub(super) fn nothing_to_do(plan: &Plan) -> String {
     let n = plan.manifests.len();
     let manifests = if n == 1 { "1 manifest".to_owned() } else { format!("{n} manifests") };
     format!("In accordance: {manifests}, {} files looked at. There is nothing to change.", plan.seen)

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
+use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
-use super::Common;
 use crate::apply;
 use crate::report::{Format, escape};
 use crate::sys::Root;
@@ -13,17 +13,17 @@ use crate::sys::Root;
 ///
 /// Each change is undone only where the host still is as the run left it; what somebody changed since is left alone and said.
 #[derive(Debug, Args)]
-pub struct RollbackArgs {
+pub(super) struct RollbackArgs {
     /// The run, whole or its last four digits [default: the newest that is not undone]
     #[arg(value_name = "RUN")]
-    pub run: Option<String>,
+    pub(super) run: Option<String>,
     /// List the runs
     #[arg(long, conflicts_with = "run")]
-    pub list: bool,
+    pub(super) list: bool,
 }
 
 /// Runs it.
-pub fn run(ui: &mut Ui, common: &Common, args: RollbackArgs) -> Result<u8, CliError> {
+pub(super) fn run(ui: &mut Ui, common: &Common, args: RollbackArgs) -> Result<u8, CliError> {
     let root = Root::open(&common.root)
         .map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))?;
     if args.list {
@@ -62,7 +62,12 @@ fn list(ui: &mut Ui, root: &Root) -> Result<u8, CliError> {
             Some(apply::journal::End::RolledBack) => "rolled back",
             None => "cut off: perms rollback brings back what was there",
         };
-        writeln!(ui.out, "{n}  {:>6} changes  {}  {end}", run.changes.len(), escape(&run.header.apps.join(", ")))?;
+        writeln!(
+            ui.out,
+            "{n}  {:>6} changes  {}  {end}",
+            run.changes.len(),
+            escape(&run.header.apps.join(", "))
+        )?;
     }
     Ok(0)
 }

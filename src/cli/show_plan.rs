@@ -14,11 +14,15 @@ use crate::report::{Diagnostic, Finding};
 const WIDTH: usize = 100;
 
 /// Writes a plan for people.
-pub fn human(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic], paint: Paint) -> io::Result<()> {
+pub(super) fn human(
+    out: &mut dyn Write,
+    plan: &Plan,
+    warnings: &[Diagnostic],
+    paint: Paint,
+) -> io::Result<()> {
     for (app, m) in plan.manifests.iter().enumerate() {
         let items: Vec<&Item> = plan.items.iter().filter(|i| i.app == app).collect();
-        let risks: Vec<&Diagnostic> =
-            warnings.iter().filter(|d| d.origin.source == m.source).collect();
+        let risks: Vec<&Diagnostic> = warnings.iter().filter(|d| d.origin.source == m.source).collect();
         if items.is_empty() && risks.is_empty() {
             continue;
         }
@@ -65,7 +69,7 @@ fn item(out: &mut dyn Write, i: &Item, width: usize, paint: Paint) -> io::Result
 }
 
 /// Writes a plan one thing a line.
-pub fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
+pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
     for i in &plan.items {
         let app = plan.manifests.get(i.app).map_or("", |m| m.app.name.value.as_str());
         let place = i.origin.as_ref().map_or("undeclared".to_owned(), |o| format!("line {}", o.line()));
@@ -101,7 +105,7 @@ fn sign_word(s: Sign) -> &'static str {
 }
 
 /// `3 to add, 1 to change, 1 to remove`.
-pub fn counts(plan: &Plan) -> String {
+pub(super) fn counts(plan: &Plan) -> String {
     let count = |s: Sign| plan.items.iter().filter(|i| i.sign == s).count();
     let words: Vec<String> = [
         (count(Sign::Add), "to add"),
@@ -117,7 +121,7 @@ pub fn counts(plan: &Plan) -> String {
 }
 
 /// Writes a plan as one JSON object; docs/schema/plan.schema.json describes it.
-pub fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
+pub(super) fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
     #[derive(Serialize)]
     struct Report<'a> {
         version: u32,

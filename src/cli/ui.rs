@@ -8,22 +8,22 @@ use crate::report::Format;
 use crate::report::style::Paint;
 
 /// Where a command writes, and how.
-pub struct Ui {
+pub(super) struct Ui {
     /// Standard output.
-    pub out: Box<dyn Write>,
+    pub(super) out: Box<dyn Write>,
     /// Standard error.
-    pub err: Box<dyn Write>,
+    pub(super) err: Box<dyn Write>,
     /// The form of reports.
-    pub format: Format,
+    pub(super) format: Format,
     /// Colour on standard output.
-    pub paint: Paint,
+    pub(super) paint: Paint,
     /// Colour on standard error.
-    pub err_paint: Paint,
+    pub(super) err_paint: Paint,
 }
 
 impl Ui {
     /// The process's own.
-    pub fn new(format: Format) -> Self {
+    pub(super) fn new(format: Format) -> Self {
         let wants = |choice: anstream::ColorChoice| {
             format == Format::Human && !matches!(choice, anstream::ColorChoice::Never)
         };
@@ -39,7 +39,7 @@ impl Ui {
     }
 
     /// Asks a yes-or-no question; anything but yes is no. `None` if there is nobody to ask.
-    pub fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
+    pub(super) fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
         if !io::stdin().is_terminal() {
             return Ok(None);
         }
@@ -51,7 +51,7 @@ impl Ui {
     }
 
     /// A counter of things looked at, which shows itself on a terminal when the work takes over a second.
-    pub fn progress(&self, what: &'static str) -> Progress {
+    pub(super) fn progress(&self, what: &'static str) -> Progress {
         if self.format != Format::Human || !io::stderr().is_terminal() {
             return Progress { bar: None };
         }
@@ -65,13 +65,13 @@ impl Ui {
 }
 
 /// See [`Ui::progress`].
-pub struct Progress {
+pub(super) struct Progress {
     bar: Option<(ProgressBar, std::time::Instant, std::cell::Cell<bool>)>,
 }
 
 impl Progress {
     /// One more.
-    pub fn tick(&self) {
+    pub(super) fn tick(&self) {
         let Some((bar, since, shown)) = &self.bar else { return };
         bar.inc(1);
         if !shown.get() && bar.position() % 1024 == 0 && since.elapsed().as_millis() > 1000 {

@@ -159,7 +159,7 @@ fn wanted(is: Option<&[u8]>, rule: &LabelRule) -> Vec<u8> {
 }
 
 /// The folder that a pattern begins with: everything before its first metacharacter, up to the last `/`.
-fn stem(pattern: &str) -> PathBuf {
+pub fn stem(pattern: &str) -> PathBuf {
     let mut literal = String::new();
     let mut chars = pattern.chars().peekable();
     let mut whole = true;

@@ -15,5 +15,6 @@ pub mod whole;
 
 pub use change::{Change, Image, UserState};
 pub use item::{Fix, Item, Sign};
+pub use labels::stem as label_stem;
 pub use names::Names;
 pub use whole::Plan;

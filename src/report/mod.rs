@@ -16,6 +16,6 @@ pub mod style;
 pub use codes::{Code, Severity};
 pub use diagnostic::Diagnostic;
 pub use escape::{escape, escape_bytes};
-pub use format::Format;
 pub use finding::{Class, Finding};
+pub use format::Format;
 pub use source::{Origin, Source, Spanned};

@@ -307,3 +307,10 @@ impl Root {
         }
     }
 }
+
+impl Root {
+    /// What is kept beside this tree, for a second [`Root`] on it.
+    pub fn share_beside(&self) -> Option<Arc<Beside>> {
+        self.beside().cloned()
+    }
+}
