@@ -184,8 +184,10 @@ pub fn sync(folder: &Handle) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and its missing parents, all with these looks; what exists is left as it is.
+/// Makes a folder with these looks, and its missing parents as root's and 0755; what exists is left as it is.
 pub fn make_directories(root: &Root, path: &Path, looks: &Looks<'_>) -> io::Result<()> {
+    const PARENT: Looks<'static> =
+        Looks { uid: 0, gid: 0, mode: 0o755, acl: None, default_acl: None, label: None };
     let mut missing: Vec<&Path> = Vec::new();
     let mut at = Some(path);
     let mut base = None;
@@ -203,7 +205,7 @@ pub fn make_directories(root: &Root, path: &Path, looks: &Looks<'_>) -> io::Resu
     let mut here = base.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     for p in missing.iter().rev() {
         let name = p.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        make_directory(&here, name, looks)?;
+        make_directory(&here, name, if *p == path { looks } else { &PARENT })?;
         here = here.open_child(name)?;
     }
     Ok(())

@@ -10,6 +10,8 @@
     reason = "a test ends at a surprise, says what it skips, and uses its own part of this"
 )]
 
+pub mod tree;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

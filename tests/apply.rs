@@ -1,0 +1,355 @@
+//! Apply, plan, audit and rollback on a tree, with the host's own tools as witnesses.
+
+mod support;
+
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::process::Command;
+
+use support::tree::{DEPLOYER, Tree, assert_same, run};
+
+/// Owners and accounts can be changed by root alone.
+fn root() -> bool {
+    rustix::process::geteuid().is_root() || support::skip("needs root")
+}
+
+#[test]
+fn applied_twice_the_second_changes_nothing_and_rollback_brings_all_back() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let before = t.snapshot();
+    let plan = t.expect(4, &["plan"]);
+    assert!(plan.out.contains("+ user:durhack-deployer:rwx"), "{}", plan.out);
+    assert_same(&before, &t.snapshot());
+
+    let applied = t.expect(0, &["apply", "--yes"]);
+    assert!(applied.out.contains("Undo: perms rollback"), "{}", applied.out);
+    let after = t.snapshot();
+    let second = t.expect(0, &["apply", "--yes"]);
+    assert!(second.out.contains("nothing to change"), "{}", second.out);
+    assert_same(&after, &t.snapshot());
+    assert_eq!(t.expect(0, &["plan", "--format", "plain"]).out, "");
+    assert_eq!(t.expect(0, &["audit"]).out, "", "audit is silent when all is well");
+
+    t.expect(0, &["rollback"]);
+    assert_same(&before, &t.snapshot());
+    let again = t.expect(1, &["rollback"]);
+    assert!(again.err.contains("no run to undo"), "{}", again.err);
+}
+
+#[test]
+fn the_user_can_really_do_what_was_declared() {
+    if !root() || !support::have("setpriv") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let as_user = |script: &str| {
+        run(Command::new("setpriv")
+            .args(["--reuid=1001", "--regid=1001", "--clear-groups", "sh", "-ec", script])
+            .current_dir(t.at("etc/nginx/conf.d")))
+    };
+    let all = as_user("cat default.conf secret.conf sub/more.conf; echo x >>secret.conf; echo y >new.conf; mkdir d; rm d -r");
+    assert_eq!(all.status, 0, "{}", all.err);
+    // What others make there later is usable too: a file with the usual mode, and a new folder.
+    std::fs::write(t.at("etc/nginx/conf.d/roots.conf"), "z").unwrap();
+    std::fs::create_dir(t.at("etc/nginx/conf.d/later")).unwrap();
+    let later = as_user("echo x >>roots.conf; echo x >later/x; cat later/x");
+    assert_eq!(later.status, 0, "{}", later.err);
+    t.audit(0);
+}
+
+#[test]
+fn each_drift_is_found_and_put_right() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let conf = "/etc/nginx/conf.d";
+    let cases: &[(&str, i32, &[(&str, &str)])] = &[
+        ("chmod 644 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
+        ("chmod 600 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
+        ("echo x >etc/moved; mv etc/moved etc/nginx/conf.d/", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/moved")]),
+        ("install -m 644 /dev/null etc/nginx/conf.d/inst", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/inst")]),
+        ("setfacl -m u:1000:rw etc/nginx/conf.d/default.conf", 8, &[("acl::undeclared-entry", "/etc/nginx/conf.d/default.conf")]),
+        ("setfacl -d -m g:27:rwx etc/nginx/conf.d", 8, &[("acl::undeclared-entry", conf)]),
+        ("setfacl -m u:1001:r etc/nginx/conf.d/sub", 4, &[("acl::wrong-entry", "/etc/nginx/conf.d/sub")]),
+        ("setfacl -m u:1001:rwx etc/nginx/conf.d/default.conf", 8, &[("acl::wider-entry", "/etc/nginx/conf.d/default.conf")]),
+        ("setfacl -k etc/nginx/conf.d/sub", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/sub")]),
+        ("chmod 700 etc/nginx", 4, &[("path::no-search", "/etc/nginx")]),
+        ("sed -i 's/^adm:x:4:/&durhack-deployer/' etc/group", 8, &[("account::undeclared-group", "user durhack-deployer")]),
+        ("sed -i 's/^durhack-deployer:x:1001:1001/durhack-deployer:x:1001:4/' etc/passwd", 8, &[("account::undeclared-group", "user durhack-deployer")]),
+        ("sed -i 's/^durhack-deployer:!:/durhack-deployer:$y$abc:/' etc/shadow", 8, &[("account::unlocked", "user durhack-deployer")]),
+    ];
+    for (script, status, expected) in cases {
+        let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
+        assert_eq!(done.status, 0, "{script}: {}", done.err);
+        let found = t.audit(*status);
+        let expected: Vec<_> = expected.iter().map(|(c, p)| ((*c).to_owned(), (*p).to_owned())).collect();
+        assert_eq!(found, expected, "after {script}");
+        t.expect(0, &["apply", "--yes"]);
+        t.audit(0);
+    }
+}
+
+#[test]
+fn a_wider_mask_gives_nobody_else_more() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let file = t.at("etc/nginx/conf.d/default.conf");
+    // alice's entry says rw, and the mask leaves r: that is what she has, and must keep.
+    for args in [["-m", "u:1000:rw"], ["-m", "m::r"]] {
+        assert!(Command::new("setfacl").args(args).arg(&file).status().unwrap().success());
+    }
+    t.manifest("durhack-deployer", &format!("{DEPLOYER}accept = {{ \"acl::undeclared-entry\" = \"alice too\" }}\n"));
+    t.expect(0, &["apply", "--yes"]);
+    let acl = run(Command::new("getfacl").args(["-ncE"]).arg(&file)).out;
+    assert!(acl.contains("user:1000:r--") && acl.contains("user:1001:rw-") && acl.contains("mask::rw-"), "{acl}");
+}
+
+#[test]
+fn what_cannot_be_done_leaves_everything_as_it_was() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    let path = |p: &str| DEPLOYER.replace("/etc/nginx/conf.d", p);
+    let cases = [
+        ("a missing folder", path("/etc/nginx/no-such"), "/etc/nginx/no-such"),
+        ("an unknown user", format!("{DEPLOYER}owner = \"nobody-of-that-name\"\n"), "nobody-of-that-name"),
+        ("an unknown group", DEPLOYER.replace("groups = []", "groups = [\"no-such-group\"]"), "no-such-group"),
+        ("an account that is not there", DEPLOYER.replace("user = { home = \"/home/durhack-deployer\", login = \"locked\", groups = [] }", "user = \"www-data\""), "www-data"),
+        ("a home in a folder that is not there", DEPLOYER.replace("/home/durhack-deployer", "/no/such/home"), "/no/such"),
+    ];
+    for (what, manifest, said) in cases {
+        let t = Tree::new();
+        t.manifest("durhack-deployer", &manifest);
+        let before = t.snapshot();
+        let refused = t.expect(1, &["apply", "--yes"]);
+        assert!(refused.out.contains(said), "{what}: {}\n{}", refused.out, refused.err);
+        assert!(refused.err.contains("nothing was changed"), "{what}: {}", refused.err);
+        assert_same(&before, &t.snapshot());
+        assert_ne!(t.perms(&["audit"]).status & 4, 0, "{what} is a finding too");
+    }
+}
+
+/// A tmpfs mounted for one test.
+struct Tmpfs(std::path::PathBuf);
+
+impl Tmpfs {
+    fn mount(at: &std::path::Path, options: &str) -> Option<Self> {
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status().ok()?;
+        done.success().then(|| Tmpfs(at.to_owned()))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").args(["-l"]).arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_read_only_file_system_leave_everything_as_it_was() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    let mount = tempfile::tempdir().unwrap();
+    let Some(_mounted) = Tmpfs::mount(mount.path(), "size=2m,nr_inodes=500") else {
+        support::skip("needs to mount a tmpfs");
+        return;
+    };
+    let t = Tree::within(tempfile::tempdir_in(mount.path()).unwrap());
+    let before = t.snapshot();
+    // Full but for less than a journal needs.
+    let filler = mount.path().join("filler");
+    let _ = std::fs::write(&filler, vec![0u8; 4 << 20]);
+    let refused = t.expect(1, &["apply", "--yes"]);
+    assert!(refused.err.contains("No space left"), "{}", refused.err);
+    assert_same(&before, &t.snapshot());
+
+    std::fs::remove_file(&filler).unwrap();
+    let remounted = Command::new("mount").args(["-o", "remount,ro"]).arg(mount.path()).status().unwrap();
+    assert!(remounted.success());
+    let refused = t.expect(1, &["apply", "--yes"]);
+    assert!(refused.err.to_lowercase().contains("read-only"), "{}", refused.err);
+    assert_same(&before, &t.snapshot());
+    let remounted = Command::new("mount").args(["-o", "remount,rw"]).arg(mount.path()).status().unwrap();
+    assert!(remounted.success());
+    t.expect(0, &["apply", "--yes"]);
+}
+
+#[test]
+fn nobody_leads_root_astray_with_links() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("shadow"), "hash").unwrap();
+    let shadow = t.at("etc/shadow");
+    let conf = t.at("etc/nginx/conf.d");
+    // The deployer may write conf.d: links to a file and a folder, and a second name of one.
+    symlink("/etc/shadow", conf.join("link.conf")).unwrap();
+    symlink(outside.path(), conf.join("folder")).unwrap();
+    std::os::unix::fs::lchown(conf.join("link.conf"), Some(1001), Some(1001)).unwrap();
+    std::fs::hard_link(&shadow, conf.join("hard.conf")).unwrap();
+    let before = (t.snapshot(), std::fs::metadata(outside.path().join("shadow")).unwrap().mode());
+    let found = t.audit(16);
+    assert_eq!(found, [("path::hard-link".to_owned(), "/etc/nginx/conf.d/hard.conf".to_owned())]);
+    t.expect(16, &["apply", "--yes"]);
+    assert_same(&before.0, &t.snapshot());
+    assert_eq!(before.1, std::fs::metadata(outside.path().join("shadow")).unwrap().mode());
+
+    // A declared path that leads through a link which somebody else could have placed is not followed.
+    t.manifest("durhack-deployer", &DEPLOYER.replace("/etc/nginx/conf.d", "/etc/nginx/conf.d/folder"));
+    std::os::unix::fs::lchown(conf.join("folder"), Some(1001), Some(1001)).unwrap();
+    let refused = t.expect(1, &["apply", "--yes"]);
+    assert!(refused.out.contains("symbolic link"), "{}", refused.out);
+    assert_same(&before.0.keys().map(|k| (k.clone(), String::new())).collect(), &t.snapshot().keys().map(|k| (k.clone(), String::new())).collect());
+}
+
+#[test]
+fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    for delay in [0u64, 3, 6, 10, 15, 25, 40] {
+        let t = Tree::new();
+        for i in 0..400 {
+            t.write(&format!("etc/nginx/conf.d/{}/{i}.conf", i % 7), "x");
+        }
+        let before = t.snapshot();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perms"))
+            .arg("--root")
+            .arg(t.root())
+            .args(["apply", "--yes"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay * 4));
+        let _ = child.kill();
+        let _ = child.wait();
+        // The account tools leave their lock behind when they are killed.
+        for lock in ["passwd.lock", "group.lock", "shadow.lock", "gshadow.lock"] {
+            let _ = std::fs::remove_file(t.at(&format!("etc/{lock}")));
+        }
+        let status = t.perms(&["rollback"]);
+        assert!(status.status == 0 || status.err.contains("no run to undo"), "{delay}: {}", status.err);
+        assert_same(&before, &t.snapshot());
+        t.expect(0, &["apply", "--yes"]);
+        t.audit(0);
+    }
+}
+
+#[test]
+fn rollback_leaves_alone_what_somebody_changed_since() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let file = t.at("etc/nginx/conf.d/default.conf");
+    assert!(Command::new("setfacl").args(["-m", "u:1000:rw"]).arg(&file).status().unwrap().success());
+    let report = t.expect(1, &["rollback"]);
+    assert!(report.err.contains("default.conf") && report.err.contains("changed"), "{}", report.err);
+    let acl = run(Command::new("getfacl").arg("-nc").arg(&file)).out;
+    assert!(acl.contains("user:1000:rw-"), "{acl}");
+}
+
+#[test]
+fn exact_forms_are_made_and_kept() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.write("srv/app/run.sh", "#!/bin/sh\n");
+    t.chmod("srv/app/run.sh", 0o755);
+    t.write("srv/app/data", "d");
+    t.manifest(
+        "app",
+        r#"[app]
+name = "app"
+user = { home = "/srv/app", shell = "/bin/sh", login = "none", groups = ["web"], system = true }
+
+[[group]]
+name = "web"
+system = true
+
+[[path]]
+path = "/srv/app"
+owner = "app"
+group = "web"
+mode = "u=rwX,g=rX,o="
+recursive = true
+acl = ["user:alice:r-X"]
+default_acl = ["user:alice:r-X"]
+
+[[path]]
+path = "/srv/state"
+kind = "directory"
+create = true
+owner = "app"
+mode = "2750"
+"#,
+    );
+    std::fs::remove_file(t.at("etc/perms.d/durhack-deployer.toml")).unwrap();
+    let bad = t.perms(&["plan"]);
+    // `login = "none"` with a shell is a contradiction that check finds.
+    if bad.status == 1 {
+        let text = t.read("etc/perms.d/app.toml").replace("shell = \"/bin/sh\", ", "");
+        t.manifest("app", &text);
+    }
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+    let meta = |p: &str| std::fs::metadata(t.at(p)).unwrap();
+    let passwd = t.read("etc/passwd");
+    let line = passwd.lines().find(|l| l.starts_with("app:")).unwrap();
+    assert!(line.ends_with("/usr/sbin/nologin"), "{line}");
+    let uid: u32 = line.split(':').nth(2).unwrap().parse().unwrap();
+    assert_eq!(meta("srv/app/run.sh").uid(), uid);
+    assert_eq!(meta("srv/app/run.sh").mode() & 0o7707, 0o0700);
+    let acl = |p: &str| run(Command::new("getfacl").arg("-ncE").arg(t.at(p))).out;
+    assert!(acl("srv/app/run.sh").contains("user:1000:r-x"), "{}", acl("srv/app/run.sh"));
+    assert!(acl("srv/app/data").contains("user:1000:r--"), "{}", acl("srv/app/data"));
+    assert!(acl("srv/app/data").contains("user::rw-\n"), "{}", acl("srv/app/data"));
+    assert!(acl("srv/app").contains("default:user:1000:r-x"), "{}", acl("srv/app"));
+    assert_eq!(meta("srv/state").mode() & 0o7777, 0o2750);
+    assert_eq!(meta("srv/state").uid(), uid);
+}
+
+#[test]
+fn labels_are_set_where_the_file_system_has_them() {
+    if !root() || !support::have("getfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let probe = t.at("probe");
+    std::fs::write(&probe, "").unwrap();
+    if xattr::set(&probe, "security.selinux", b"system_u:object_r:etc_t:s0\0").is_err() {
+        support::skip("needs CAP_SYS_ADMIN to set labels");
+        return;
+    }
+    std::fs::remove_file(&probe).unwrap();
+    t.write("home/projectname/live/index.html", "x");
+    t.write("home/projectname/live/sub/page.html", "x");
+    let moved = t.at("home/projectname/live/sub/page.html");
+    xattr::set(&moved, "security.selinux", b"staff_u:object_r:user_home_t:s0:c1\0").unwrap();
+    t.manifest(
+        "durhack-deployer",
+        "[app]\nname = \"projectname\"\nuser = \"alice\"\n\n[[selinux.label]]\npaths = \"/home/projectname/live(/.*)?\"\ntype = \"httpd_sys_content_t\"\n",
+    );
+    let before = t.snapshot();
+    // The tree has no policy store: that is said, and the labels on files are set all the same.
+    t.expect(16 | 4, &["plan"]);
+    t.expect(16, &["apply", "--yes"]);
+    let label = |p: &std::path::Path| String::from_utf8(xattr::get(p, "security.selinux").unwrap().unwrap()).unwrap();
+    assert_eq!(label(&t.at("home/projectname/live")), "system_u:object_r:httpd_sys_content_t:s0\0");
+    assert_eq!(label(&moved), "staff_u:object_r:httpd_sys_content_t:s0:c1\0", "user, role and level are kept");
+    t.expect(0, &["rollback"]);
+    assert_same(&before, &t.snapshot());
+}
