@@ -3,4 +3,7 @@
 pub mod access;
 pub mod acl;
 pub mod daemons;
+pub mod doas;
+pub mod identity;
 pub mod programs;
+pub mod sudoers;

@@ -1,0 +1,1 @@
+//! doas.conf: the policy of doas, read without loss, asked, edited and written.

@@ -1,0 +1,743 @@
+//! The scanner: bytes to tokens, in the states that sudo's own scanner has, since what a byte means depends on them.
+//!
+//! The states and the order of the rules follow the scanner of sudo 1.9.13 (plugins/sudoers/toke.l) and the sudoers
+//! manual. The scanner runs across files: an entry whose file ends in a backslash goes on in the next one.
+
+use std::sync::Arc;
+
+use super::ast::{AliasKind, Bytes, DigestKind, Span};
+use super::token::{
+    self, DefaultsKind, OPTIONS, OptionWord, TAGS, Token, at, blank, from, run, unescape, unescape_path, upto,
+};
+
+/// A text as sudo's scanner is given it: lines cut at a NUL byte, the last one ended by a newline.
+#[derive(Debug)]
+pub(super) struct Cooked {
+    bytes: Vec<u8>,
+    /// For each line that was cut: where the next one begins here, and there.
+    jumps: Vec<(usize, usize)>,
+    raw_len: usize,
+}
+
+impl Cooked {
+    pub(super) fn new(raw: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(raw.len() + 1);
+        let mut jumps = Vec::new();
+        let mut read = 0;
+        for line in raw.split_inclusive(|&c| c == b'\n') {
+            read += line.len();
+            match line.iter().position(|&c| c == 0) {
+                Some(n) => {
+                    bytes.extend_from_slice(upto(line, n));
+                    bytes.push(b'\n');
+                    jumps.push((bytes.len(), read));
+                }
+                None => {
+                    bytes.extend_from_slice(line);
+                    if line.last() != Some(&b'\n') {
+                        bytes.push(b'\n');
+                    }
+                }
+            }
+        }
+        Cooked { bytes, jumps, raw_len: raw.len() }
+    }
+
+    /// The place in the file of a place here.
+    pub(super) fn raw(&self, cooked: usize) -> usize {
+        let before = self.jumps.partition_point(|&(c, _)| c <= cooked);
+        let (c, r) = before.checked_sub(1).and_then(|i| self.jumps.get(i)).copied().unwrap_or((0, 0));
+        (r + (cooked - c)).min(self.raw_len)
+    }
+}
+
+/// One file being scanned.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// Its number in the tree.
+    pub(super) file: usize,
+    text: Arc<Cooked>,
+    pos: usize,
+    line_start: bool,
+}
+
+impl Frame {
+    pub(super) fn new(file: usize, text: Cooked) -> Self {
+        Frame { file, text: Arc::new(text), pos: 0, line_start: true }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Initial,
+    GotDefs,
+    GotCommand,
+    GotRegex,
+    StartDefs,
+    InDefs,
+    InString,
+    WantDigest,
+    GotInclude,
+    ExpectPath,
+}
+
+/// What a rule says to do with what it matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Comma,
+    DefsBlank,
+    Digest { hexadecimal: bool },
+    Include { dir: bool, keep: usize },
+    Defaults,
+    AliasWord,
+    Tag(token::Tag),
+    EmptyGroup,
+    Netgroup,
+    Group,
+    Address { six: bool },
+    All,
+    Option(OptionWord),
+    Alias,
+    DefsCommand,
+    Sha(DigestKind),
+    Sudoedit,
+    ExpectedPath,
+    Path,
+    Regex,
+    Quote,
+    Word,
+    Char(u8),
+    Bang,
+    Newline,
+    Blank,
+    Continuation,
+    Comment,
+    Any,
+    Variable,
+    Value,
+    PlusEquals,
+    MinusEquals,
+    StringBody,
+    StringContinuation,
+    StringBackslash,
+    GlobEscape,
+    SpecialEscape,
+    CommandEnd,
+    Arg,
+    RegexEscape,
+    RegexStop,
+    RegexEnd,
+    RegexBody,
+    IncludePath,
+}
+
+/// The longest match so far.
+struct Best {
+    len: usize,
+    rule: Rule,
+}
+
+impl Best {
+    fn offer(&mut self, len: usize, rule: Rule) {
+        if len > self.len {
+            self.len = len;
+            self.rule = rule;
+        }
+    }
+}
+
+/// The scanner's state, shared by all files of a tree.
+#[derive(Debug)]
+pub(super) struct Lexer {
+    state: State,
+    before_string: State,
+    before_path: State,
+    continued: bool,
+    saw_space: bool,
+    digest: DigestKind,
+    string: Option<Bytes>,
+    command: Option<(Bytes, Option<Bytes>)>,
+    /// Where the token that is being put together began.
+    began: Option<usize>,
+    /// Where the command that is being put together ended so far: blanks after it are not part of it.
+    ended: usize,
+    apparmor: bool,
+    /// A `sudoedit` with a path before it was met (its place): visudo refuses it, sudo reads `sudoedit`.
+    pub(super) sudoedit_with_path: Option<usize>,
+}
+
+impl Lexer {
+    /// `apparmor`: sudo was built with AppArmor, so `APPARMOR_PROFILE` is a word of its own.
+    pub(super) fn new(apparmor: bool) -> Self {
+        Lexer {
+            state: State::Initial,
+            before_string: State::Initial,
+            before_path: State::Initial,
+            continued: false,
+            saw_space: false,
+            digest: DigestKind::Sha256,
+            string: None,
+            command: None,
+            began: None,
+            ended: 0,
+            apparmor,
+            sudoedit_with_path: None,
+        }
+    }
+
+    /// The next token of `frame` and where it is; `None` at the end of the file.
+    pub(super) fn next(&mut self, frame: &mut Frame) -> Option<(Token, Span)> {
+        let text = Arc::clone(&frame.text);
+        loop {
+            let rest = from(&text.bytes, frame.pos);
+            if rest.is_empty() {
+                return None;
+            }
+            let best = self.scan(rest, frame.line_start);
+            let matched = upto(rest, best.len);
+            let start = frame.pos;
+            frame.line_start = matched.last() == Some(&b'\n');
+            let mut used = best.len;
+            let token = self.act(best.rule, matched, start, &mut used, &mut frame.line_start);
+            frame.pos += used;
+            if let Some(token) = token {
+                // A command or a string began before its last piece; if that was in another file, it begins here.
+                let began = self.began.take().filter(|&b| b <= start).unwrap_or(start);
+                let end = match token {
+                    Token::Command(..) if used == 0 && self.ended > began => self.ended,
+                    _ => frame.pos,
+                };
+                return Some((token, Span::new(text.raw(began), text.raw(end))));
+            }
+            if matches!(
+                best.rule,
+                Rule::Sudoedit | Rule::Path | Rule::Regex | Rule::Arg | Rule::GlobEscape | Rule::SpecialEscape
+            ) && used > 0
+            {
+                self.ended = frame.pos;
+            }
+        }
+    }
+
+    /// The rule that wins here.
+    fn scan(&self, b: &[u8], line_start: bool) -> Best {
+        let mut best = Best { len: 0, rule: Rule::Any };
+        match self.state {
+            State::Initial | State::GotDefs | State::WantDigest | State::ExpectPath => {
+                self.scan_inclusive(b, line_start, &mut best);
+            }
+            State::StartDefs => {
+                best.offer(run(b, |c| c.is_ascii_lowercase() || c == b'_'), Rule::Variable);
+            }
+            State::InDefs => {
+                match at(b, 0) {
+                    Some(c @ (b',' | b'=')) => best.offer(1, Rule::Char(c)),
+                    Some(b'"') => best.offer(1, Rule::Quote),
+                    Some(b'+') if at(b, 1) == Some(b'=') => best.offer(2, Rule::PlusEquals),
+                    Some(b'-') if at(b, 1) == Some(b'=') => best.offer(2, Rule::MinusEquals),
+                    _ => {}
+                }
+                best.offer(token::value(b), Rule::Value);
+            }
+            State::InString => {
+                let n = token::continuation(b);
+                if n > 0 {
+                    best.offer(n + run(from(b, n), blank), Rule::StringContinuation);
+                }
+                match at(b, 0) {
+                    Some(b'"') => best.offer(1, Rule::Quote),
+                    Some(b'\\') => best.offer(1, Rule::StringBackslash),
+                    _ => {}
+                }
+                best.offer(string_body(b), Rule::StringBody);
+            }
+            State::GotCommand => {
+                match (at(b, 0), at(b, 1)) {
+                    (Some(b'\\'), Some(b'*' | b'?' | b'[' | b']' | b'!' | b'^')) => best.offer(2, Rule::GlobEscape),
+                    (Some(b'\\'), Some(b':' | b'\\' | b',' | b'=' | b' ' | b'\t' | b'#')) => {
+                        best.offer(2, Rule::SpecialEscape);
+                    }
+                    (Some(b'#' | b':' | b',' | b'=' | b'\r' | b'\n'), _) => best.offer(1, Rule::CommandEnd),
+                    _ => {}
+                }
+                let arg = |c: u8| !matches!(c, b'#' | b'\\' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n');
+                best.offer(run(b, arg), Rule::Arg);
+            }
+            State::GotRegex => {
+                match (at(b, 0), at(b, 1)) {
+                    (Some(b'\\'), Some(c)) if c != b'\r' && c != b'\n' => best.offer(2, Rule::RegexEscape),
+                    (Some(b'#' | b'\r' | b'\n'), _) => best.offer(1, Rule::RegexStop),
+                    (Some(b'$'), _) => best.offer(1, Rule::RegexEnd),
+                    _ => {}
+                }
+                let body = |c: u8| !matches!(c, b'#' | b'\\' | b'\r' | b'\n' | b'$');
+                best.offer(run(b, body), Rule::RegexBody);
+            }
+            State::GotInclude => {
+                best.offer(token::include_path(b), Rule::IncludePath);
+                if at(b, 0) == Some(b'"') {
+                    best.offer(1, Rule::Quote);
+                }
+            }
+        }
+        best.offer(run(b, |c| c == b'!'), Rule::Bang);
+        best.offer(token::newline(b), Rule::Newline);
+        best.offer(run(b, blank), Rule::Blank);
+        best.offer(token::continuation(b), Rule::Continuation);
+        if matches!(self.state, State::Initial | State::StartDefs | State::InDefs) {
+            best.offer(token::comment(b), Rule::Comment);
+        }
+        best.offer(1, Rule::Any);
+        best
+    }
+
+    /// The rules of the states in which entries are read.
+    fn scan_inclusive(&self, b: &[u8], line_start: bool, best: &mut Best) {
+        let initial = self.state == State::Initial;
+        let defs = self.state == State::GotDefs;
+        if defs {
+            let n = run(b, blank);
+            if at(b, n) == Some(b',') {
+                best.offer(n + 1 + run(from(b, n + 1), blank), Rule::Comma);
+            }
+            best.offer(n, Rule::DefsBlank);
+        }
+        if self.state == State::WantDigest {
+            best.offer(run(b, |c| c.is_ascii_hexdigit()), Rule::Digest { hexadecimal: true });
+            let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
+            best.offer(run(b, base64), Rule::Digest { hexadecimal: false });
+        }
+        if initial {
+            for (word, dir) in [(&b"@include"[..], false), (b"@includedir", true)] {
+                if b.starts_with(word) {
+                    best.offer(word.len(), Rule::Include { dir, keep: word.len() });
+                }
+            }
+            if line_start {
+                for (word, dir) in [(&b"#include"[..], false), (b"#includedir", true)] {
+                    if b.starts_with(word) && at(b, word.len()).is_some_and(blank) {
+                        let n = run(b, |c| c != b'\n');
+                        let n = n + usize::from(at(b, n) == Some(b'\n'));
+                        best.offer(n, Rule::Include { dir, keep: word.len() });
+                    }
+                }
+                best.offer(defaults_word(b), Rule::Defaults);
+                best.offer(alias_word(b), Rule::AliasWord);
+            }
+        }
+        for &(word, tag) in TAGS {
+            if b.starts_with(word) {
+                let n = word.len() + run(from(b, word.len()), blank);
+                if at(b, n) == Some(b':') {
+                    best.offer(n + 1, Rule::Tag(tag));
+                }
+            }
+        }
+        match at(b, 0) {
+            Some(b'+') => {
+                if initial || defs {
+                    best.offer(1, Rule::EmptyGroup);
+                }
+                match token::word(from(b, 1)) {
+                    0 => {}
+                    n => best.offer(1 + n, Rule::Netgroup),
+                }
+            }
+            Some(b'%') => {
+                let colon = usize::from(at(b, 1) == Some(b':'));
+                if initial || defs {
+                    best.offer(1 + colon, Rule::EmptyGroup);
+                }
+                let rest = from(b, 1 + colon);
+                match token::word(rest).max(token::id(rest)) {
+                    0 => {}
+                    n => best.offer(1 + colon + n, Rule::Group),
+                }
+            }
+            _ => {}
+        }
+        let (n, six) = token::address(b);
+        best.offer(n, Rule::Address { six });
+        if b.starts_with(b"ALL") {
+            best.offer(3, Rule::All);
+        }
+        if initial {
+            for &(word, option) in OPTIONS {
+                if b.starts_with(word) && (option != OptionWord::Apparmor || self.apparmor) {
+                    best.offer(word.len(), Rule::Option(option));
+                }
+            }
+        }
+        best.offer(token::alias(b), Rule::Alias);
+        let sudoedit = if b.starts_with(b"sudoedit") { 8 } else { 0 };
+        if defs {
+            best.offer(token::path(b).max(token::regex(b)).max(sudoedit), Rule::DefsCommand);
+        }
+        for kind in [DigestKind::Sha224, DigestKind::Sha256, DigestKind::Sha384, DigestKind::Sha512] {
+            if b.starts_with(kind.word().as_bytes()) {
+                best.offer(kind.word().len(), Rule::Sha(kind));
+            }
+        }
+        best.offer(sudoedit, Rule::Sudoedit);
+        if self.state == State::ExpectPath {
+            best.offer(token::path(b).max(token::word(b)), Rule::ExpectedPath);
+        }
+        best.offer(token::path(b), Rule::Path);
+        best.offer(token::regex(b), Rule::Regex);
+        if initial || defs {
+            if at(b, 0) == Some(b'"') {
+                best.offer(1, Rule::Quote);
+            }
+            best.offer(token::id(b).max(token::word(b)), Rule::Word);
+        }
+        if let Some(c @ (b'(' | b')' | b',' | b'=' | b':')) = at(b, 0) {
+            best.offer(1, Rule::Char(c));
+        }
+    }
+
+    /// Carries a rule out: changes state, and gives a token or none. `used` is how much of the match is consumed.
+    fn act(
+        &mut self,
+        rule: Rule,
+        m: &[u8],
+        start: usize,
+        used: &mut usize,
+        line_start: &mut bool,
+    ) -> Option<Token> {
+        match rule {
+            Rule::Comma => Some(Token::Comma),
+            Rule::DefsBlank => {
+                self.state = State::StartDefs;
+                None
+            }
+            Rule::Digest { hexadecimal } => self.digest(m, hexadecimal),
+            Rule::Include { dir, keep } => {
+                if self.continued {
+                    return Some(Token::Error("invalid line continuation"));
+                }
+                *used = keep;
+                *line_start = false;
+                self.state = State::GotInclude;
+                Some(if dir { Token::IncludeDir } else { Token::Include })
+            }
+            Rule::Defaults => self.defaults(m, used),
+            Rule::AliasWord => {
+                if self.continued {
+                    return Some(Token::Error("invalid line continuation"));
+                }
+                Some(Token::AliasWord(match from(m, run(m, blank)).first() {
+                    Some(b'H') => AliasKind::Host,
+                    Some(b'C') => AliasKind::Command,
+                    Some(b'U') => AliasKind::User,
+                    _ => AliasKind::Runas,
+                }))
+            }
+            Rule::Tag(tag) => Some(Token::Tag(tag)),
+            Rule::EmptyGroup => {
+                Some(Token::Error(if m.first() == Some(&b'+') { "empty netgroup" } else { "empty group" }))
+            }
+            Rule::Netgroup => Some(Token::Netgroup(unescape(m))),
+            Rule::Group => Some(Token::Group(unescape(m))),
+            Rule::Address { six } => {
+                if six && !token::ipv6_valid(m) {
+                    return Some(Token::Error("invalid IPv6 address"));
+                }
+                Some(Token::Address(m.to_vec()))
+            }
+            Rule::All => Some(Token::All),
+            Rule::Option(option) => {
+                if matches!(option, OptionWord::Cwd | OptionWord::Chroot) {
+                    self.before_path = self.state;
+                    self.state = State::ExpectPath;
+                }
+                Some(Token::Option(option))
+            }
+            Rule::Alias => Some(Token::Alias(m.to_vec())),
+            Rule::DefsCommand => Some(Token::Command(self.path(m, start), None)),
+            Rule::Sha(kind) => {
+                self.digest = kind;
+                self.state = State::WantDigest;
+                Some(Token::Sha(kind))
+            }
+            Rule::Path if m.last() == Some(&b'/') => Some(Token::Command(self.path(m, start), None)),
+            Rule::Sudoedit | Rule::Path | Rule::Regex => {
+                self.began = Some(start);
+                self.command = Some((self.path(m, start), None));
+                self.state = State::GotCommand;
+                None
+            }
+            Rule::ExpectedPath => {
+                self.state = self.before_path;
+                Some(Token::Word(unescape(m)))
+            }
+            Rule::Quote => self.quote(start),
+            Rule::Word => Some(Token::Word(unescape(m))),
+            Rule::Char(c) => {
+                if self.state == State::InDefs && c == b',' {
+                    self.state = State::StartDefs;
+                }
+                Some(match c {
+                    b'(' => Token::Open,
+                    b')' => Token::Close,
+                    b',' => Token::Comma,
+                    b'=' => Token::Equals,
+                    _ => Token::Colon,
+                })
+            }
+            Rule::Bang => (m.len() % 2 == 1).then_some(Token::Bang),
+            Rule::Newline => {
+                self.began = None;
+                if self.state == State::InString {
+                    *used = 0;
+                    self.string = None;
+                    self.state = State::Initial;
+                    return Some(Token::Error("unexpected line break in a quoted string"));
+                }
+                self.command = None;
+                self.state = State::Initial;
+                self.continued = false;
+                Some(Token::Newline)
+            }
+            Rule::Blank => {
+                self.saw_space = true;
+                None
+            }
+            Rule::Continuation => {
+                self.saw_space = true;
+                self.continued = true;
+                None
+            }
+            Rule::Comment => {
+                if m.last() != Some(&b'\n') {
+                    return Some(Token::Error("syntax error"));
+                }
+                self.state = State::Initial;
+                self.continued = false;
+                Some(Token::Newline)
+            }
+            Rule::Any => Some(Token::NoMatch),
+            Rule::Variable => {
+                self.state = State::InDefs;
+                Some(Token::Variable(m.to_vec()))
+            }
+            Rule::Value => Some(Token::Word(unescape(m))),
+            Rule::PlusEquals => Some(Token::Plus),
+            Rule::MinusEquals => Some(Token::Minus),
+            Rule::StringBody => {
+                self.string.get_or_insert_default().extend(unescape(m));
+                None
+            }
+            Rule::StringBackslash => {
+                self.string.get_or_insert_default().push(b'\\');
+                None
+            }
+            Rule::StringContinuation => {
+                self.continued = true;
+                None
+            }
+            Rule::GlobEscape => self.arg(m, true),
+            Rule::SpecialEscape => self.arg(from(m, 1), true),
+            Rule::CommandEnd => {
+                *used = 0;
+                *line_start = false;
+                self.finish_command()
+            }
+            Rule::Arg => {
+                let first = self.command.as_ref().is_some_and(|(_, args)| args.is_none());
+                if first && m.first() == Some(&b'^') {
+                    *used = 0;
+                    *line_start = false;
+                    self.state = State::GotRegex;
+                    return None;
+                }
+                self.arg(m, true)
+            }
+            Rule::RegexEscape => self.arg(m, false),
+            Rule::RegexStop => {
+                *used = 0;
+                *line_start = false;
+                self.state = State::Initial;
+                self.began = None;
+                Some(Token::Error("unterminated regular expression"))
+            }
+            Rule::RegexEnd => {
+                self.arg(b"$", false);
+                self.continued = false;
+                self.finish_command()
+            }
+            Rule::RegexBody => {
+                let skip = if std::mem::take(&mut self.continued) { run(m, blank) } else { 0 };
+                self.arg(from(m, skip), false)
+            }
+            Rule::IncludePath => {
+                self.state = State::Initial;
+                Some(Token::Word(unescape(m)))
+            }
+        }
+    }
+
+    fn finish_command(&mut self) -> Option<Token> {
+        self.state = State::Initial;
+        let (path, args) = self.command.take().unwrap_or_default();
+        Some(Token::Command(path, args))
+    }
+
+    /// Adds to the arguments, after a space if blanks were seen since the last addition.
+    fn arg(&mut self, more: &[u8], spaced: bool) -> Option<Token> {
+        if more.is_empty() {
+            return None;
+        }
+        let space = spaced && self.saw_space;
+        if let Some((_, args)) = &mut self.command {
+            match args {
+                Some(args) => {
+                    if space {
+                        args.push(b' ');
+                    }
+                    args.extend_from_slice(more);
+                }
+                None => *args = Some(more.to_vec()),
+            }
+        }
+        if spaced {
+            self.saw_space = false;
+        }
+        None
+    }
+
+    /// A command's path; a path to `sudoedit` means the built-in.
+    fn path(&mut self, m: &[u8], start: usize) -> Bytes {
+        let path = unescape_path(m);
+        if path.first() == Some(&b'/') && path.ends_with(b"/sudoedit") {
+            self.sudoedit_with_path = Some(start);
+            return b"sudoedit".to_vec();
+        }
+        path
+    }
+
+    fn digest(&mut self, m: &[u8], hexadecimal: bool) -> Option<Token> {
+        let n = self.digest.len();
+        let wanted = if hexadecimal {
+            2 * n
+        } else if m.last() == Some(&b'=') {
+            4 * n.div_ceil(3)
+        } else {
+            (4 * n + 2) / 3
+        };
+        self.state = State::Initial;
+        (m.len() == wanted).then(|| Token::Digest(m.to_vec()))
+    }
+
+    fn defaults(&mut self, m: &[u8], used: &mut usize) -> Option<Token> {
+        if self.continued {
+            return Some(Token::Error("invalid line continuation"));
+        }
+        self.state = State::GotDefs;
+        let n = run(m, blank) + b"Defaults".len();
+        let kind = match at(m, n) {
+            Some(b':') => DefaultsKind::User,
+            Some(b'>') => DefaultsKind::Runas,
+            Some(b'@') => DefaultsKind::Host,
+            Some(b'!') => DefaultsKind::Command,
+            _ => return Some(Token::Defaults(DefaultsKind::All)),
+        };
+        *used = n + 1 + run(from(m, n + 1), blank);
+        Some(Token::Defaults(kind))
+    }
+
+    /// A quotation mark: begins a string, or ends it.
+    fn quote(&mut self, start: usize) -> Option<Token> {
+        if self.state != State::InString {
+            self.began = Some(start);
+            self.string = None;
+            self.before_string = if self.state == State::GotInclude { State::Initial } else { self.state };
+            self.state = State::InString;
+            return None;
+        }
+        self.state = self.before_string;
+        let Some(s) = self.string.take() else {
+            return Some(Token::Error("empty string"));
+        };
+        if matches!(self.state, State::Initial | State::GotDefs) {
+            match (s.first(), s.len()) {
+                (Some(b'%'), n) if n == 1 || s == b"%:" => return Some(Token::Error("empty group")),
+                (Some(b'%'), _) => return Some(Token::Group(s)),
+                (Some(b'+'), 1) => return Some(Token::Error("empty netgroup")),
+                (Some(b'+'), _) => return Some(Token::Netgroup(s)),
+                _ => {}
+            }
+        }
+        Some(Token::Word(s))
+    }
+}
+
+/// The inside of a string: anything but a quote, a backslash or the end of the line; `\"` is a quote.
+fn string_body(b: &[u8]) -> usize {
+    let mut i = 0;
+    while let Some(c) = at(b, i) {
+        match c {
+            b'\\' if at(b, i + 1) == Some(b'"') => i += 2,
+            b'"' | b'\r' | b'\n' | b'\\' => break,
+            _ => i += 1,
+        }
+    }
+    i
+}
+
+/// `Defaults`, and if it is bound, up to the end of the first word that it is bound to.
+fn defaults_word(b: &[u8]) -> usize {
+    let n = run(b, blank);
+    if !from(b, n).starts_with(b"Defaults") {
+        return 0;
+    }
+    let n = n + b"Defaults".len();
+    if !matches!(at(b, n), Some(b':' | b'@' | b'>' | b'!')) {
+        return n;
+    }
+    let mut i = n + 1 + run(from(b, n + 1), blank);
+    i += run(from(b, i), |c| c == b'!');
+    i += usize::from(at(b, i) == Some(b'"'));
+    match token::id(from(b, i)).max(token::word(from(b, i))) {
+        0 => n,
+        m => i + m,
+    }
+}
+
+/// The word that begins alias definitions.
+fn alias_word(b: &[u8]) -> usize {
+    let n = run(b, blank);
+    [&b"Host_Alias"[..], b"Cmnd_Alias", b"Cmd_Alias", b"User_Alias", b"Runas_Alias"]
+        .iter()
+        .find(|w| from(b, n).starts_with(w))
+        .map_or(0, |w| n + w.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &[u8]) -> Vec<Token> {
+        let mut lexer = Lexer::new(true);
+        let mut frame = Frame::new(0, Cooked::new(text));
+        std::iter::from_fn(|| lexer.next(&mut frame)).map(|(t, _)| t).collect()
+    }
+
+    #[test]
+    fn arguments_end_where_sudo_ends_them() {
+        let t = tokens(b"u ALL=/bin/a b\\,c  d=e#f\n");
+        assert!(t.contains(&Token::Command(b"/bin/a".to_vec(), Some(b"b,c d=e".to_vec()))), "{t:?}");
+        let t = tokens(b"u ALL=/bin/a ^b, c$, /bin/d\n");
+        assert!(t.contains(&Token::Command(b"/bin/a".to_vec(), Some(b"^b, c$".to_vec()))), "{t:?}");
+    }
+
+    #[test]
+    fn a_nul_ends_the_line_and_places_stay_right() {
+        let text = b"a ALL=ALL\0 junk\nb ALL=ALL";
+        let mut lexer = Lexer::new(true);
+        let mut frame = Frame::new(0, Cooked::new(text));
+        let spans: Vec<_> = std::iter::from_fn(|| lexer.next(&mut frame)).collect();
+        let b = spans.iter().find(|(t, _)| *t == Token::Word(b"b".to_vec())).unwrap();
+        assert_eq!(&text[b.1.range()], b"b");
+        assert_eq!(spans.last().unwrap().1.end, text.len());
+    }
+}

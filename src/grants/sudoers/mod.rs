@@ -1,0 +1,24 @@
+//! sudoers: the policy of sudo, read without loss, asked, edited and written.
+//!
+//! ```text
+//! files ─► token, lexer ─► parser, include ─► Tree ─► rules_for   what applies to somebody
+//!                                               ├───► decide      may they, as sudo decides
+//!                                               ├───► edit        take a rule out
+//!                                               └───► check_copy, survivors   before a change is put in place
+//! rules ─► fragment                              a file of our own
+//! ```
+//!
+//! The grammar is that of sudo 1.9.17 (the sudoers manual, and plugins/sudoers in sudo's sources for what the manual
+//! leaves open); where a mistake stands, sudo's recovery is followed, so that what is read here is what sudo reads.
+
+pub mod ast;
+pub mod files;
+mod include;
+mod lexer;
+mod parser;
+mod token;
+pub mod tree;
+pub mod values;
+
+pub use files::{FileText, Files, FilesError, Folder, MemoryFiles};
+pub use tree::{File, Ignored, IgnoredReason, Problem, ProblemKind, Reading, Tree};

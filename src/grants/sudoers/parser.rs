@@ -1,0 +1,562 @@
+//! Tokens to entries: the grammar of sudo 1.9.13 to 1.9.17, with sudo's recovery from mistakes, over all files at once.
+//!
+//! Entries are read one by one. A mistake drops the entry up to its newline, as sudo's `error '\n'` rule does; what
+//! counts as its newline is the scanner's matter, so an entry that runs over files is dropped over files too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ast::{
+    Alias, AliasKind, Change, Command, CommandPath, CommandSpec, Defaults, Digest, Host, Include, ItemKind,
+    Member, Members, Options, Privilege, Runas, Scope, Setenv, Setting, Settings, Span, Tags, User, UserSpec,
+};
+use super::files::Files;
+use super::include::Stream;
+use super::token::{DefaultsKind, OptionWord, Tag, Token};
+use super::tree::{PlacedAlias, ProblemKind, Reading, Tree};
+use super::values;
+
+/// Where a token is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loc {
+    pub(super) file: usize,
+    pub(super) span: Span,
+}
+
+/// An entry that cannot be read: where, and why.
+struct Mistake {
+    at: Loc,
+    kind: ProblemKind,
+    why: String,
+}
+
+impl Mistake {
+    fn new(at: Loc, why: impl Into<String>) -> Self {
+        Mistake { at, kind: ProblemKind::Syntax, why: why.into() }
+    }
+}
+
+type Parsed<T> = Result<T, Mistake>;
+
+/// Reads a policy.
+pub(super) struct Parser<'f> {
+    stream: Stream<'f>,
+    peeked: Option<(Token, Loc)>,
+    /// The file of the entry's first token, and whether a later token came from another file.
+    home: usize,
+    crosses: bool,
+}
+
+impl<'f> Parser<'f> {
+    pub(super) fn new(files: &'f dyn Files, reading: Reading) -> Self {
+        Parser { stream: Stream::new(files, reading), peeked: None, home: 0, crosses: false }
+    }
+
+    /// Includes are not followed.
+    pub(super) fn alone(mut self) -> Self {
+        self.stream.follow = false;
+        self
+    }
+
+    /// Reads everything.
+    pub(super) fn read(mut self, main: &Path) -> Tree {
+        self.stream.open_main(main);
+        loop {
+            self.crosses = false;
+            let (token, loc) = self.stream.next();
+            if token == Token::End {
+                break;
+            }
+            self.home = loc.file;
+            self.peeked = Some((token, loc));
+            if !self.entry() {
+                self.stream.tree.fatal = true;
+                break;
+            }
+        }
+        self.stream.finish()
+    }
+
+    fn bump(&mut self) -> (Token, Loc) {
+        let (token, loc) = self.peeked.take().unwrap_or_else(|| self.stream.next());
+        self.crosses |= loc.file != self.home;
+        (token, loc)
+    }
+
+    fn peek(&mut self) -> &Token {
+        let stream = &mut self.stream;
+        &self.peeked.get_or_insert_with(|| stream.next()).0
+    }
+
+    /// Where the next token is.
+    fn here(&mut self) -> Loc {
+        let stream = &mut self.stream;
+        self.peeked.get_or_insert_with(|| stream.next()).1
+    }
+
+    /// Takes the next token if it is this one.
+    fn eat(&mut self, token: &Token) -> Option<Loc> {
+        if self.peek() == token { Some(self.bump().1) } else { None }
+    }
+
+    /// A mistake at the next token.
+    fn mistake<T>(&mut self) -> Parsed<T> {
+        let why = match self.peek() {
+            Token::Error(why) => (*why).to_owned(),
+            Token::Newline => "syntax error: the line ends too early".to_owned(),
+            Token::End => "syntax error: the last line ends in a backslash and nothing follows".to_owned(),
+            _ => "syntax error".to_owned(),
+        };
+        Err(Mistake::new(self.here(), why))
+    }
+
+    fn expect(&mut self, token: &Token) -> Parsed<Loc> {
+        match self.eat(token) {
+            Some(loc) => Ok(loc),
+            None => self.mistake(),
+        }
+    }
+
+    /// Reads one entry and files it. False if sudo would give up.
+    fn entry(&mut self) -> bool {
+        let mut include = None;
+        let parsed = match self.peek().clone() {
+            Token::Newline => Ok(ItemKind::Blank),
+            Token::Include | Token::IncludeDir => self.include(&mut include),
+            Token::Defaults(kind) => self.defaults(kind),
+            Token::AliasWord(kind) => self.aliases(kind),
+            _ => self.user_spec(),
+        };
+        let kind = match parsed {
+            Ok(kind) => kind,
+            Err(m) => {
+                self.report(&m);
+                // An include with something after its path is followed all the same.
+                include.clone().map_or(ItemKind::Bad, ItemKind::Include)
+            }
+        };
+        // To the newline: at once after an entry that is whole, past the rest of one that is not.
+        let end = loop {
+            let (token, loc) = self.bump();
+            match token {
+                Token::Newline => break Some(loc),
+                Token::End => break None,
+                _ => {}
+            }
+        };
+        let file = self.home;
+        let item = self.stream.close_item(file, kind, end);
+        if end.is_none() {
+            let at = self.here();
+            self.stream.problem(at, ProblemKind::Fatal, "sudo refuses to run at all: the policy ends in a backslash inside an entry".to_owned());
+            return false;
+        }
+        if let (Some(include), Some(item)) = (include, item) {
+            self.stream.follow_include(file, &include, item);
+        }
+        true
+    }
+
+    fn report(&mut self, m: &Mistake) {
+        self.stream.problem(m.at, m.kind, m.why.clone());
+    }
+
+    fn include(&mut self, include: &mut Option<Include>) -> Parsed<ItemKind> {
+        let dir = self.bump().0 == Token::IncludeDir;
+        let loc = self.here();
+        let Token::Word(path) = self.peek().clone() else { return self.mistake() };
+        self.bump();
+        let found = Include { dir, path, path_span: loc.span };
+        *include = Some(found.clone());
+        match self.peek() {
+            Token::Newline => Ok(ItemKind::Include(found)),
+            _ => self.mistake(),
+        }
+    }
+
+    fn aliases(&mut self, kind: AliasKind) -> Parsed<ItemKind> {
+        self.bump();
+        let mut defined = Vec::new();
+        let result = self.alias_list(kind, &mut defined);
+        match result {
+            Ok(()) => Ok(ItemKind::Aliases(defined)),
+            // Those that were whole before the mistake hold.
+            Err(m) if !defined.is_empty() => {
+                self.report(&m);
+                Ok(ItemKind::Aliases(defined))
+            }
+            Err(m) => Err(m),
+        }
+    }
+
+    fn alias_list(&mut self, kind: AliasKind, defined: &mut Vec<Alias>) -> Parsed<()> {
+        loop {
+            let at = self.here();
+            let name = match self.peek().clone() {
+                Token::Alias(name) => name,
+                word @ (Token::All | Token::Option(_)) => {
+                    let why = format!("syntax error, reserved word {} used as an alias name", reserved(&word));
+                    return Err(Mistake::new(at, why));
+                }
+                _ => return self.mistake(),
+            };
+            self.bump();
+            self.expect(&Token::Equals)?;
+            let (members, end) = match kind {
+                AliasKind::User | AliasKind::Runas => self.user_list().map(|(m, e)| (Members::Users(m), e))?,
+                AliasKind::Host => self.host_list().map(|(m, e)| (Members::Hosts(m), e))?,
+                AliasKind::Command => self.command_list().map(|(m, e)| (Members::Commands(m), e))?,
+            };
+            let last = match self.peek() {
+                Token::Colon => false,
+                Token::Newline => true,
+                _ => return self.mistake(),
+            };
+            let alias = Alias { kind, name: name.clone(), name_span: at.span, span: at.span.to(end), members };
+            let key = (kind, name);
+            if self.stream.tree.aliases.contains_key(&key) {
+                // sudo drops the rest of the line too.
+                let why = format!("alias `{}` is defined already", String::from_utf8_lossy(&key.1));
+                return Err(Mistake { at, kind: ProblemKind::Alias, why });
+            }
+            let placed = PlacedAlias { file: at.file, alias: alias.clone() };
+            self.stream.tree.aliases.insert(key, Arc::new(placed));
+            defined.push(alias);
+            if last {
+                return Ok(());
+            }
+            self.bump();
+        }
+    }
+
+    fn defaults(&mut self, kind: DefaultsKind) -> Parsed<ItemKind> {
+        self.bump();
+        let scope = match kind {
+            DefaultsKind::All => Scope::All,
+            DefaultsKind::User => Scope::Users(self.user_list()?.0),
+            DefaultsKind::Runas => Scope::Runas(self.user_list()?.0),
+            DefaultsKind::Host => Scope::Hosts(self.host_list()?.0),
+            DefaultsKind::Command => Scope::Commands(self.command_list()?.0),
+        };
+        let mut settings = Vec::new();
+        loop {
+            let bang = self.eat(&Token::Bang);
+            let Token::Variable(name) = self.peek().clone() else { return self.mistake() };
+            let at = self.bump().1.span;
+            let start = bang.map_or(at.start, |b| b.span.start);
+            let change = match self.peek() {
+                _ if bang.is_some() => Change::Off,
+                Token::Equals => Change::Set,
+                Token::Plus => Change::Add,
+                Token::Minus => Change::Remove,
+                _ => Change::On,
+            };
+            let mut value = Vec::new();
+            let mut end = at.end;
+            if !matches!(change, Change::On | Change::Off) {
+                self.bump();
+                let Token::Word(word) = self.peek().clone() else { return self.mistake() };
+                value = word;
+                end = self.bump().1.span.end;
+            }
+            settings.push(Setting { name, change, value, span: Span::new(start, end) });
+            match self.peek() {
+                Token::Comma => {
+                    self.bump();
+                }
+                Token::Newline => return Ok(ItemKind::Defaults(Defaults { scope, settings })),
+                _ => return self.mistake(),
+            }
+        }
+    }
+
+    fn user_spec(&mut self) -> Parsed<ItemKind> {
+        let users = self.user_list()?.0;
+        let mut privileges = vec![self.privilege()?];
+        loop {
+            match self.peek() {
+                Token::Newline => break,
+                Token::Colon => {
+                    self.bump();
+                }
+                _ => return self.mistake(),
+            }
+            match self.privilege() {
+                Ok(p) => privileges.push(p),
+                // A mistake after a `:` costs that privilege alone, if the mistake is the very end of the line or
+                // another `:`; else the scanner stands before something that no rule takes, and the entry goes.
+                Err(m) => {
+                    self.report(&m);
+                    if !matches!(self.peek(), Token::Newline | Token::Colon) {
+                        return Err(m);
+                    }
+                }
+            }
+        }
+        Ok(ItemKind::UserSpec(UserSpec { users, privileges, crosses: self.crosses }))
+    }
+
+    fn privilege(&mut self) -> Parsed<Privilege> {
+        let start = self.here().span;
+        let hosts = self.host_list()?.0;
+        self.expect(&Token::Equals)?;
+        let mut commands: Vec<CommandSpec> = Vec::new();
+        loop {
+            let spec = self.command_spec(commands.last())?;
+            commands.push(spec);
+            if self.eat(&Token::Comma).is_none() {
+                break;
+            }
+        }
+        if !matches!(self.peek(), Token::Colon | Token::Newline) {
+            return self.mistake();
+        }
+        let end = commands.last().map_or(start, |c| c.span);
+        Ok(Privilege { span: start.to(end), hosts, commands })
+    }
+
+    fn command_spec(&mut self, before: Option<&CommandSpec>) -> Parsed<CommandSpec> {
+        let start = self.here().span;
+        let runas = self.runas()?;
+        let options = self.options()?;
+        let tags = self.tags();
+        let command = self.command()?;
+        let span = start.to(command.span);
+        let written = Settings { runas, tags, options };
+        let settings = resolve(&written, &command, before.map(|b| &b.settings));
+        Ok(CommandSpec { span, written, settings, command })
+    }
+
+    fn runas(&mut self) -> Parsed<Option<Arc<Runas>>> {
+        let Some(open) = self.eat(&Token::Open) else { return Ok(None) };
+        let users = match self.peek() {
+            Token::Close | Token::Colon => {
+                vec![Member { negated: false, value: User::Myself, span: Span::new(open.span.end, open.span.end) }]
+            }
+            _ => self.user_list()?.0,
+        };
+        let mut groups = Vec::new();
+        if self.eat(&Token::Colon).is_some() {
+            let empty = *self.peek() == Token::Close;
+            // `(user:)` is a mistake, `(:)` is not.
+            let bare = users.first().is_some_and(|u| u.value == User::Myself);
+            if !(empty && bare) {
+                groups = self.group_list()?;
+            }
+        }
+        let close = self.expect(&Token::Close)?;
+        Ok(Some(Arc::new(Runas { users, groups, span: open.span.to(close.span) })))
+    }
+
+    fn options(&mut self) -> Parsed<Options> {
+        let mut options = Options::default();
+        while let Token::Option(word) = *self.peek() {
+            self.bump();
+            self.expect(&Token::Equals)?;
+            let at = self.here();
+            let Token::Word(value) = self.peek().clone() else { return self.mistake() };
+            self.bump();
+            let wrong = |why: &str| Mistake::new(at, why);
+            match word {
+                OptionWord::Timeout => options.timeout = Some(values::timeout(&value).map_err(wrong)?),
+                OptionWord::Notbefore => {
+                    options.notbefore =
+                        Some(values::moment(&value).ok_or_else(|| wrong("invalid notbefore value"))?);
+                }
+                OptionWord::Notafter => {
+                    options.notafter = Some(values::moment(&value).ok_or_else(|| wrong("invalid notafter value"))?);
+                }
+                OptionWord::Cwd | OptionWord::Chroot => {
+                    if !matches!(value.first(), Some(b'/' | b'~')) && value != b"*" {
+                        return Err(wrong("values for `CWD` and `CHROOT` must start with `/`, `~`, or be `*`"));
+                    }
+                    if value.len() >= PATH_MAX {
+                        return Err(wrong("path too long"));
+                    }
+                    let slot = if word == OptionWord::Cwd { &mut options.cwd } else { &mut options.chroot };
+                    *slot = Some(value.into());
+                }
+                OptionWord::Role => options.role = Some(value.into()),
+                OptionWord::Type => options.setype = Some(value.into()),
+                OptionWord::Apparmor => options.apparmor = Some(value.into()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn tags(&mut self) -> Tags {
+        let mut tags = Tags::default();
+        while let Token::Tag(tag) = *self.peek() {
+            self.bump();
+            match tag {
+                Tag::Nopasswd(v) => tags.nopasswd = Some(v),
+                Tag::Noexec(v) => tags.noexec = Some(v),
+                Tag::Intercept(v) => tags.intercept = Some(v),
+                Tag::Setenv(v) => tags.setenv = if v { Setenv::Yes } else { Setenv::No },
+                Tag::LogInput(v) => tags.log_input = Some(v),
+                Tag::LogOutput(v) => tags.log_output = Some(v),
+                Tag::Mail(v) => tags.mail = Some(v),
+                Tag::Follow(v) => tags.follow = Some(v),
+            }
+        }
+        tags
+    }
+
+    /// A command with its digests and `!`.
+    fn command(&mut self) -> Parsed<Member<Command>> {
+        let start = self.here().span;
+        let mut digests = Vec::new();
+        while let Token::Sha(kind) = *self.peek() {
+            self.bump();
+            self.expect(&Token::Colon)?;
+            let Token::Digest(text) = self.peek().clone() else { return self.mistake() };
+            self.bump();
+            digests.push(Digest { kind, text });
+            // After a digest, a comma can only lead to another one.
+            if self.eat(&Token::Comma).is_some() && !matches!(self.peek(), Token::Sha(_)) {
+                return self.mistake();
+            }
+        }
+        let negated = self.eat(&Token::Bang).is_some();
+        let at = self.here();
+        let value = match self.peek().clone() {
+            Token::All => Command::All(digests),
+            Token::Alias(_) if !digests.is_empty() => {
+                self.bump();
+                return Err(Mistake::new(at, "a digest requires a path name"));
+            }
+            Token::Alias(name) => Command::Alias(name),
+            Token::Command(path, _) if path.len() >= PATH_MAX => {
+                self.bump();
+                return Err(Mistake::new(at, "command too long"));
+            }
+            Token::Command(path, args) => Command::Path(CommandPath { path, args, digests }),
+            Token::Word(word) if word == b"list" => Command::Path(CommandPath { path: word, args: None, digests }),
+            Token::Word(_) => {
+                self.bump();
+                return Err(Mistake::new(at, "expected a fully-qualified path name"));
+            }
+            _ => return self.mistake(),
+        };
+        self.bump();
+        Ok(Member { negated, value, span: start.to(at.span) })
+    }
+
+    fn command_list(&mut self) -> Parsed<(Vec<Member<Command>>, Span)> {
+        self.list(Self::command)
+    }
+
+    fn user_list(&mut self) -> Parsed<(Vec<Member<User>>, Span)> {
+        self.list(|p| {
+            p.member(|t| match t {
+                Token::All => Some(User::All),
+                Token::Alias(w) => Some(User::Alias(w)),
+                Token::Netgroup(w) => Some(User::Netgroup(w)),
+                Token::Group(w) => Some(User::Group(w)),
+                Token::Word(w) => Some(User::Word(w)),
+                _ => None,
+            })
+        })
+    }
+
+    fn group_list(&mut self) -> Parsed<Vec<Member<User>>> {
+        let groups = self.list(|p| {
+            p.member(|t| match t {
+                Token::All => Some(User::All),
+                Token::Alias(w) => Some(User::Alias(w)),
+                Token::Word(w) => Some(User::Word(w)),
+                _ => None,
+            })
+        })?;
+        Ok(groups.0)
+    }
+
+    fn host_list(&mut self) -> Parsed<(Vec<Member<Host>>, Span)> {
+        self.list(|p| {
+            p.member(|t| match t {
+                Token::All => Some(Host::All),
+                Token::Alias(w) => Some(Host::Alias(w)),
+                Token::Netgroup(w) => Some(Host::Netgroup(w)),
+                Token::Address(w) => Some(Host::Address(w)),
+                Token::Word(w) => Some(Host::Word(w)),
+                _ => None,
+            })
+        })
+    }
+
+    /// One member, with its `!`.
+    fn member<T>(&mut self, value: impl Fn(Token) -> Option<T>) -> Parsed<Member<T>> {
+        let bang = self.eat(&Token::Bang);
+        let Some(value) = value(self.peek().clone()) else { return self.mistake() };
+        let at = self.bump().1.span;
+        Ok(Member { negated: bang.is_some(), value, span: bang.map_or(at, |b| b.span.to(at)) })
+    }
+
+    /// Members with commas between them, and the span of all.
+    fn list<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Parsed<Member<T>>,
+    ) -> Parsed<(Vec<Member<T>>, Span)> {
+        let mut members = vec![one(self)?];
+        while self.eat(&Token::Comma).is_some() {
+            members.push(one(self)?);
+        }
+        let span = match (members.first(), members.last()) {
+            (Some(a), Some(b)) => a.span.to(b.span),
+            _ => Span::default(),
+        };
+        Ok((members, span))
+    }
+}
+
+/// The longest path that Linux takes, with its NUL.
+const PATH_MAX: usize = 4096;
+
+fn reserved(token: &Token) -> &'static str {
+    match token {
+        Token::Option(OptionWord::Timeout) => "TIMEOUT",
+        Token::Option(OptionWord::Notbefore) => "NOTBEFORE",
+        Token::Option(OptionWord::Notafter) => "NOTAFTER",
+        Token::Option(OptionWord::Cwd) => "CWD",
+        Token::Option(OptionWord::Chroot) => "CHROOT",
+        Token::Option(OptionWord::Role) => "ROLE",
+        Token::Option(OptionWord::Type) => "TYPE",
+        Token::Option(OptionWord::Apparmor) => "APPARMOR_PROFILE",
+        _ => "ALL",
+    }
+}
+
+/// What holds for a command: what it says, and what the commands before it in the list hand on.
+fn resolve(written: &Settings, command: &Member<Command>, before: Option<&Settings>) -> Settings {
+    let mut s = written.clone();
+    // A bare ALL lets the user set the environment, for itself alone.
+    if matches!(command.value, Command::All(_)) && !command.negated && s.tags.setenv == Setenv::Unset {
+        s.tags.setenv = Setenv::Implied;
+    }
+    let Some(b) = before else { return s };
+    if s.tags.setenv == Setenv::Unset && b.tags.setenv != Setenv::Implied {
+        s.tags.setenv = b.tags.setenv;
+    }
+    let t = &mut s.tags;
+    t.nopasswd = t.nopasswd.or(b.tags.nopasswd);
+    t.noexec = t.noexec.or(b.tags.noexec);
+    t.intercept = t.intercept.or(b.tags.intercept);
+    t.log_input = t.log_input.or(b.tags.log_input);
+    t.log_output = t.log_output.or(b.tags.log_output);
+    t.mail = t.mail.or(b.tags.mail);
+    t.follow = t.follow.or(b.tags.follow);
+    let o = &mut s.options;
+    o.cwd = o.cwd.take().or_else(|| b.options.cwd.clone());
+    o.chroot = o.chroot.take().or_else(|| b.options.chroot.clone());
+    if o.role.is_none() && o.setype.is_none() {
+        o.role = b.options.role.clone();
+        o.setype = b.options.setype.clone();
+    }
+    o.timeout = o.timeout.or(b.options.timeout);
+    o.notbefore = o.notbefore.or(b.options.notbefore);
+    o.notafter = o.notafter.or(b.options.notafter);
+    if s.runas.is_none() {
+        s.runas.clone_from(&b.runas);
+    }
+    s
+}
