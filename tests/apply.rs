@@ -50,7 +50,9 @@ fn the_user_can_really_do_what_was_declared() {
             .args(["--reuid=1001", "--regid=1001", "--clear-groups", "sh", "-ec", script])
             .current_dir(t.at("etc/nginx/conf.d")))
     };
-    let all = as_user("cat default.conf secret.conf sub/more.conf; echo x >>secret.conf; echo y >new.conf; mkdir d; rm d -r");
+    let all = as_user(
+        "cat default.conf secret.conf sub/more.conf; echo x >>secret.conf; echo y >new.conf; mkdir d; rm d -r",
+    );
     assert_eq!(all.status, 0, "{}", all.err);
     // What others make there later is usable too: a file with the usual mode, and a new folder.
     std::fs::write(t.at("etc/nginx/conf.d/roots.conf"), "z").unwrap();
@@ -71,17 +73,45 @@ fn each_drift_is_found_and_put_right() {
     let cases: &[(&str, i32, &[(&str, &str)])] = &[
         ("chmod 644 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
         ("chmod 600 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
-        ("echo x >etc/moved; mv etc/moved etc/nginx/conf.d/", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/moved")]),
-        ("install -m 644 /dev/null etc/nginx/conf.d/inst", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/inst")]),
-        ("setfacl -m u:1000:rw etc/nginx/conf.d/default.conf", 8, &[("acl::undeclared-entry", "/etc/nginx/conf.d/default.conf")]),
+        (
+            "echo x >etc/moved; mv etc/moved etc/nginx/conf.d/",
+            4,
+            &[("acl::missing-entry", "/etc/nginx/conf.d/moved")],
+        ),
+        (
+            "install -m 644 /dev/null etc/nginx/conf.d/inst",
+            4,
+            &[("acl::missing-entry", "/etc/nginx/conf.d/inst")],
+        ),
+        (
+            "setfacl -m u:1000:rw etc/nginx/conf.d/default.conf",
+            8,
+            &[("acl::undeclared-entry", "/etc/nginx/conf.d/default.conf")],
+        ),
         ("setfacl -d -m g:27:rwx etc/nginx/conf.d", 8, &[("acl::undeclared-entry", conf)]),
         ("setfacl -m u:1001:r etc/nginx/conf.d/sub", 4, &[("acl::wrong-entry", "/etc/nginx/conf.d/sub")]),
-        ("setfacl -m u:1001:rwx etc/nginx/conf.d/default.conf", 8, &[("acl::wider-entry", "/etc/nginx/conf.d/default.conf")]),
+        (
+            "setfacl -m u:1001:rwx etc/nginx/conf.d/default.conf",
+            8,
+            &[("acl::wider-entry", "/etc/nginx/conf.d/default.conf")],
+        ),
         ("setfacl -k etc/nginx/conf.d/sub", 4, &[("acl::missing-entry", "/etc/nginx/conf.d/sub")]),
         ("chmod 700 etc/nginx", 4, &[("path::no-search", "/etc/nginx")]),
-        ("sed -i 's/^adm:x:4:/&durhack-deployer/' etc/group", 8, &[("account::undeclared-group", "user durhack-deployer")]),
-        ("sed -i 's/^durhack-deployer:x:1001:1001/durhack-deployer:x:1001:4/' etc/passwd", 8, &[("account::undeclared-group", "user durhack-deployer")]),
-        ("sed -i 's/^durhack-deployer:!:/durhack-deployer:$y$abc:/' etc/shadow", 8, &[("account::unlocked", "user durhack-deployer")]),
+        (
+            "sed -i 's/^adm:x:4:/&durhack-deployer/' etc/group",
+            8,
+            &[("account::undeclared-group", "user durhack-deployer")],
+        ),
+        (
+            "sed -i 's/^durhack-deployer:x:1001:1001/durhack-deployer:x:1001:4/' etc/passwd",
+            8,
+            &[("account::undeclared-group", "user durhack-deployer")],
+        ),
+        (
+            "sed -i 's/^durhack-deployer:!:/durhack-deployer:$y$abc:/' etc/shadow",
+            8,
+            &[("account::unlocked", "user durhack-deployer")],
+        ),
     ];
     for (script, status, expected) in cases {
         let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
@@ -105,10 +135,16 @@ fn a_wider_mask_gives_nobody_else_more() {
     for args in [["-m", "u:1000:rw"], ["-m", "m::r"]] {
         assert!(Command::new("setfacl").args(args).arg(&file).status().unwrap().success());
     }
-    t.manifest("durhack-deployer", &format!("{DEPLOYER}accept = {{ \"acl::undeclared-entry\" = \"alice too\" }}\n"));
+    t.manifest(
+        "durhack-deployer",
+        &format!("{DEPLOYER}accept = {{ \"acl::undeclared-entry\" = \"alice too\" }}\n"),
+    );
     t.expect(0, &["apply", "--yes"]);
     let acl = run(Command::new("getfacl").args(["-ncE"]).arg(&file)).out;
-    assert!(acl.contains("user:1000:r--") && acl.contains("user:1001:rw-") && acl.contains("mask::rw-"), "{acl}");
+    assert!(
+        acl.contains("user:1000:r--") && acl.contains("user:1001:rw-") && acl.contains("mask::rw-"),
+        "{acl}"
+    );
 }
 
 #[test]
@@ -120,9 +156,24 @@ fn what_cannot_be_done_leaves_everything_as_it_was() {
     let cases = [
         ("a missing folder", path("/etc/nginx/no-such"), "/etc/nginx/no-such"),
         ("an unknown user", format!("{DEPLOYER}owner = \"nobody-of-that-name\"\n"), "nobody-of-that-name"),
-        ("an unknown group", DEPLOYER.replace("groups = []", "groups = [\"no-such-group\"]"), "no-such-group"),
-        ("an account that is not there", DEPLOYER.replace("user = { home = \"/home/durhack-deployer\", login = \"locked\", groups = [] }", "user = \"www-data\""), "www-data"),
-        ("a home in a folder that is not there", DEPLOYER.replace("/home/durhack-deployer", "/no/such/home"), "/no/such"),
+        (
+            "an unknown group",
+            DEPLOYER.replace("groups = []", "groups = [\"no-such-group\"]"),
+            "no-such-group",
+        ),
+        (
+            "an account that is not there",
+            DEPLOYER.replace(
+                "user = { home = \"/home/durhack-deployer\", login = \"locked\", groups = [] }",
+                "user = \"www-data\"",
+            ),
+            "www-data",
+        ),
+        (
+            "a home in a folder that is not there",
+            DEPLOYER.replace("/home/durhack-deployer", "/no/such/home"),
+            "/no/such",
+        ),
     ];
     for (what, manifest, said) in cases {
         let t = Tree::new();
@@ -141,7 +192,8 @@ struct Tmpfs(std::path::PathBuf);
 
 impl Tmpfs {
     fn mount(at: &std::path::Path, options: &str) -> Option<Self> {
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status().ok()?;
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(at).status().ok()?;
         done.success().then(|| Tmpfs(at.to_owned()))
     }
 }
@@ -210,7 +262,10 @@ fn nobody_leads_root_astray_with_links() {
     std::os::unix::fs::lchown(conf.join("folder"), Some(1001), Some(1001)).unwrap();
     let refused = t.expect(1, &["apply", "--yes"]);
     assert!(refused.out.contains("symbolic link"), "{}", refused.out);
-    assert_same(&before.0.keys().map(|k| (k.clone(), String::new())).collect(), &t.snapshot().keys().map(|k| (k.clone(), String::new())).collect());
+    assert_same(
+        &before.0.keys().map(|k| (k.clone(), String::new())).collect(),
+        &t.snapshot().keys().map(|k| (k.clone(), String::new())).collect(),
+    );
 }
 
 #[test]
@@ -347,9 +402,14 @@ fn labels_are_set_where_the_file_system_has_them() {
     // The tree has no policy store: that is said, and the labels on files are set all the same.
     t.expect(16 | 4, &["plan"]);
     t.expect(16, &["apply", "--yes"]);
-    let label = |p: &std::path::Path| String::from_utf8(xattr::get(p, "security.selinux").unwrap().unwrap()).unwrap();
+    let label =
+        |p: &std::path::Path| String::from_utf8(xattr::get(p, "security.selinux").unwrap().unwrap()).unwrap();
     assert_eq!(label(&t.at("home/projectname/live")), "system_u:object_r:httpd_sys_content_t:s0\0");
-    assert_eq!(label(&moved), "staff_u:object_r:httpd_sys_content_t:s0:c1\0", "user, role and level are kept");
+    assert_eq!(
+        label(&moved),
+        "staff_u:object_r:httpd_sys_content_t:s0:c1\0",
+        "user, role and level are kept"
+    );
     t.expect(0, &["rollback"]);
     assert_same(&before, &t.snapshot());
 }

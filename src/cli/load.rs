@@ -7,7 +7,7 @@ use super::error::CliError;
 use super::ui::Ui;
 use crate::host::Host;
 use crate::manifest::{self, Manifest};
-use crate::report::{Diagnostic, Severity};
+use crate::report::{Diagnostic, Format, Severity, render_diagnostic};
 use crate::sys::Root;
 
 /// What a command works with.
@@ -23,13 +23,24 @@ pub(super) struct Loaded {
 /// Reads the manifests (`named`, else all of the folder) and looks at the host. Mistakes in manifests are shown, all of
 /// them, and end the command.
 pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Loaded, CliError> {
-    let root = Root::open(&common.root)
-        .map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))?;
-    let folder = common.manifests.clone().unwrap_or_else(|| root.outside(Path::new("/etc/perms.d")));
-    let paths = if named.is_empty() { vec![folder] } else { named.to_vec() };
+    let root = root(common)?;
+    let paths = if named.is_empty() { vec![folder(common)?] } else { named.to_vec() };
     let (manifests, warnings) = load_manifests(ui, &paths)?;
     let host = Host::observe(root)?;
     Ok(Loaded { manifests, warnings, host })
+}
+
+/// The tree that a command works on.
+pub(super) fn root(common: &Common) -> Result<Root, CliError> {
+    Root::open(&common.root).map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))
+}
+
+/// The folder of manifests.
+pub(super) fn folder(common: &Common) -> Result<PathBuf, CliError> {
+    match &common.manifests {
+        Some(folder) => Ok(folder.clone()),
+        None => Ok(root(common)?.outside(Path::new("/etc/perms.d"))),
+    }
 }
 
 /// Reads manifests; mistakes are shown and end the command.
@@ -41,7 +52,11 @@ pub(super) fn load_manifests(
     let (errors, warnings): (Vec<_>, Vec<_>) =
         loaded.diagnostics.into_iter().partition(|d| d.severity == Severity::Error);
     for d in &errors {
-        writeln!(ui.err, "{:?} {} {:?} {:?}", d.code, d.message, d.origin, d.notes)?;
+        let text = match ui.format {
+            Format::Human => render_diagnostic::human(d, ui.err_paint.colour),
+            _ => render_diagnostic::plain(d),
+        };
+        writeln!(ui.err, "{text}")?;
     }
     for (path, e) in &loaded.unreadable {
         let error = CliError::new(format!("{}: {e}", path.display()));

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+pub mod check;
 mod error;
 mod explain;
 mod load;
@@ -51,6 +52,7 @@ pub(crate) struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Apply(apply::ApplyArgs),
     Audit(audit::AuditArgs),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut ui = Ui::new(cli.common.format);
     let result = match cli.command {
+        Command::Check(args) => check::command(&mut ui, &cli.common, args),
         Command::Plan(args) => plan::run(&mut ui, &cli.common, args),
         Command::Apply(args) => apply::run(&mut ui, &cli.common, args),
         Command::Audit(args) => audit::run(&mut ui, &cli.common, args),

@@ -24,8 +24,7 @@ pub(super) struct RollbackArgs {
 
 /// Runs it.
 pub(super) fn run(ui: &mut Ui, common: &Common, args: RollbackArgs) -> Result<u8, CliError> {
-    let root = Root::open(&common.root)
-        .map_err(|e| CliError::new(format!("--root {}: {e}", common.root.display())))?;
+    let root = super::load::root(common)?;
     if args.list {
         return list(ui, &root);
     }

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod findings;
 pub mod format;
 pub mod lossless;
+pub mod render_diagnostic;
 pub mod source;
 pub mod style;
 

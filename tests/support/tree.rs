@@ -114,8 +114,12 @@ impl Tree {
         let said = self.expect(status, &["audit", "--format", "json"]);
         let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         let text = |f: &serde_json::Value, key: &str| f[key].as_str().unwrap().to_owned();
-        let mut codes: Vec<_> =
-            report["findings"].as_array().unwrap().iter().map(|f| (text(f, "code"), text(f, "place"))).collect();
+        let mut codes: Vec<_> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| (text(f, "code"), text(f, "place")))
+            .collect();
         codes.sort();
         codes
     }

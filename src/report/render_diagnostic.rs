@@ -1,0 +1,242 @@
+//! Diagnostics as text for a terminal, as plain sentences, and as JSON.
+//!
+//! What comes from a manifest may be hostile: everything is escaped here, and only an excerpt of the line is handed to
+//! the drawing, short and free of anything that is not printable.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::escape::escape_path;
+use super::{Diagnostic, Origin, Severity, escape};
+
+/// How many characters of a line are shown; of a longer one, the part around the place.
+const SHOWN: usize = 120;
+
+/// Of a long line, how many characters before the place are shown.
+const BEFORE: usize = 40;
+
+/// As a compiler shows it: message, place, the line with what is wrong underlined, notes. With a final newline.
+pub fn human(diagnostic: &Diagnostic, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    // Lines are cut to size here, where the place in them is known.
+    let renderer = renderer.term_width(16 * SHOWN);
+    let excerpt = Excerpt::of(&diagnostic.origin);
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let path = escape_path(diagnostic.origin.path());
+    let annotation = AnnotationKind::Primary.span(excerpt.span.clone()).label(escape(&diagnostic.label));
+    let snippet = Snippet::source(excerpt.text.as_str())
+        .path(path.as_str())
+        .line_start(excerpt.line)
+        .annotation(annotation);
+    let title = level.primary_title(escape(&diagnostic.message)).id(diagnostic.code.id);
+    let mut group: Group<'_> = title.element(snippet);
+    for (kind, text) in &diagnostic.notes {
+        group = group.element(Level::NOTE.with_name(*kind).message(escape(text)));
+    }
+    let mut text = renderer.render(&[group]);
+    text.push('\n');
+    put_column(&mut text, &path, &excerpt);
+    text
+}
+
+/// Puts the column of the source where the drawing has that of the excerpt (which may be cut, or hold escapes).
+fn put_column(text: &mut String, path: &str, excerpt: &Excerpt) {
+    let before = excerpt.text.get(..excerpt.span.start).unwrap_or_default().chars().count();
+    let drawn = format!("{path}:{}:{}", excerpt.line, before + 1);
+    let title = text.find('\n').unwrap_or(0);
+    if let Some(at) = text.get(title..).and_then(|t| t.find(&drawn)).map(|i| i + title) {
+        text.replace_range(at..at + drawn.len(), &format!("{path}:{}:{}", excerpt.line, excerpt.column));
+    }
+}
+
+/// In sentences, a line each, for screen readers and for grep. With a final newline.
+pub fn plain(diagnostic: &Diagnostic) -> String {
+    let excerpt = Excerpt::of(&diagnostic.origin);
+    let mut out = String::new();
+    let _ = writeln!(
+        out,
+        "{} {}: {}",
+        word(diagnostic.severity),
+        diagnostic.code.id,
+        escape(&diagnostic.message)
+    );
+    let file = escape_path(diagnostic.origin.path());
+    let _ = writeln!(out, "  file {file}, line {}, column {}", excerpt.line, excerpt.column);
+    if !excerpt.text.trim().is_empty() {
+        let _ = writeln!(out, "  the line: {}", excerpt.text.trim());
+    }
+    let there = excerpt.text.get(excerpt.span.clone()).unwrap_or_default().trim();
+    if there.is_empty() {
+        let _ = writeln!(out, "  here: {}", escape(&diagnostic.label));
+    } else {
+        let _ = writeln!(out, "  at {there}: {}", escape(&diagnostic.label));
+    }
+    for (kind, text) in &diagnostic.notes {
+        let _ = writeln!(out, "  {kind}: {}", escape(text));
+    }
+    out
+}
+
+/// As an object: `code`, `severity`, `message`, `file`, `line` and `column` (from 1, in characters), `end` (`line` and
+/// `column`, one past the last character), `label`, `notes` (each `kind` and `text`). Texts are as they are: JSON has
+/// its own escapes; a `file` whose name is not UTF-8 has `\xNN` for such bytes.
+pub fn json(diagnostic: &Diagnostic) -> Value {
+    let origin = &diagnostic.origin;
+    let (line, column) = origin.source.position(origin.start);
+    let (end_line, end_column) = origin.source.position(origin.end);
+    let file = match origin.path().to_str() {
+        Some(path) => path.to_owned(),
+        None => escape_path(origin.path()),
+    };
+    let notes: Vec<_> =
+        diagnostic.notes.iter().map(|(kind, text)| json!({ "kind": kind, "text": text })).collect();
+    json!({
+        "code": diagnostic.code.id,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "file": file,
+        "line": line,
+        "column": column,
+        "end": { "line": end_line, "column": end_column },
+        "label": diagnostic.label,
+        "notes": notes,
+    })
+}
+
+/// The word for a severity.
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    }
+}
+
+/// One line of a source, fit to be shown, and the place in it.
+struct Excerpt {
+    line: usize,
+    column: usize,
+    text: String,
+    /// Bytes of `text`.
+    span: Range<usize>,
+}
+
+impl Excerpt {
+    /// The line in which a place begins. A place that goes on over several lines is shown to the end of the first.
+    fn of(origin: &Origin) -> Excerpt {
+        let (line, column) = origin.source.position(origin.start);
+        let source = origin.source.text.as_str();
+        let mut start = origin.start.min(source.len());
+        while !source.is_char_boundary(start) {
+            start -= 1;
+        }
+        let (before, after) = source.split_at(start);
+        let before = before.rsplit('\n').next().unwrap_or_default();
+        let after = after.split('\n').next().unwrap_or_default();
+        let after = after.strip_suffix('\r').unwrap_or(after);
+        let covered = origin.end.saturating_sub(start);
+
+        let mut text = String::new();
+        let skipped = match before.chars().count() {
+            n if n + after.chars().take(SHOWN).count() <= SHOWN => 0,
+            n => n.saturating_sub(BEFORE),
+        };
+        if skipped > 0 {
+            text.push('…');
+        }
+        before.chars().skip(skipped).for_each(|c| push(&mut text, c));
+        let from = text.len();
+        let mut to = from;
+        let shown = SHOWN.saturating_sub(before.chars().count() - skipped);
+        for (i, c) in after.char_indices().take(shown) {
+            push(&mut text, c);
+            if i < covered {
+                to = text.len();
+            }
+        }
+        if after.chars().nth(shown).is_some() {
+            text.push('…');
+        }
+        Excerpt { line, column, text, span: from..to }
+    }
+}
+
+/// One character of a line, as it can be shown. A backslash is itself: the line is to look as it was written.
+fn push(text: &mut String, c: char) {
+    match c {
+        '\t' => text.push_str("    "),
+        '\\' => text.push(c),
+        c => text.push_str(&escape(c.encode_utf8(&mut [0; 4]))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Source;
+    use crate::report::codes::manifest::UNKNOWN_KEY;
+
+    fn show(text: &str, span: Range<usize>) -> String {
+        let source = Source::new("m.toml", text);
+        human(&Diagnostic::new(&UNKNOWN_KEY, "message", Origin::new(&source, span), "label"), false)
+    }
+
+    #[test]
+    fn the_line_is_shown_with_what_is_wrong_underlined() {
+        assert_eq!(
+            show("a = 1\nacess = 2\n", 6..11),
+            "error[manifest::unknown-key]: message\n --> m.toml:2:1\n  |\n2 | acess = 2\n  | ^^^^^ label\n"
+        );
+    }
+
+    #[test]
+    fn tabs_and_carriage_returns_and_wide_characters_do_not_shift_the_mark() {
+        assert!(show("\tacess = 2\r\n", 1..6).contains("1 |     acess = 2\n  |     ^^^^^ label"));
+        assert!(show("\tacess = 2\r\n", 1..6).contains("m.toml:1:2\n"));
+        assert!(show("ä = 1; b = 2\n", 8..9).contains("1 | ä = 1; b = 2\n  |        ^ label"));
+        assert!(show("名 b", 4..5).contains("1 | 名 b\n  |    ^ label"), "{}", show("名 b", 4..5));
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_by_the_line() {
+        let shown = show("x = \"\u{1b}[2J\u{202e}\u{9b}\"\n", 4..14);
+        assert!(shown.contains("1 | x = \"\\x1b[2J\\u{202e}\\u{9b}\"\n"), "{shown}");
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'));
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let text = format!("{}WRONG{}", "a".repeat(100_000), "b".repeat(100_000));
+        let shown = show(&text, 100_000..100_005);
+        assert!(shown.len() < 600 && shown.contains("aWRONGb") && shown.contains("…"), "{shown}");
+        assert!(shown.contains("m.toml:1:100001"));
+        let source = Source::new("m.toml", text.as_str());
+        let d = Diagnostic::new(&UNKNOWN_KEY, "message", Origin::new(&source, 100_000..100_005), "label");
+        assert!(human(&d, true).contains("m.toml:1:100001"), "in colour, too");
+        let whole = show(&text, 0..200_005);
+        assert!(whole.len() < 600, "{whole}");
+    }
+
+    #[test]
+    fn any_place_in_any_text_can_be_shown() {
+        for text in ["", "\n", "a", "é\r\n\t", "\u{feff}x\n\n\n"] {
+            for start in 0..text.len() + 3 {
+                for end in start..text.len() + 3 {
+                    let d = Diagnostic::new(
+                        &UNKNOWN_KEY,
+                        "",
+                        Origin::new(&Source::new("p", text), start..end),
+                        "",
+                    );
+                    assert!(!human(&d, true).is_empty() && !plain(&d).is_empty());
+                    assert!(json(&d)["line"].is_u64());
+                }
+            }
+        }
+    }
+}
