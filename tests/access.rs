@@ -1,6 +1,13 @@
 //! The access decision against the kernel's own: generated owners, modes, ACLs, parents, groups and capabilities, laid
 //! out in a temporary folder and asked for by processes with those credentials (tests/harness/access.py). Needs root.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test ends at a surprise"
+)]
+
 #[path = "support/acl.rs"]
 mod acls;
 mod support;
@@ -387,7 +394,7 @@ fn a3_one_group_entry_must_grant_the_whole_request() {
 
 #[test]
 fn root_executes_nothing_without_an_execute_bit() {
-    let Some((dir, kernel)) = folder() else { return };
+    let Some((dir, _kernel)) = folder() else { return };
     let program = dir.path().join("program");
     fs::copy(support::which("true").unwrap(), &program).unwrap();
     let root = Credentials::of_user(0, 0, vec![]);

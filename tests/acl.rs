@@ -1,6 +1,14 @@
 //! The ACL codec, its texts and its edits against the kernel, getfacl, setfacl and libacl (through the posix-acl crate),
 //! on real files. Facts about ACLs that users trip over are named tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    reason = "a test ends at a surprise"
+)]
+
 #[path = "support/acl.rs"]
 mod acls;
 mod support;

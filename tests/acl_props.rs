@@ -1,6 +1,8 @@
 //! What must hold of every ACL, over generated ones: forms round trip, and `grant` and `normalise` change what they say
 //! and nothing else, judged by the access decision itself (which tests/access.rs compares with the kernel).
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at a surprise")]
+
 #[path = "support/acl.rs"]
 mod acls;
 

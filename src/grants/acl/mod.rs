@@ -1,5 +1,5 @@
-//! POSIX ACLs as Linux stores and judges them: the type (`model`), its bytes (`xattr`), its text (`text`), changes that widen
-//! nobody (`edit`), and what `chmod` and creation make of it (`inherit`).
+//! POSIX ACLs as Linux stores and judges them: the type (`model`), its bytes (`xattr`), its text (`text`), changes that
+//! widen nobody (`edit`), and what `chmod` and creation make of it (`inherit`).
 //!
 //! No I/O: callers read and write `system.posix_acl_access` and `system.posix_acl_default` and pass bytes.
 
