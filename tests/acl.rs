@@ -1,6 +1,14 @@
 //! The ACL codec, its texts and its edits against the kernel, getfacl, setfacl and libacl (through the posix-acl crate),
 //! on real files. Facts about ACLs that users trip over are named tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::panic,
+    reason = "a test ends at a surprise"
+)]
+
 #[path = "support/acl.rs"]
 mod acls;
 mod support;
@@ -363,6 +371,50 @@ fn a5_chmod_writes_the_mask_and_setfacl_takes_it_back() {
     ours.grant(Tag::User(1001), Perms::R);
     write(&file, &ours);
     assert_eq!(read(&file).effective(Tag::User(1000)), Some(Perms::R));
+}
+
+#[test]
+fn a6_how_a_file_gets_into_a_folder_decides_what_its_default_acl_gives() {
+    let Some(dir) = folder() else { return };
+    let default: Acl = "u::rwx,u:51000:rwx,g::rx,m::rwx,o::rx".parse().unwrap();
+    let inside = dir.path().join("inside");
+    fs::create_dir(&inside).unwrap();
+    xattr::set(&inside, XATTR_DEFAULT, &default.to_xattr()).unwrap();
+    let [source, moved] = [0, 1].map(|i| new_file(dir.path(), i));
+    for file in [&source, &moved] {
+        fs::write(file, "text").unwrap();
+        fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
+    }
+    let put = |name: &str, shell: &str| {
+        let target = inside.join(name);
+        let status =
+            Command::new("sh").args(["-ec", shell, "sh"]).args([&source, &target, &moved]).status().unwrap();
+        assert!(status.success(), "{shell}");
+        read(&target)
+    };
+    let right = |acl: &Acl| acl.effective(Tag::User(51_000));
+    // A shell's redirection opens with 0666, whatever the umask; cp with the mode of what it copies.
+    let redirected = put("redirected", "umask 077; cat <\"$1\" >\"$2\"");
+    assert_eq!(redirected, default.inherited(0o666));
+    assert_eq!(right(&redirected), Some(Perms::RW));
+    let copied = put("copied", "cp \"$1\" \"$2\"");
+    assert_eq!(copied, default.inherited(0o644));
+    assert_eq!(right(&copied), Some(Perms::R));
+    for (name, shell) in
+        [("p", "cp -p \"$1\" \"$2\""), ("i", "install -m 644 \"$1\" \"$2\""), ("m", "mv \"$3\" \"$2\"")]
+    {
+        assert_eq!(put(name, shell), Acl::from_mode(0o644), "{shell}");
+    }
+    // A temporary file renamed over the old one, as editors and deployers do, is opened with 0600.
+    let temporary = tempfile::NamedTempFile::new_in(&inside).unwrap();
+    let renamed = inside.join("redirected");
+    temporary.persist(&renamed).unwrap();
+    assert_eq!(read(&renamed), default.inherited(0o600));
+    assert_eq!(right(&read(&renamed)), Some(Perms::NONE));
+    // An edit in place by sed keeps the ACL of the file that it replaces.
+    write(&renamed, &redirected);
+    Command::new("sed").args(["-i", "s/a/b/"]).arg(&renamed).status().unwrap();
+    assert_eq!(read(&renamed), redirected);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What must hold of every ACL, over generated ones: forms round trip, and `grant` and `normalise` change what they say
 //! and nothing else, judged by the access decision itself (which tests/access.rs compares with the kernel).
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at a surprise")]
+
 #[path = "support/acl.rs"]
 mod acls;
 
@@ -20,14 +22,14 @@ fn answers(creds: &Credentials, acl: &Acl) -> Vec<bool> {
     wants().map(|want| discretionary(creds, &file, want).allowed).collect()
 }
 
-/// Whether an entry with this tag is about the process.
-fn concerns(tag: Tag, creds: &Credentials) -> bool {
+/// Whether an entry with this tag is about the process; others are those whom nothing else in the ACL is about.
+fn concerns(acl: &Acl, tag: Tag, creds: &Credentials) -> bool {
     match tag {
         Tag::UserObj => creds.uid == OWNER,
         Tag::User(uid) => creds.uid == uid,
         Tag::GroupObj => creds.in_group(GROUP),
         Tag::Group(gid) => creds.in_group(gid),
-        Tag::Other => true,
+        Tag::Other => !acl.entries().iter().any(|e| e.tag != Tag::Other && concerns(acl, e.tag, creds)),
         Tag::Mask => false,
     }
 }
@@ -75,12 +77,20 @@ proptest! {
             prop_assert_eq!(before.effective(change.tag), Some(change.to));
         }
 
-        // Process by process. A right of others is also a right of whoever an ACL that is not in force would have named.
+        for lost in &granted.lost {
+            prop_assert!(lost.tag != tag && lost.tag.is_named());
+            prop_assert_eq!(Some(lost.from), before.get(Tag::Other));
+            let now = if after.in_force() { lost.tag } else { Tag::Other };
+            prop_assert_eq!(Some(lost.to), after.effective(now));
+            prop_assert!(!lost.to.contains(lost.from));
+        }
+
+        // Process by process.
         let was = answers(&creds, &before);
         let is = answers(&creds, &after);
-        let concerned = concerns(tag, &creds);
+        let concerned = concerns(&before, tag, &creds);
         if !concerned {
-            let lost = granted.lost.iter().any(|l| concerns(l.tag, &creds));
+            let lost = granted.lost.iter().any(|l| concerns(&before, l.tag, &creds));
             for ((was, is), want) in was.iter().zip(&is).zip(wants()) {
                 prop_assert!(!is || *was, "{} gained {}: {} -> {}", creds.uid, want, before, after);
                 prop_assert!(*is || !was || lost, "{} lost {}: {} -> {}", creds.uid, want, before, after);
@@ -96,7 +106,7 @@ proptest! {
         {
             prop_assert!(is.iter().zip(wants()).all(|(is, want)| *is || !right.contains(want)));
             let only = !after.entries().iter().any(|e| {
-                e.tag != tag && matches!(e.tag, Tag::Group(_) | Tag::GroupObj) && concerns(e.tag, &creds)
+                e.tag != tag && matches!(e.tag, Tag::Group(_) | Tag::GroupObj) && concerns(&after, e.tag, &creds)
             });
             if only {
                 prop_assert!(is.iter().zip(wants()).all(|(is, want)| *is == right.contains(want)));
@@ -167,6 +177,14 @@ proptest! {
         after.grant(tag, right);
         after.remove(tag);
         after.normalise();
+        prop_assert_eq!(answers(&creds, &after), answers(&creds, &before), "{} -> {}", before, after);
+    }
+
+    #[test]
+    fn taking_the_mask_away_widens_nobody(before in acl(), creds in credentials()) {
+        let mut after = before.clone();
+        let mask = after.remove(Tag::Mask);
+        prop_assert_eq!(mask.is_some(), before.mask().is_some() && !before.has_named());
         prop_assert_eq!(answers(&creds, &after), answers(&creds, &before), "{} -> {}", before, after);
     }
 
@@ -307,6 +325,24 @@ fn a_denial_is_in_force_where_others_may_read() {
     assert_eq!(rights(&Credentials::of_user(1001, 1001, vec![]), &file), Perms::R);
     acl.normalise();
     assert_eq!(acl.mask(), Some(Perms::R));
+}
+
+#[test]
+fn a_mask_that_alone_keeps_denials_in_force_stays() {
+    let text = "user::rw-,user:1000:---,group::---,mask::-w-,other::r--";
+    let mut acl: Acl = text.parse().unwrap();
+    acl.normalise();
+    assert_eq!(acl.to_string(), text);
+    acl.grant(Tag::User(1001), Perms::NONE);
+    assert_eq!(acl.mask(), Some(Perms::W));
+}
+
+#[test]
+fn a_wider_right_of_others_is_not_one_of_named_users_behind_an_empty_mask() {
+    let mut acl: Acl = "u::rw,u:1000:-,g::-,m::-,o::-".parse().unwrap();
+    acl.grant(Tag::Other, Perms::R);
+    assert_eq!(rights(&Credentials::of_user(1000, 1000, vec![]), &object(0, 0, FILE, &acl)), Perms::NONE);
+    assert_eq!(rights(&Credentials::of_user(1001, 1001, vec![]), &object(0, 0, FILE, &acl)), Perms::R);
 }
 
 #[test]

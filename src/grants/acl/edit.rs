@@ -7,8 +7,8 @@ use super::{Acl, Perms, Tag};
 pub struct Granted {
     /// Entries that a wider mask would have widened, taken down to what they had in effect.
     pub clamped: Vec<Change>,
-    /// Named users and groups that lost the right of others (`from`) and have that of their own entry (`to`), because
-    /// the old mask was `---` and the kernel looked past the ACL, and now looks at it.
+    /// Named users and groups that had the right of others (`from`), because the old mask was `---` and the kernel looked
+    /// past the ACL, and now have less (`to`): that of their own entry, or others' own, if that is what was changed.
     pub lost: Vec<Change>,
 }
 
@@ -31,6 +31,9 @@ impl Acl {
     /// Afterwards the ACL is in force wherever that makes a difference (see [`Acl::in_force`]), because an entry of
     /// `---` would otherwise give the right of others. If it was not in force before, nobody else gains by that, but named
     /// principals may lose the right of others; the answer says which.
+    ///
+    /// Exactly, not at least: a user whom the ACL newly names no longer has what groups or others gave, nor do members of a
+    /// group what others gave. Who shall keep that asks for it too (`access::rights` of the user, or the right of others).
     ///
     /// `Mask` is nobody, nor is the id `u32::MAX`: nothing changes then.
     pub fn grant(&mut self, tag: Tag, perms: Perms) -> Granted {
@@ -56,11 +59,12 @@ impl Acl {
                 }
             }
         }
-        if was_skipped && self.in_force() {
+        if was_skipped {
+            let others = self.get(Tag::Other).filter(|_| !self.in_force());
             granted.lost = self
                 .named()
-                .filter(|e| e.tag != tag && !e.perms.contains(had))
-                .map(|e| Change { tag: e.tag, from: had, to: e.perms })
+                .map(|e| Change { tag: e.tag, from: had, to: others.unwrap_or(e.perms) })
+                .filter(|c| c.tag != tag && !c.to.contains(c.from))
                 .collect();
         }
         granted

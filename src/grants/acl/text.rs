@@ -3,7 +3,7 @@
 //! ```text
 //! short   user::rw-,user:1000:rw-,group::r--,mask::r--,other::r--
 //! long    user::rw-
-//!         user:1000:rw-	#effective:r--
+//!         user:1000:rw-<TAB>#effective:r--
 //!         group::r--
 //!         mask::r--
 //!         other::r--

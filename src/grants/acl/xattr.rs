@@ -55,9 +55,6 @@ impl Acl {
                 (0..=7, 0) => Perms::from_bits(p0),
                 _ => return Err(AclError::UnknownPerms { index, perms: u16::from_le_bytes([p0, p1]) }),
             };
-            if tag.is_named() && id == NO_ID {
-                return Err(AclError::Unmapped(tag));
-            }
             if !tag.is_named() && id != NO_ID {
                 problems.push(Problem::StrayId { index, tag, id });
             }
