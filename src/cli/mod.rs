@@ -1,4 +1,8 @@
 //! Commands.
+
+pub mod learn;
+pub mod why;
+
 /// Runs.
 pub fn main() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS

@@ -131,16 +131,20 @@ pub fn open(source: &Source, stdin: Option<Box<dyn Read + Send>>) -> Result<Bloc
 fn decompress(mut reader: Box<dyn Read + Send>) -> io::Result<Blocks> {
     let mut head = Vec::with_capacity(8);
     reader.by_ref().take(8).read_to_end(&mut head)?;
-    let compressed = |head: &[u8]| BufReader::with_capacity(1 << 16, io::Cursor::new(head.to_vec()).chain(reader));
-    Ok(match head.as_slice() {
-        [0x1f, 0x8b, 8, ..] => {
-            Blocks::new(Vec::new(), Box::new(flate2::bufread::MultiGzDecoder::new(compressed(&head))))
-        }
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => {
-            Blocks::new(Vec::new(), Box::new(bzip2::bufread::MultiBzDecoder::new(compressed(&head))))
-        }
-        _ => Blocks::new(head, reader),
-    })
+    let gzip = matches!(head.as_slice(), [0x1f, 0x8b, 8, ..]);
+    let bzip2 = matches!(head.as_slice(), [b'B', b'Z', b'h', b'1'..=b'9', ..]);
+    if !gzip && !bzip2 {
+        return Ok(Blocks::new(head, reader));
+    }
+    let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(head).chain(reader));
+    Ok(Blocks::new(
+        Vec::new(),
+        if gzip {
+            Box::new(flate2::bufread::MultiGzDecoder::new(whole))
+        } else {
+            Box::new(bzip2::bufread::MultiBzDecoder::new(whole))
+        },
+    ))
 }
 
 /// A run of whole lines.

@@ -87,7 +87,7 @@ const GENERIC: &str = "\
     lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat removexattrat open_tree_attr";
 
 /// The name of system call `number` on the architecture that the record names by `arch` (hexadecimal `AUDIT_ARCH_*`).
-pub fn syscall_name(arch: u32, number: u32) -> Option<&'static str> {
+pub(super) fn syscall_name(arch: u32, number: u32) -> Option<&'static str> {
     let table = match arch {
         0xc000_003e => X86_64,
         0xc000_00b7 | 0xc000_00f3 | 0xc000_0102 => GENERIC,
@@ -108,7 +108,7 @@ pub fn syscall_name(arch: u32, number: u32) -> Option<&'static str> {
 }
 
 /// The name of an error by its (positive) number; those that a denial can end in, and their neighbours.
-pub fn errno_name(number: u32) -> Option<&'static str> {
+pub(super) fn errno_name(number: u32) -> Option<&'static str> {
     const NAMES: &[&str] = &[
         "EPERM", "ENOENT", "ESRCH", "EINTR", "EIO", "ENXIO", "E2BIG", "ENOEXEC", "EBADF", "ECHILD", "EAGAIN",
         "ENOMEM", "EACCES", "EFAULT", "ENOTBLK", "EBUSY", "EEXIST", "EXDEV", "ENODEV", "ENOTDIR", "EISDIR", "EINVAL",

@@ -7,6 +7,7 @@ pub mod codes;
 pub mod diagnostic;
 pub mod escape;
 pub mod finding;
+pub mod format;
 pub mod lossless;
 pub mod source;
 
@@ -14,4 +15,5 @@ pub use codes::{Code, Severity};
 pub use diagnostic::Diagnostic;
 pub use escape::{escape, escape_bytes};
 pub use finding::{Class, Finding};
+pub use format::Format;
 pub use source::{Origin, Source, Spanned};

@@ -143,7 +143,7 @@ static CLASSES: &[Class] = &[
     ("tcp_socket", SOCKET, &["acceptfrom", "connectto", "name_connect", "newconn", "node_bind"]),
     ("tipc_socket", SOCKET, &[]),
     ("tun_socket", SOCKET, &["attach_queue"]),
-    ("udp_socket", SOCKET, &["node_bind", "recv_msg", "send_msg"]),
+    ("udp_socket", SOCKET, &["node_bind"]),
     ("unix_dgram_socket", SOCKET, &[]),
     ("unix_stream_socket", SOCKET, &["acceptfrom", "connectto", "newconn"]),
     ("user_namespace", NONE, &["create"]),

@@ -28,6 +28,20 @@ impl Name {
         std::str::from_utf8(bytes).ok().map(|t| Name(t.into()))
     }
 
+    /// A name for a module made from any text: what cannot be in one becomes `_`, and what would be a word of the
+    /// module language gets a tail.
+    pub fn for_module(text: &str) -> Name {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+        let mut name: String = text.chars().take(64).map(plain).collect();
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            name.insert_str(0, "m_");
+        }
+        if is_reserved(&name) {
+            name.push_str("_module");
+        }
+        Name(name.into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -105,5 +119,10 @@ mod tests {
         for cil_only in ["container.process", "type", "SELF", "_x", "r1"] {
             assert!(!Name::new(cil_only).unwrap().in_te(), "{cil_only}");
         }
+        for text in ["httpd_t", "container.process", "user", "", "9", "a b;\n", "é", "_x", &"x".repeat(999)] {
+            let name = Name::for_module(text);
+            assert!(name.in_te() && Name::new(name.as_str()).is_some(), "{text} {name}");
+        }
+        assert_eq!(Name::for_module("container.process").as_str(), "container_process");
     }
 }
