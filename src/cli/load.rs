@@ -79,3 +79,13 @@ pub(super) fn load_manifests(
     }
     Ok((loaded.manifests, warnings))
 }
+
+/// The manifests that tell which denials belong to which application: those that are asked for, else the usual ones
+/// where they are there. Logs are read on other hosts too, which have none.
+pub(super) fn for_logs(ui: &mut Ui, common: &Common) -> Result<Vec<Manifest>, CliError> {
+    let folder = folder(common)?;
+    if common.manifests.is_none() && std::fs::read_dir(&folder).map_or(true, |mut d| d.next().is_none()) {
+        return Ok(Vec::new());
+    }
+    Ok(load_manifests(ui, &[folder])?.0)
+}

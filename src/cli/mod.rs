@@ -5,12 +5,14 @@ mod audit;
 pub mod check;
 mod error;
 mod explain;
+pub mod learn;
 mod load;
 mod plan;
 mod rollback;
 mod show_plan;
 mod trial;
 mod ui;
+pub mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +60,8 @@ enum Command {
     Audit(audit::AuditArgs),
     Rollback(rollback::RollbackArgs),
     Try(trial::TryArgs),
+    Learn(learn::Args),
+    Why(why::Args),
     Explain(explain::ExplainArgs),
 }
 
@@ -72,6 +76,16 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&mut ui, &cli.common, args),
         Command::Rollback(args) => rollback::run(&mut ui, &cli.common, args),
         Command::Try(args) => trial::run(&mut ui, args),
+        Command::Learn(mut args) => {
+            args.format = cli.common.format;
+            load::for_logs(&mut ui, &cli.common)
+                .and_then(|m| Ok(learn::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
+        }
+        Command::Why(mut args) => {
+            args.format = cli.common.format;
+            load::for_logs(&mut ui, &cli.common)
+                .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
+        }
         Command::Explain(args) => explain::run(&mut ui, args),
     };
     let result = result.and_then(|status| {

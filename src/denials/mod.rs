@@ -1,1 +1,34 @@
-//! TBD
+//! Audit logs: bytes → records → events → denials.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`input`] | files, folders, standard input; gzip and bzip2; blocks that end at line ends |
+//! | [`record`] | a line → its envelope: which record, of which event, through which channel |
+//! | [`fields`] | `key=value` fields: quoted, hexadecimal, interpreted |
+//! | [`avc`] | the body of an AVC or USER_AVC record, so that nothing in it that an attacker wrote is taken for its structure |
+//! | [`refusal`] | SELINUX_ERR records |
+//! | [`context`] | security contexts |
+//! | [`event`] | what the other records of the event tell: program, path, system call |
+//! | [`denial`] | distinct denials with counts and bounded evidence |
+//! | [`tally`] | the account of every line read |
+//! | [`scan`] | all of it, in parallel, with the same result in whatever order |
+//!
+//! Memory is bounded by the number of distinct denials, not by the length of the log.
+
+pub mod avc;
+mod collect;
+pub mod context;
+pub mod denial;
+pub mod event;
+pub mod fields;
+pub mod input;
+mod json;
+pub mod record;
+pub mod refusal;
+pub mod scan;
+mod syscalls;
+pub mod tally;
+
+pub use context::Context;
+pub use denial::{Denial, DenialKey};
+pub use scan::{Log, Options, read};

@@ -9,8 +9,10 @@ pub mod account;
 pub mod acl;
 pub mod doas;
 pub mod label;
+pub mod log;
 pub mod manifest;
 pub mod path;
+pub mod rule;
 pub mod sudo;
 
 /// How bad a diagnostic is by itself.
@@ -66,7 +68,7 @@ pub(crate) use codes;
 
 /// Every code there is.
 pub fn all() -> impl Iterator<Item = Code> {
-    [account::ALL, acl::ALL, doas::ALL, label::ALL, manifest::ALL, path::ALL, sudo::ALL]
+    [account::ALL, acl::ALL, doas::ALL, label::ALL, log::ALL, manifest::ALL, path::ALL, rule::ALL, sudo::ALL]
         .into_iter()
         .flatten()
         .copied()

@@ -1,0 +1,163 @@
+//! `perms learn`: denials → modules and advice.
+
+use std::io::{self, IsTerminal as _, Read, Write};
+use std::path::PathBuf;
+
+use crate::denials::{self, input};
+use crate::learn::{self, Options, json, module, text};
+use crate::manifest::Manifest;
+use crate::report::{Format, escape};
+use crate::selinux::module::Name;
+
+/// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
+///
+/// LOG is an audit.log, plain or compressed (found out by content), a folder of them, the output of `ausearch`
+/// (raw or -i), dmesg, or the journal (text or -o json). Without LOG, standard input is read.
+///
+/// Nothing is changed on the host: modules are written into the folder that -o names, and a file there that was not
+/// made by `perms learn` is left alone. Every line that could not be read is counted and shown with its number.
+///
+/// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
+/// input could be understood, a log could not be opened, or a module could not be written, 2 for wrong usage.
+///
+/// Examples:
+///   perms learn /var/log/audit/audit.log -o fixes
+///   perms learn --name wsgi -o . audit.log.1.gz audit.log
+///   journalctl -o json _TRANSPORT=audit | perms learn -
+#[derive(Debug, Clone, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Logs, folders of logs, or `-` for standard input.
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// Write the modules into this folder.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Make one module of this name for all denials.
+    #[arg(long, value_name = "NAME", value_parser = module_name)]
+    pub name: Option<Name>,
+    /// Write allowxperm rules for the ioctl commands and netlink messages that were denied (see
+    /// `perms explain rule::ioctl` first).
+    #[arg(long)]
+    pub xperms: bool,
+    /// Show all lines that could not be read, not only the first ones.
+    #[arg(long)]
+    pub show_unread: bool,
+    /// Form of the report: that of the common option.
+    #[arg(skip)]
+    pub format: Format,
+}
+
+/// Most lines that are kept to be shown with --show-unread.
+const ALL_UNREAD: usize = 1_000_000;
+
+fn module_name(text: &str) -> Result<Name, String> {
+    Name::new(text).filter(|n| n.in_te() && text.len() <= 64).ok_or_else(|| {
+        "a module's name is a letter, then letters, digits, `_` and `-`, and no word of the language".into()
+    })
+}
+
+/// Runs the command. `stdin` stands for standard input; `None` is the process's own.
+///
+/// # Errors
+/// Only what writing to `out` and `err` gives; everything else is reported there and in the exit status.
+pub fn run(
+    args: &Args,
+    manifests: &[Manifest],
+    stdin: Option<Box<dyn Read + Send>>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let Some((log, mut status)) = read(&args.logs, args.show_unread, stdin, err)? else { return Ok(2) };
+    let options = Options { name: args.name.clone(), xperms: args.xperms };
+    let lesson = learn::learn(&log, manifests, &options);
+    let modules: Vec<Vec<module::ModuleFile>> =
+        lesson.groups.iter().map(|g| module::files(&lesson, g, &options)).collect();
+    let mut names: Vec<Vec<String>> =
+        modules.iter().map(|m| m.iter().map(|f| f.name.clone()).collect()).collect();
+    if let Some(folder) = &args.output {
+        let all: Vec<module::ModuleFile> = modules.iter().flatten().cloned().collect();
+        match module::write(folder, &all) {
+            Ok(_) => {
+                for name in names.iter_mut().flatten() {
+                    *name = folder.join(&*name).display().to_string();
+                }
+            }
+            Err(error) => {
+                writeln!(err, "error: {}", escape(&error.to_string()))?;
+                writeln!(err, "no module was written; move the file away, or name another folder with -o")?;
+                status = 1;
+            }
+        }
+    }
+    if args.format == Format::Json {
+        serde_json::to_writer_pretty(&mut *out, &json::report("learn", &lesson, &names))?;
+        writeln!(out)?;
+        return Ok(status);
+    }
+    text::head(out, &lesson)?;
+    if !log.denials.is_empty() {
+        writeln!(out, "{}", text::NO_POLICY)?;
+    }
+    text::cautions(out, &lesson)?;
+    for (group, files) in lesson.groups.iter().zip(&names) {
+        text::group(out, group, args.format)?;
+        if args.output.is_some() && status == 0 {
+            for file in files {
+                writeln!(out, "  written: {}", escape(file))?;
+            }
+        }
+    }
+    if !lesson.other_refusals.is_empty() {
+        writeln!(out, "\nother refusals")?;
+        text::refusals(out, &lesson.other_refusals, args.format)?;
+    }
+    text::unread(out, &lesson, "perms learn")?;
+    if log.denials.is_empty() && status == 0 {
+        writeln!(out, "No denial was found.")?;
+    } else if args.output.is_none() && lesson.groups.iter().any(|g| !g.te.is_empty() || !g.cil.is_empty()) {
+        writeln!(out, "\nNothing was written: -o DIR writes the modules.")?;
+    } else if status == 0 && names.iter().flatten().any(|n| n.ends_with(".te")) {
+        writeln!(
+            out,
+            "\nTo build and install: checkmodule -M -m -o NAME.mod NAME.te && semodule_package -o NAME.pp -m NAME.mod && \
+             semodule -i NAME.pp\nA module of the same name in the store is replaced; `semodule -l` lists them."
+        )?;
+    }
+    Ok(status)
+}
+
+/// Reads the logs for `learn` and `why`; `None` for wrong usage. The number is the exit status so far.
+pub(super) fn read(
+    logs: &[PathBuf],
+    show_unread: bool,
+    stdin: Option<Box<dyn Read + Send>>,
+    err: &mut dyn Write,
+) -> io::Result<Option<(denials::Log, u8)>> {
+    if logs.is_empty() && stdin.is_none() && io::stdin().is_terminal() {
+        writeln!(
+            err,
+            "error: no log was named; `-` reads standard input, /var/log/audit/audit.log is the usual one"
+        )?;
+        return Ok(None);
+    }
+    let (sources, mut errors) = input::sources(logs);
+    let keep = if show_unread { ALL_UNREAD } else { denials::Options::default().keep_set_aside };
+    let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin()));
+    let mut log = denials::read(&sources, Some(stdin), denials::Options { keep_set_aside: keep });
+    errors.append(&mut log.errors);
+    let mut status = 0;
+    for error in &errors {
+        writeln!(err, "error: {}", escape(&error.to_string()))?;
+        status = 1;
+    }
+    log.errors = errors;
+    if text::nothing_understood(&log.tally) {
+        writeln!(
+            err,
+            "error: nothing in the input could be understood: it holds no audit record and no log line that is known"
+        )?;
+        status = 1;
+    }
+    Ok(Some((log, status)))
+}

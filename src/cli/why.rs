@@ -1,0 +1,71 @@
+//! `perms why`: the story of each denial.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use crate::learn::{self, Options, json, text, why};
+use crate::manifest::Manifest;
+use crate::report::Format;
+
+/// Explain each denial in audit logs: who, what, how often, when, by which program, on which path, and what next.
+///
+/// LOG is as for `perms learn`. A single record can be pasted on standard input.
+///
+/// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
+/// input could be understood or a log could not be opened, 2 for wrong usage.
+///
+/// Examples:
+///   ausearch -m avc -ts recent | perms why
+///   perms why /var/log/audit/audit.log
+#[derive(Debug, Clone, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Logs, folders of logs, or `-` for standard input.
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<PathBuf>,
+    /// Show all lines that could not be read, not only the first ones.
+    #[arg(long)]
+    pub show_unread: bool,
+    /// Form of the report: that of the common option.
+    #[arg(skip)]
+    pub format: Format,
+}
+
+/// Runs the command. `stdin` stands for standard input; `None` is the process's own.
+///
+/// # Errors
+/// Only what writing to `out` and `err` gives; everything else is reported there and in the exit status.
+pub fn run(
+    args: &Args,
+    manifests: &[Manifest],
+    stdin: Option<Box<dyn Read + Send>>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let Some((log, status)) = super::learn::read(&args.logs, args.show_unread, stdin, err)? else {
+        return Ok(2);
+    };
+    let lesson = learn::learn(&log, manifests, &Options::default());
+    if args.format == Format::Json {
+        serde_json::to_writer_pretty(&mut *out, &json::report("why", &lesson, &[]))?;
+        writeln!(out)?;
+        return Ok(status);
+    }
+    text::head(out, &lesson)?;
+    if !log.denials.is_empty() {
+        writeln!(out, "{}", text::NO_POLICY)?;
+    }
+    text::cautions(out, &lesson)?;
+    for group in &lesson.groups {
+        for learned in &group.denials {
+            why::denial(out, &lesson, learned, args.format)?;
+        }
+        text::refusals(out, &group.refusals, args.format)?;
+    }
+    text::refusals(out, &lesson.other_refusals, args.format)?;
+    text::unread(out, &lesson, "perms why")?;
+    if log.denials.is_empty() && status == 0 {
+        writeln!(out, "No denial was found.")?;
+    }
+    Ok(status)
+}

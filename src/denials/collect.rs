@@ -1,0 +1,262 @@
+//! What has been found so far, in one lane of the work; lanes merge in any order.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Context;
+use super::avc::{self, Author, Avc, Body, Verdict};
+use super::denial::{Denial, DenialKey, Seen};
+use super::event;
+use super::fields;
+use super::input::InputError;
+use super::record::{Kind, Record};
+use super::refusal::{self, Refusal};
+use super::scan::{Changes, Log};
+use super::tally::{Place, Reason, SetAside, Tally};
+use crate::report::Code;
+use crate::report::codes::log::{BAD_CONTEXT, BAD_RECORD, TOO_MANY, UNKNOWN_CLASS, UNKNOWN_PERMISSION};
+use crate::selinux::module::{Name, classes};
+
+/// Most distinct denials that are kept apart; further ones are set aside. No host comes near it.
+const MOST: usize = 1_000_000;
+
+/// What one lane has found.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) tally: Tally,
+    /// From what decides a denial, as written, to what it is: so that each is checked once.
+    known: HashMap<Box<[u8]>, Known>,
+    denials: HashMap<DenialKey, Denial>,
+    refusals: BTreeMap<Refusal, Seen>,
+    changes: Changes,
+    pub(super) lost: u64,
+    set_aside: SetAside,
+    pub(super) errors: Vec<(u32, InputError)>,
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum Known {
+    Denial(DenialKey),
+    Bad(Reason),
+}
+
+impl Collected {
+    pub(super) fn new(keep: usize) -> Self {
+        Collected { set_aside: SetAside::new(keep), ..Collected::default() }
+    }
+
+    /// Sets a line aside.
+    pub(super) fn put_aside(&mut self, place: Place, code: Code, reason: impl FnOnce() -> String) {
+        self.tally.set_aside += 1;
+        self.set_aside.push(place, code, reason);
+    }
+
+    /// A denial or a SELINUX_ERR record, with the other records of its event.
+    pub(super) fn main(&mut self, record: &Record<'_>, others: &[Record<'_>], place: Place, ended: bool) {
+        if record.kind == Kind::SelinuxErr {
+            return self.refusal(record, place);
+        }
+        let (text, author) = match record.kind {
+            Kind::Avc if record.interpreted => (record.body, Author::Program),
+            Kind::Avc => (record.body, Author::Kernel),
+            _ if record.body.starts_with(b"avc:") => (record.body, Author::Program),
+            _ => match fields::message(record.body) {
+                Some(text) => (text, Author::Program),
+                None => return self.put_aside(place, &BAD_RECORD, || "no whole `msg='…'`".to_owned()),
+            },
+        };
+        match avc::parse(text, author, ended) {
+            Body::AppArmor => self.tally.other_modules += 1,
+            Body::Notice => self.tally.notices += 1,
+            Body::Bad((code, reason)) => self.put_aside(place, code, || reason.to_owned()),
+            Body::Avc(avc) if avc.verdict == Verdict::Granted => self.tally.granted += 1,
+            Body::Avc(avc) => self.denial(&avc, record, others, place),
+        }
+    }
+
+    fn denial(&mut self, avc: &Avc<'_>, record: &Record<'_>, others: &[Record<'_>], place: Place) {
+        let mut raw = std::mem::take(&mut self.scratch);
+        raw.clear();
+        let label = avc.trawcon.map_or(&b""[..], |f| f.value);
+        for part in [avc.scontext, avc.tcontext, avc.tclass, avc.permissions.trim_ascii(), label] {
+            raw.extend_from_slice(part);
+            raw.push(0);
+        }
+        if !self.known.contains_key(raw.as_slice()) {
+            if self.known.len() >= MOST {
+                self.scratch = raw;
+                return self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct denials"));
+            }
+            let known = match check(avc) {
+                Ok((key, unknown)) => {
+                    let denial = self.denials.entry(key.clone()).or_insert_with(|| Denial::new(key.clone()));
+                    denial.unknown.extend(unknown);
+                    Known::Denial(key)
+                }
+                Err(reason) => Known::Bad(reason),
+            };
+            self.known.insert(raw.as_slice().into(), known);
+        }
+        match self.known.get(raw.as_slice()) {
+            Some(Known::Denial(key)) => {
+                self.tally.denials += 1;
+                if let Some(denial) = self.denials.get_mut(key) {
+                    denial.seen.one(record.channel, record.time, place);
+                    denial.permissive += u64::from(avc.permissive == Some(true));
+                    let facts = if others.is_empty() {
+                        event::facts(avc, record.kind, record.interpreted)
+                    } else {
+                        event::joined(avc, record, others)
+                    };
+                    denial.note(&facts, record.node);
+                }
+            }
+            Some(Known::Bad(reason)) => {
+                self.tally.set_aside += 1;
+                self.set_aside.push(place, reason.code, || reason.text.clone());
+            }
+            None => {}
+        }
+        self.scratch = raw;
+    }
+
+    fn refusal(&mut self, record: &Record<'_>, place: Place) {
+        // An object manager's word on it is not the kernel's.
+        if record.body.starts_with(b"pid=") || record.body.starts_with(b"user pid=") {
+            self.tally.notices += 1;
+            return;
+        }
+        match refusal::parse(record.body) {
+            Ok(refusal) if self.refusals.len() < MOST || self.refusals.contains_key(&refusal) => {
+                self.tally.refusals += 1;
+                self.refusals.entry(refusal).or_default().one(record.channel, record.time, place);
+            }
+            Ok(_) => self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct refusals")),
+            Err(reason) => self.put_aside(place, &BAD_RECORD, || reason.to_owned()),
+        }
+    }
+
+    /// A change of policy, mode or boolean.
+    pub(super) fn change(&mut self, record: &Record<'_>, place: Place) {
+        let value = |key: &[u8]| fields::fields(record.body).find(|f| f.key == key).map(|f| f.value);
+        if value(b"lsm").is_some_and(|lsm| lsm != b"selinux") {
+            self.tally.other_modules += 1;
+            return;
+        }
+        self.tally.notices += 1;
+        let (channel, time) = (record.channel, record.time);
+        match record.kind {
+            // What an object manager says of it (type 2310) begins with its process.
+            Kind::PolicyLoad if !record.body.starts_with(b"pid=") => {
+                self.changes.policy_loads.one(channel, time, place);
+            }
+            Kind::Status => match value(b"enforcing") {
+                Some(b"0") => self.changes.permissive.one(channel, time, place),
+                Some(b"1") => self.changes.enforcing.one(channel, time, place),
+                _ => {}
+            },
+            Kind::Boolean => {
+                if let (Some(name), Some(set)) = (value(b"bool").and_then(Name::from_bytes), value(b"val"))
+                    && (self.changes.booleans.len() < 10_000 || self.changes.booleans.contains_key(&name))
+                {
+                    let last = self.changes.booleans.entry(name).or_default();
+                    *last = (*last).max((time, set == b"1"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Both together.
+    pub(super) fn merged(mut self, other: Collected) -> Collected {
+        self.merge(other);
+        self
+    }
+
+    /// Takes what another lane found.
+    pub(super) fn merge(&mut self, other: Collected) {
+        self.tally.add(&other.tally);
+        for (key, denial) in other.denials {
+            match self.denials.get_mut(&key) {
+                Some(mine) => mine.merge(denial),
+                None => {
+                    self.denials.insert(key, denial);
+                }
+            }
+        }
+        for (refusal, seen) in other.refusals {
+            self.refusals.entry(refusal).or_default().merge(&seen);
+        }
+        self.changes.policy_loads.merge(&other.changes.policy_loads);
+        self.changes.permissive.merge(&other.changes.permissive);
+        self.changes.enforcing.merge(&other.changes.enforcing);
+        for (name, set) in other.changes.booleans {
+            let last = self.changes.booleans.entry(name).or_default();
+            *last = (*last).max(set);
+        }
+        self.lost += other.lost;
+        self.set_aside.merge(other.set_aside);
+        self.errors.extend(other.errors);
+    }
+
+    pub(super) fn into_log(mut self, sources: Vec<String>) -> Log {
+        self.errors.sort_by_key(|(source, _)| *source);
+        Log {
+            sources,
+            tally: self.tally,
+            denials: self.denials.into_iter().collect(),
+            refusals: self.refusals,
+            changes: self.changes,
+            lost: self.lost,
+            set_aside: self.set_aside,
+            errors: self.errors.into_iter().map(|(_, e)| e).collect(),
+        }
+    }
+}
+
+/// Checks every name in a denial.
+fn check(avc: &Avc<'_>) -> Result<(DenialKey, BTreeSet<Name>), Reason> {
+    let lossy = |b: &[u8]| String::from_utf8_lossy(b.get(..200).unwrap_or(b)).into_owned();
+    let context = |which: &str, text: &[u8]| {
+        Context::parse(text).ok_or_else(|| {
+            Reason::new(&BAD_CONTEXT, format!("the {which} context `{}` is none", lossy(text)))
+        })
+    };
+    let source = context("source", avc.scontext)?;
+    let target = context("target", avc.tcontext)?;
+    let class_text = lossy(avc.tclass);
+    let class = Name::from_bytes(avc.tclass).filter(|c| classes::is_class(c.as_str())).ok_or_else(|| {
+        let hint =
+            classes::nearest_class(&class_text).map(|c| format!(", did you mean `{c}`?")).unwrap_or_default();
+        Reason::new(&UNKNOWN_CLASS, format!("no class is called `{class_text}`{hint}"))
+    })?;
+    let mut permissions = BTreeSet::new();
+    let mut unknown = BTreeSet::new();
+    let mut first_bad = None;
+    for word in avc.permissions.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()) {
+        match Name::from_bytes(word) {
+            Some(name) if classes::has_permission(class.as_str(), name.as_str()) => {
+                permissions.insert(name);
+            }
+            other => {
+                first_bad.get_or_insert_with(|| lossy(word));
+                unknown.extend(other);
+            }
+        }
+    }
+    if permissions.is_empty() {
+        let Some(bad) = first_bad else {
+            return Err(Reason::new(&BAD_RECORD, "no permission in the braces"));
+        };
+        let hint = classes::nearest_permission(class.as_str(), &bad)
+            .map(|p| format!(", did you mean `{p}`?"))
+            .unwrap_or_default();
+        return Err(Reason::new(
+            &UNKNOWN_PERMISSION,
+            format!("the class `{class}` has no permission `{bad}`{hint}"),
+        ));
+    }
+    let unknown_label = avc.trawcon.and_then(|f| f.decoded()).map(|l| l.iter().copied().take(1024).collect());
+    let permissions = permissions.into_iter().collect();
+    Ok((DenialKey { source, target, class, permissions, unknown_label }, unknown))
+}

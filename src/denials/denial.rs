@@ -1,0 +1,296 @@
+//! Distinct denials, with counts and evidence that stays small however often they come.
+//!
+//! Everything here can be merged in any order with the same result: sums, extremes, sets, and samples that keep the
+//! first values in sorting order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Context;
+use super::event::Facts;
+use super::record::Channel;
+use super::tally::Place;
+use crate::selinux::module::Name;
+
+/// What makes a denial distinct.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DenialKey {
+    /// The process (or whatever acted).
+    pub source: Context,
+    /// The object.
+    pub target: Context,
+    /// The object's class.
+    pub class: Name,
+    /// Permissions, sorted; never empty.
+    pub permissions: Vec<Name>,
+    /// The target's label on disk, where the policy does not know it (`trawcon=`).
+    pub unknown_label: Option<Box<[u8]>>,
+}
+
+/// How many values a sample keeps.
+const KEPT: usize = 12;
+
+/// Longest value kept; the rest is cut off.
+const LONGEST: usize = 1024;
+
+/// Some of the values seen: the first ones in sorting order, each with how often it came.
+///
+/// A value that was once pushed out stays out, because the values that pushed it out stay: so the counts of those
+/// kept are exact, whatever the order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// The values kept.
+    pub values: BTreeMap<Box<[u8]>, u64>,
+    /// Whether there were more.
+    pub more: bool,
+}
+
+impl Sample {
+    /// Takes a value.
+    pub fn add(&mut self, value: &[u8]) {
+        self.add_times(value.get(..LONGEST).unwrap_or(value), 1);
+    }
+
+    fn add_times(&mut self, value: &[u8], times: u64) {
+        if let Some(count) = self.values.get_mut(value) {
+            *count += times;
+            return;
+        }
+        if self.values.len() >= KEPT {
+            self.more = true;
+            if self.values.last_key_value().is_some_and(|(last, _)| value > &**last) {
+                return;
+            }
+        }
+        self.values.insert(value.into(), times);
+        if self.values.len() > KEPT {
+            self.values.pop_last();
+        }
+    }
+
+    /// Takes another sample.
+    pub fn merge(&mut self, other: Sample) {
+        self.more |= other.more;
+        for (value, times) in other.values {
+            self.add_times(&value, times);
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The values.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.keys().map(|v| &**v)
+    }
+}
+
+/// Who, with what, on what. Written by whoever ran the program; only ever shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Programs (paths, else short names).
+    pub programs: Sample,
+    /// Command lines.
+    pub commands: Sample,
+    /// Users, by name or number.
+    pub users: Sample,
+    /// Objects: paths, names, addresses, messages.
+    pub objects: Sample,
+    /// What the programs asked for, where that is another path.
+    pub wanted: Sample,
+    /// System calls and how they ended.
+    pub syscalls: Sample,
+    /// Hosts.
+    pub hosts: Sample,
+    /// Ports of name_bind and name_connect.
+    pub ports: BTreeSet<u16>,
+}
+
+impl Evidence {
+    fn merge(&mut self, other: Evidence) {
+        self.programs.merge(other.programs);
+        self.commands.merge(other.commands);
+        self.users.merge(other.users);
+        self.objects.merge(other.objects);
+        self.wanted.merge(other.wanted);
+        self.syscalls.merge(other.syscalls);
+        self.hosts.merge(other.hosts);
+        self.ports.extend(other.ports);
+    }
+}
+
+/// How often a denial was recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// In audit.log.
+    pub auditd: u64,
+    /// In the kernel's log.
+    pub kernel: u64,
+    /// In the journal.
+    pub journal: u64,
+    /// In a daemon's log.
+    pub daemon: u64,
+}
+
+impl Counts {
+    /// How often it happened at the least: the same denial may come through several channels, so the most that one
+    /// of them has.
+    pub fn least(&self) -> u64 {
+        self.auditd.max(self.kernel).max(self.journal).max(self.daemon)
+    }
+
+    /// Records in all channels.
+    pub fn records(&self) -> u64 {
+        self.auditd + self.kernel + self.journal + self.daemon
+    }
+
+    /// Whether all of it could have been written by any local user.
+    pub fn forgeable(&self) -> bool {
+        self.auditd == 0 && self.kernel == 0
+    }
+
+    fn one(&mut self, channel: Channel) {
+        *match channel {
+            Channel::Auditd => &mut self.auditd,
+            Channel::Kernel => &mut self.kernel,
+            Channel::Journal => &mut self.journal,
+            Channel::Daemon => &mut self.daemon,
+        } += 1;
+    }
+
+    fn add(&mut self, other: Counts) {
+        self.auditd += other.auditd;
+        self.kernel += other.kernel;
+        self.journal += other.journal;
+        self.daemon += other.daemon;
+    }
+}
+
+/// When something happened, and where it is first written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How often.
+    pub counts: Counts,
+    /// First time, in milliseconds since 1970; `None` if no line tells.
+    pub first: Option<u64>,
+    /// Last time.
+    pub last: Option<u64>,
+    /// The first place in the sources' order.
+    pub place: Option<Place>,
+}
+
+impl Seen {
+    /// Takes an occurrence.
+    pub fn one(&mut self, channel: Channel, time: Option<u64>, place: Place) {
+        self.counts.one(channel);
+        self.at(time, time, Some(place));
+    }
+
+    /// Takes others.
+    pub fn merge(&mut self, other: &Seen) {
+        self.counts.add(other.counts);
+        self.at(other.first, other.last, other.place);
+    }
+
+    fn at(&mut self, first: Option<u64>, last: Option<u64>, place: Option<Place>) {
+        self.first = [self.first, first].into_iter().flatten().min();
+        self.last = [self.last, last].into_iter().flatten().max();
+        self.place = [self.place, place].into_iter().flatten().min();
+    }
+}
+
+/// A distinct denial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// What was denied.
+    pub key: DenialKey,
+    /// How often and when.
+    pub seen: Seen,
+    /// How many of the records say `permissive=1`: logged, and let through.
+    pub permissive: u64,
+    /// Commands of ioctl.
+    pub ioctls: BTreeSet<u16>,
+    /// Netlink message types.
+    pub nlmsgs: BTreeSet<u16>,
+    /// Permissions in the record that no kernel is known to have for this class.
+    pub unknown: BTreeSet<Name>,
+    /// Who, with what, on what.
+    pub evidence: Evidence,
+}
+
+impl Denial {
+    /// A denial that has not been seen yet.
+    pub fn new(key: DenialKey) -> Self {
+        Denial {
+            key,
+            seen: Seen::default(),
+            permissive: 0,
+            ioctls: BTreeSet::new(),
+            nlmsgs: BTreeSet::new(),
+            unknown: BTreeSet::new(),
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Takes what is known of one occurrence.
+    pub fn note(&mut self, facts: &Facts<'_>, host: Option<&[u8]>) {
+        let e = &mut self.evidence;
+        let pairs = [
+            (&mut e.programs, facts.program.as_deref()),
+            (&mut e.commands, facts.command.as_deref()),
+            (&mut e.users, facts.user.as_deref()),
+            (&mut e.objects, facts.object.as_deref()),
+            (&mut e.wanted, facts.wanted.as_deref()),
+            (&mut e.syscalls, facts.syscall.as_deref().map(str::as_bytes)),
+            (&mut e.hosts, host),
+        ];
+        for (sample, value) in pairs {
+            if let Some(value) = value {
+                sample.add(value);
+            }
+        }
+        self.evidence.ports.extend(facts.port);
+        self.ioctls.extend(facts.ioctl);
+        self.nlmsgs.extend(facts.nlmsg);
+    }
+
+    /// Takes another account of the same denial.
+    pub fn merge(&mut self, other: Denial) {
+        self.seen.merge(&other.seen);
+        self.permissive += other.permissive;
+        self.ioctls.extend(other.ioctls);
+        self.nlmsgs.extend(other.nlmsgs);
+        self.unknown.extend(other.unknown);
+        self.evidence.merge(other.evidence);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn samples_are_the_same_in_whatever_order(
+            mut values in prop::collection::vec(0u8..40, 0..200), cut in 0usize..200, turn in any::<bool>()
+        ) {
+            let fill = |list: &[u8]| {
+                let mut s = Sample::default();
+                for v in list {
+                    s.add(&[*v]);
+                }
+                s
+            };
+            let whole = fill(&values);
+            if turn {
+                values.reverse();
+            }
+            let (a, b) = values.split_at(cut.min(values.len()));
+            let mut parts = fill(b);
+            parts.merge(fill(a));
+            prop_assert_eq!(whole, parts);
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! What the records of an event tell about a denial in it: who, by which program and system call, on what.
+//!
+//! All of it is shown and none of it decides a rule, except the numbers of an `ioctl` command or netlink message,
+//! which are taken only from the end of the kernel's own text.
+
+use std::borrow::Cow;
+
+use super::avc::Avc;
+use super::fields::{self, Field};
+use super::record::{Kind, Record};
+use super::syscalls;
+
+/// What is known of one denial beyond what decides it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The program's file, else its short name (`comm`).
+    pub program: Option<Cow<'a, [u8]>>,
+    /// Its command line, arguments parted by spaces.
+    pub command: Option<Cow<'a, [u8]>>,
+    /// The user it ran as: a name, or a number where the log has only that.
+    pub user: Option<Cow<'a, [u8]>>,
+    /// The object: a path, a file's last name, an address, a message.
+    pub object: Option<Cow<'a, [u8]>>,
+    /// The path that the program asked for, if it is not the object's.
+    pub wanted: Option<Cow<'a, [u8]>>,
+    /// `openat → EACCES`.
+    pub syscall: Option<String>,
+    /// The port of name_bind and name_connect.
+    pub port: Option<u16>,
+    /// The command of an ioctl.
+    pub ioctl: Option<u16>,
+    /// The netlink message type.
+    pub nlmsg: Option<u16>,
+}
+
+/// Keys of an AVC's fields, for the interpreted form.
+const AVC_KEYS: &[&[u8]] = &[
+    b"pid",
+    b"comm",
+    b"path",
+    b"name",
+    b"dev",
+    b"ino",
+    b"ioctlcmd",
+    b"capability",
+    b"key",
+    b"ipc_key",
+    b"opid",
+    b"ocomm",
+    b"laddr",
+    b"lport",
+    b"faddr",
+    b"fport",
+    b"saddr",
+    b"src",
+    b"daddr",
+    b"dest",
+    b"netif",
+    b"key_serial",
+    b"key_desc",
+    b"kmod",
+    b"nl-msgtype",
+    b"anonclass",
+    b"lockdown_reason",
+    b"auid",
+    b"uid",
+    b"gid",
+    b"cmdline",
+    b"function",
+    b"msgtype",
+    b"interface",
+    b"member",
+    b"spid",
+    b"tpid",
+    b"exe",
+];
+
+/// Keys of a SYSCALL record.
+const SYSCALL_KEYS: &[&[u8]] = &[
+    b"arch", b"syscall", b"success", b"exit", b"a0", b"a1", b"a2", b"a3", b"items", b"ppid", b"pid", b"auid",
+    b"uid", b"gid", b"euid", b"suid", b"fsuid", b"egid", b"sgid", b"fsgid", b"tty", b"ses", b"comm", b"exe",
+    b"subj", b"key",
+];
+
+/// Keys of a PATH record.
+const PATH_KEYS: &[&[u8]] =
+    &[b"item", b"name", b"inode", b"dev", b"mode", b"ouid", b"ogid", b"rdev", b"obj", b"nametype", b"cap_fp"];
+
+/// The fields of a body, whichever way it was written.
+fn each<'a>(
+    body: &'a [u8],
+    interpreted: bool,
+    keys: &[&[u8]],
+    mut take: impl FnMut(&'a [u8], Cow<'a, [u8]>),
+) {
+    if interpreted {
+        fields::interpreted(body, keys, |key, value| {
+            if !matches!(value, b"" | b"?" | b"(null)" | b"(none)") {
+                take(key, Cow::Borrowed(value));
+            }
+        });
+    } else {
+        for field in fields::fields(body) {
+            if let Some(value) = decode(&field) {
+                take(field.key, value);
+            }
+        }
+    }
+}
+
+/// Only texts are ever in hexadecimal; a number such as `ino=10` is not.
+fn decode<'a>(field: &Field<'a>) -> Option<Cow<'a, [u8]>> {
+    let text = matches!(
+        field.key,
+        b"comm"
+            | b"name"
+            | b"path"
+            | b"exe"
+            | b"proctitle"
+            | b"cwd"
+            | b"ocomm"
+            | b"kmod"
+            | b"key_desc"
+            | b"dev"
+    ) || (field.key.first() == Some(&b'a') && field.key.len() <= 3);
+    if text {
+        field.decoded()
+    } else if matches!(field.value, b"" | b"?" | b"(null)" | b"(none)") {
+        None
+    } else {
+        Some(Cow::Borrowed(field.value))
+    }
+}
+
+/// What `avc` says by itself. `interpreted` as in [`Record`].
+pub fn facts<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> Facts<'a> {
+    own(avc, kind, interpreted).0
+}
+
+/// Fields of an AVC that choose among the PATH records.
+#[derive(Default)]
+struct Object<'a> {
+    name: Option<Cow<'a, [u8]>>,
+    path: Option<Cow<'a, [u8]>>,
+    inode: Option<&'a [u8]>,
+}
+
+fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'a>) {
+    let mut facts = Facts::default();
+    let mut object = Object::default();
+    let (mut interface, mut member, mut dest) = (None, None, None);
+    let (mut address, mut other) = (None, None);
+    each(avc.fields, interpreted, AVC_KEYS, |key, value| match key {
+        b"comm" => facts.program = Some(value),
+        b"path" => object.path = Some(value),
+        b"name" => object.name = Some(value),
+        b"ino" => object.inode = borrowed(value),
+        b"cmdline" => facts.command = Some(value),
+        b"uid" => facts.user = Some(value),
+        b"interface" => interface = borrowed(value),
+        b"member" => member = borrowed(value),
+        b"dest" => dest = borrowed(value),
+        b"src" => address = borrowed(value),
+        b"key_desc" | b"kmod" | b"anonclass" => other = Some(value),
+        _ => {}
+    });
+    let own_path = object.path.clone().or_else(|| object.name.clone());
+    if kind == Kind::Avc {
+        // The port is `src=` of a bind and `dest=` of a connect; nothing else may be both.
+        let port = if avc.permissions.windows(12).any(|w| w == b"name_connect") { dest } else { address };
+        facts.port = port.and_then(super::record::number).and_then(|n| u16::try_from(n).ok());
+        if let Some(last) = fields::fields(avc.fields).last() {
+            match last.key {
+                b"ioctlcmd" => facts.ioctl = hexadecimal(last.value),
+                b"nl-msgtype" => facts.nlmsg = last.number().and_then(|n| u16::try_from(n).ok()),
+                _ => {}
+            }
+        }
+    } else if let (Some(interface), Some(member)) = (interface, member) {
+        let mut text = interface.to_vec();
+        text.push(b'.');
+        text.extend_from_slice(member);
+        if let Some(dest) = dest {
+            text.extend_from_slice(b" of ");
+            text.extend_from_slice(dest);
+        }
+        other = Some(Cow::Owned(text));
+    }
+    facts.object = own_path.or(other);
+    if facts.object.is_none() {
+        facts.object = facts.port.map(|p| Cow::Owned(format!("port {p}").into_bytes()));
+    }
+    (facts, object)
+}
+
+fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
+    match value {
+        Cow::Borrowed(b) => Some(b),
+        Cow::Owned(_) => None,
+    }
+}
+
+/// What `avc` says together with the other `records` of its event.
+pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+    let (mut facts, object) = own(avc, this.kind, this.interpreted);
+    let mut paths: Vec<PathRecord<'a>> = Vec::new();
+    let mut cwd = None;
+    let mut argv: Vec<Cow<'a, [u8]>> = Vec::new();
+    let mut address = None;
+    // Without serial numbers (the journal), several events may share a time: then only the process tells.
+    let ambiguous = this.id.is_some_and(|id| id.serial == 0)
+        && records.iter().filter(|r| r.kind == Kind::Syscall).take(2).count() > 1;
+    for record in records {
+        if ambiguous && (record.kind != Kind::Syscall || record.tag_pid != this.tag_pid) {
+            continue;
+        }
+        match record.kind {
+            Kind::Syscall => syscall(record, &mut facts),
+            Kind::Path => paths.extend(path_record(record)),
+            Kind::Cwd => each(record.body, record.interpreted, &[b"cwd"], |_, value| cwd = Some(value)),
+            Kind::AvcPath => each(record.body, record.interpreted, &[b"path"], |_, value| {
+                facts.object = Some(value);
+            }),
+            Kind::Proctitle => each(record.body, record.interpreted, &[b"proctitle"], |_, value| {
+                facts.command.get_or_insert(arguments(value));
+            }),
+            Kind::Execve if !record.interpreted => {
+                for field in fields::fields(record.body).filter(|f| f.key.first() == Some(&b'a')).take(32) {
+                    if field.key != b"argc" && !field.key.contains(&b'[') {
+                        argv.extend(decode(&field));
+                    }
+                }
+            }
+            Kind::Sockaddr => address = socket_address(record),
+            _ => {}
+        }
+    }
+    if facts.command.is_none() && !argv.is_empty() {
+        facts.command = Some(Cow::Owned(argv.join(&b' ')));
+    }
+    choose_path(&mut facts, &object, paths, cwd.as_deref());
+    if let Some(address) = address {
+        let plain = facts.object.as_ref().is_none_or(|o| o.starts_with(b"port "));
+        if plain && !address.is_empty() {
+            facts.object = Some(Cow::Owned(address));
+        }
+    }
+    facts
+}
+
+/// Arguments of a PROCTITLE are parted by NUL bytes.
+fn arguments(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if !value.contains(&0) {
+        return value;
+    }
+    let mut text = value.into_owned();
+    while text.last() == Some(&0) {
+        text.pop();
+    }
+    for b in &mut text {
+        if *b == 0 {
+            *b = b' ';
+        }
+    }
+    Cow::Owned(text)
+}
+
+fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
+    let (mut arch, mut number, mut exit, mut success) = (None, None, None, None);
+    let mut exe = None;
+    each(record.body, record.interpreted, SYSCALL_KEYS, |key, value| match key {
+        b"arch" => arch = borrowed(value),
+        b"syscall" => number = borrowed(value),
+        b"exit" => exit = borrowed(value),
+        b"success" => success = borrowed(value),
+        b"exe" => exe = Some(value),
+        b"uid" => facts.user = Some(value),
+        _ => {}
+    });
+    if exe.is_some() {
+        facts.program = exe;
+    }
+    let mut name: Option<Cow<'_, [u8]>> = None;
+    for field in fields::fields(record.enriched) {
+        match field.key {
+            b"SYSCALL" => name = Some(Cow::Borrowed(field.value)),
+            b"UID" if field.quoted && !field.value.starts_with(b"unknown(") => {
+                facts.user = Some(Cow::Borrowed(field.value));
+            }
+            _ => {}
+        }
+    }
+    let name = name.or_else(|| {
+        let number = number?;
+        let known = arch
+            .and_then(|a| u32::from_str_radix(std::str::from_utf8(a).ok()?, 16).ok())
+            .zip(super::record::number(number).and_then(|n| u32::try_from(n).ok()))
+            .and_then(|(a, n)| syscalls::syscall_name(a, n));
+        Some(match known {
+            Some(known) => Cow::Borrowed(known.as_bytes()),
+            None if number.iter().all(u8::is_ascii_digit) => {
+                Cow::Owned(format!("system call {}", String::from_utf8_lossy(number)).into_bytes())
+            }
+            None => Cow::Borrowed(number),
+        })
+    });
+    if let Some(name) = name {
+        let name = String::from_utf8_lossy(&name).into_owned();
+        let outcome = match (success, exit) {
+            (Some(b"yes"), _) => "success".to_owned(),
+            (_, Some(exit)) => outcome(exit),
+            (Some(_), None) => "failure".to_owned(),
+            (None, None) => String::new(),
+        };
+        facts.syscall = Some(if outcome.is_empty() { name } else { format!("{name} → {outcome}") });
+    }
+}
+
+/// `-13` and `EACCES(Permission denied)` are both EACCES.
+fn outcome(exit: &[u8]) -> String {
+    let number = exit.strip_prefix(b"-").and_then(super::record::number).and_then(|n| u32::try_from(n).ok());
+    if let Some(name) = number.and_then(syscalls::errno_name) {
+        return name.to_owned();
+    }
+    let word = exit.split(|b| *b == b'(').next().unwrap_or(exit);
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// What matters of a PATH record.
+struct PathRecord<'a> {
+    name: Option<Cow<'a, [u8]>>,
+    inode: Option<&'a [u8]>,
+    parent: bool,
+}
+
+fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
+    let mut path = PathRecord { name: None, inode: None, parent: false };
+    each(record.body, record.interpreted, PATH_KEYS, |key, value| match key {
+        b"name" => path.name = Some(value),
+        b"inode" => path.inode = borrowed(value),
+        b"nametype" => path.parent = *value == *b"PARENT",
+        _ => {}
+    });
+    path.name.is_some().then_some(path)
+}
+
+/// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
+/// folder on the way, the part of a path that ends in its name.
+fn choose_path<'a>(
+    facts: &mut Facts<'a>,
+    object: &Object<'a>,
+    paths: Vec<PathRecord<'a>>,
+    cwd: Option<&[u8]>,
+) {
+    let whole = |name: &[u8]| absolute(name, cwd);
+    let mut chosen = None;
+    if let Some(inode) = object.inode {
+        chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(|p| p.name.as_deref()).map(whole);
+    }
+    if chosen.is_none()
+        && let Some(name) = object.name.as_deref()
+        && object.path.is_none()
+    {
+        chosen = paths
+            .iter()
+            .filter(|p| !p.parent)
+            .filter_map(|p| p.name.as_deref())
+            .find_map(|p| up_to(&whole(p), name));
+    }
+    let asked = paths.iter().filter(|p| !p.parent).chain(&paths).find_map(|p| p.name.as_deref()).map(whole);
+    if let Some(chosen) = chosen.filter(|_| object.path.is_none() || object.name.is_some()) {
+        facts.object = Some(Cow::Owned(chosen));
+    }
+    if let Some(asked) = asked
+        && facts.object.as_deref() != Some(asked.as_slice())
+    {
+        facts.wanted = Some(Cow::Owned(asked));
+    }
+}
+
+/// The part of `path` up to a component `name`, if exactly one component is called so (or the last one is).
+fn up_to(path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+    if name.is_empty() || name == b"/" {
+        return None;
+    }
+    let mut at = 0;
+    let mut ends = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        at += part.len();
+        if part == name {
+            ends.push(at);
+        }
+        at += 1;
+    }
+    match ends.as_slice() {
+        [end] => path.get(..*end).map(<[u8]>::to_vec),
+        [.., end] if *end == path.len() => Some(path.to_vec()),
+        _ => None,
+    }
+}
+
+fn absolute(name: &[u8], cwd: Option<&[u8]>) -> Vec<u8> {
+    match cwd {
+        Some(cwd) if !name.starts_with(b"/") && cwd.starts_with(b"/") => {
+            let mut path = cwd.to_vec();
+            if path.last() != Some(&b'/') {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
+            path
+        }
+        _ => name.to_vec(),
+    }
+}
+
+/// A socket address as text: `127.0.0.1 port 81`, or a path.
+fn socket_address(record: &Record<'_>) -> Option<Vec<u8>> {
+    if record.interpreted {
+        let at = memchr::memmem::find(record.body, b"saddr=")?;
+        let (mut address, mut port, mut path) = (None, None, None);
+        let inner = record.body.get(at + 6..)?;
+        fields::interpreted(inner, &[b"saddr_fam", b"laddr", b"lport", b"path"], |key, value| {
+            let value = value.strip_suffix(b" }").unwrap_or(value);
+            match key {
+                b"laddr" => address = Some(value),
+                b"lport" => port = Some(value),
+                b"path" => path = Some(value),
+                _ => {}
+            }
+        });
+        return match (address, port, path) {
+            (Some(address), Some(port), _) => Some([address, port].join(&b" port "[..])),
+            (_, _, Some(path)) => Some(path.to_vec()),
+            _ => None,
+        };
+    }
+    let raw = fields::fields(record.body).find(|f| f.key == b"saddr")?;
+    let bytes = fields::unhex(raw.value)?;
+    let family = u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]);
+    let port = || Some(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]));
+    match family {
+        1 => {
+            let path = bytes.get(2..)?;
+            // An abstract name begins with NUL, shown as `@`.
+            let (mut text, path) = match path.strip_prefix(b"\0") {
+                Some(rest) => (b"@".to_vec(), rest),
+                None => (Vec::new(), path),
+            };
+            text.extend(path.iter().take_while(|b| **b != 0));
+            Some(text)
+        }
+        2 => {
+            let address: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+            Some(format!("{} port {}", std::net::Ipv4Addr::from(address), port()?).into_bytes())
+        }
+        10 => {
+            let address: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
+            Some(format!("{} port {}", std::net::Ipv6Addr::from(address), port()?).into_bytes())
+        }
+        _ => None,
+    }
+}
+
+/// `0x5401`, or `5401` as old kernels wrote it.
+fn hexadecimal(value: &[u8]) -> Option<u16> {
+    let digits = value.strip_prefix(b"0x").unwrap_or(value);
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::avc::{Author, Body, parse};
+    use super::super::record::{Line, line};
+    use super::*;
+
+    fn record(text: &str) -> Record<'_> {
+        match line(text.as_bytes()) {
+            Line::Record(r) => r,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn join(lines: &[&'static str]) -> (Option<String>, Option<String>, Facts<'static>) {
+        let this = record(lines[0]);
+        let author = if this.interpreted { Author::Program } else { Author::Kernel };
+        let Body::Avc(avc) = parse(this.body, author, true) else { panic!("{}", lines[0]) };
+        let rest: Vec<_> = lines[1..].iter().map(|l| record(l)).collect();
+        let facts = joined(&avc, &this, &rest);
+        let s = |v: &Option<Cow<'_, [u8]>>| v.as_ref().map(|b| String::from_utf8_lossy(b).into_owned());
+        (s(&facts.object), s(&facts.wanted), facts)
+    }
+
+    const C: &str = "scontext=u:r:httpd_t:s0 tcontext=u:object_r:user_home_t:s0 tclass=";
+
+    fn leak(text: String) -> &'static str {
+        text.leak()
+    }
+
+    #[test]
+    fn the_right_path_of_several() {
+        let avc = leak(format!(
+            "type=AVC msg=audit(1.000:1): avc:  denied  {{ write }} for  pid=1 comm=\"a\" name=\"x\" dev=\"vda\" ino=7 {C}file"
+        ));
+        let parent = "type=PATH msg=audit(1.000:1): item=0 name=\"/srv/\" inode=5 dev=fe:00 nametype=PARENT";
+        let child = "type=PATH msg=audit(1.000:1): item=1 name=\"/srv/x\" inode=7 dev=fe:00 nametype=NORMAL";
+        let (object, wanted, _) = join(&[avc, parent, child]);
+        assert_eq!((object.as_deref(), wanted), (Some("/srv/x"), None));
+        let relative = "type=PATH msg=audit(1.000:1): item=1 name=\"./x\" inode=7 nametype=NORMAL";
+        let cwd = "type=CWD msg=audit(1.000:1): cwd=\"/srv/www\"";
+        assert_eq!(join(&[avc, relative, cwd]).0.as_deref(), Some("/srv/www/x"));
+    }
+
+    #[test]
+    fn a_folder_on_the_way() {
+        let avc = leak(format!(
+            "type=AVC msg=audit(1.000:1): avc:  denied  {{ search }} for  pid=1 comm=\"a\" name=\"site\" dev=\"vda\" ino=9 {C}dir"
+        ));
+        let path = "type=PATH msg=audit(1.000:1): item=0 name=\"/var/www/site/index.html\" nametype=UNKNOWN";
+        let (object, wanted, _) = join(&[avc, path]);
+        assert_eq!(object.as_deref(), Some("/var/www/site"));
+        assert_eq!(wanted.as_deref(), Some("/var/www/site/index.html"));
+    }
+
+    #[test]
+    fn system_call_user_and_address() {
+        let avc = leak(format!(
+            "type=AVC msg=audit(1.000:1): avc:  denied  {{ name_bind }} for  pid=1 comm=\"nginx\" src=81 {C}tcp_socket"
+        ));
+        let call = "type=SYSCALL msg=audit(1.000:1): arch=c000003e syscall=49 success=no exit=-13 uid=33 comm=\"nginx\" exe=\"/usr/sbin/nginx\"\x1dARCH=x86_64 SYSCALL=bind UID=\"www-data\"";
+        let saddr = "type=SOCKADDR msg=audit(1.000:1): saddr=020000517F0000010000000000000000";
+        let title = "type=PROCTITLE msg=audit(1.000:1): proctitle=6E67696E78002D74";
+        let (object, _, facts) = join(&[avc, call, saddr, title]);
+        assert_eq!(object.as_deref(), Some("127.0.0.1 port 81"));
+        assert_eq!(facts.syscall.as_deref(), Some("bind → EACCES"));
+        assert_eq!(facts.user.as_deref(), Some(&b"www-data"[..]));
+        assert_eq!(facts.command.as_deref(), Some(&b"nginx -t"[..]));
+        assert_eq!((facts.port, facts.ioctl), (Some(81), None));
+    }
+
+    #[test]
+    fn an_ioctl_command_counts_only_at_its_place() {
+        let avc = leak(format!(
+            "type=AVC msg=audit(1.000:1): avc:  denied  {{ ioctl }} for  pid=1 path=\"/dev/x\" ino=9 ioctlcmd=0x5401 {C}chr_file"
+        ));
+        assert_eq!(join(&[avc]).2.ioctl, Some(0x5401));
+        let forged = leak(format!(
+            "type=AVC msg=audit(01/01/26 00:00:00.000:1) : avc:  denied  {{ ioctl }} for  pid=1 comm=a ioctlcmd=0x1 b ino=9 {C}chr_file"
+        ));
+        assert_eq!(join(&[forged]).2.ioctl, None);
+    }
+}

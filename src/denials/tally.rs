@@ -1,0 +1,131 @@
+//! The account of every line read: what it was, or why it was set aside.
+
+use std::collections::BTreeMap;
+
+use crate::report::Code;
+
+/// How many lines were what. The parts sum to [`Tally::lines`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// All lines.
+    pub lines: u64,
+    /// Denials.
+    pub denials: u64,
+    /// Accesses that were granted and audited.
+    pub granted: u64,
+    /// SELINUX_ERR records.
+    pub refusals: u64,
+    /// Policy loads, changes of mode and of booleans, and what object managers say of them.
+    pub notices: u64,
+    /// Records of AppArmor and IPE.
+    pub other_modules: u64,
+    /// Other audit records, of the same events or of no interest here.
+    pub other_records: u64,
+    /// Lines of syslog, the journal or the kernel log without an audit record.
+    pub text: u64,
+    /// Empty lines and separators.
+    pub separators: u64,
+    /// Lines that could not be read.
+    pub set_aside: u64,
+}
+
+impl Tally {
+    /// Adds another account.
+    pub fn add(&mut self, other: &Tally) {
+        self.lines += other.lines;
+        self.denials += other.denials;
+        self.granted += other.granted;
+        self.refusals += other.refusals;
+        self.notices += other.notices;
+        self.other_modules += other.other_modules;
+        self.other_records += other.other_records;
+        self.text += other.text;
+        self.separators += other.separators;
+        self.set_aside += other.set_aside;
+    }
+
+    /// Audit records that were understood.
+    pub fn understood(&self) -> u64 {
+        self.denials + self.granted + self.refusals + self.notices + self.other_modules + self.other_records
+    }
+
+    /// The sum of the parts; it is [`Tally::lines`].
+    pub fn sum(&self) -> u64 {
+        self.understood() + self.text + self.separators + self.set_aside
+    }
+}
+
+/// Why a line was set aside. The text may quote the line; renderers escape it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The code.
+    pub code: Code,
+    /// The reason.
+    pub text: String,
+}
+
+impl Reason {
+    /// A reason.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Reason { code, text: text.into() }
+    }
+}
+
+/// A line: which source, which line of it (from 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Index into the list of sources.
+    pub source: u32,
+    /// From 1.
+    pub line: u64,
+}
+
+/// The first lines that were set aside, up to a number, and how many there were for each code.
+#[derive(Debug, Clone, Default)]
+pub struct SetAside {
+    /// How many are kept.
+    pub limit: usize,
+    /// Those kept: the first ones.
+    pub lines: BTreeMap<Place, Reason>,
+    /// All, by code.
+    pub by_code: BTreeMap<&'static str, u64>,
+}
+
+impl SetAside {
+    /// Keeps up to `limit` lines.
+    pub fn new(limit: usize) -> Self {
+        SetAside { limit, ..SetAside::default() }
+    }
+
+    /// Takes a line; `reason` is made only if it is kept.
+    pub fn push(&mut self, place: Place, code: Code, reason: impl FnOnce() -> String) {
+        *self.by_code.entry(code.id).or_default() += 1;
+        if self.keeps(place) {
+            self.lines.insert(place, Reason { code, text: reason() });
+            self.trim();
+        }
+    }
+
+    /// Takes another list.
+    pub fn merge(&mut self, other: SetAside) {
+        for (code, count) in other.by_code {
+            *self.by_code.entry(code).or_default() += count;
+        }
+        for (place, reason) in other.lines {
+            if self.keeps(place) {
+                self.lines.insert(place, reason);
+                self.trim();
+            }
+        }
+    }
+
+    fn keeps(&self, place: Place) -> bool {
+        self.lines.len() < self.limit || self.lines.last_key_value().is_some_and(|(last, _)| place < *last)
+    }
+
+    fn trim(&mut self) {
+        while self.lines.len() > self.limit {
+            self.lines.pop_last();
+        }
+    }
+}

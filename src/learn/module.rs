@@ -1,0 +1,148 @@
+//! Rules as module texts, and their files.
+//!
+//! A file that `perms learn` did not write is never overwritten: the first line tells.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{Group, Lesson, Options, text};
+use crate::selinux::module::te::{self, Style};
+
+/// First line of every file written; a file that begins otherwise is somebody else's.
+pub const MARK: &str = "Made by `perms learn`, which may overwrite this file; without this line it will not.";
+
+/// The version that modules get.
+const VERSION: &str = "1.0";
+
+/// A module's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleFile {
+    /// `NAME.te` or `NAME.cil`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// The files of a group's rules: a `.te`, a `.cil`, both or neither.
+pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<ModuleFile> {
+    let mut head = vec![MARK.to_owned()];
+    let denials = group.denials.iter().filter(|d| d.has_rule()).count();
+    let times: u64 =
+        group.denials.iter().filter(|d| d.has_rule()).map(|d| d.denial.seen.counts.least()).sum();
+    let (first, last) = text::period(group.denials.iter().map(|d| &d.denial.seen));
+    let mut from = format!("From {denials} distinct denials, recorded {times} times");
+    match (first, last) {
+        (Some(first), Some(last)) if first != last => {
+            from.push_str(&format!(", {} to {}", text::time(first), text::time(last)));
+        }
+        (Some(first), _) => from.push_str(&format!(", {}", text::time(first))),
+        _ => {}
+    }
+    head.push(from + ".");
+    head.push("No policy was read: part of it may be allowed already.".to_owned());
+    let unread = lesson.log.tally.set_aside;
+    if unread > 0 {
+        head.push(format!("{unread} lines of the log could not be read."));
+    }
+    let mut list = Vec::new();
+    let style =
+        |name| Style { name, version: VERSION.to_owned(), head: head.clone(), xperms: options.xperms };
+    if !group.te.is_empty() {
+        let text = te::te(&style(group.module.clone()), &group.te);
+        list.push(ModuleFile { name: format!("{}.te", group.module), text });
+    }
+    if !group.cil.is_empty() {
+        // A module's name is its file's; the two must not replace each other.
+        let name =
+            if group.te.is_empty() { group.module.to_string() } else { format!("{}_cil", group.module) };
+        list.push(ModuleFile {
+            name: format!("{name}.cil"),
+            text: te::cil(&style(group.module.clone()), &group.cil),
+        });
+    }
+    list
+}
+
+/// Why a module's file was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is a file of that name which `perms learn` did not make.
+    #[error("`{}` is there and was not made by perms learn: it is left as it is", .0.display())]
+    Foreign(PathBuf),
+    /// It failed.
+    #[error("cannot write `{}`: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Writes `files` into `folder`, which is made if it is not there. Each file is replaced whole or not at all. Nothing
+/// is written if any of them is somebody else's.
+pub fn write(folder: &Path, files: &[ModuleFile]) -> Result<Vec<PathBuf>, WriteError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |error| WriteError::Io { path, error }
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    for file in files {
+        let path = folder.join(&file.name);
+        if !may_replace(&path).map_err(failed(&path))? {
+            return Err(WriteError::Foreign(path));
+        }
+    }
+    let mut written = Vec::new();
+    for file in files {
+        let path = folder.join(&file.name);
+        let put = || {
+            let mut new = tempfile::Builder::new().prefix(".perms-").tempfile_in(folder)?;
+            new.write_all(file.text.as_bytes())?;
+            let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+            new.as_file().set_permissions(readable)?;
+            new.as_file().sync_all()?;
+            new.persist(&path).map_err(|e| e.error)?;
+            Ok(())
+        };
+        put().map_err(failed(&path))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Whether there is nothing at `path`, or a file of ours.
+fn may_replace(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+        Ok(meta) if !meta.is_file() => Ok(false),
+        Ok(_) => {
+            let mut start = Vec::new();
+            std::fs::File::open(path)?.take(256).read_to_end(&mut start)?;
+            let line = start.split(|b| *b == b'\n').next().unwrap_or_default();
+            Ok([b"# ", b"; "].iter().any(|mark| line.strip_prefix(*mark) == Some(MARK.as_bytes())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = ModuleFile { name: "a.te".into(), text: format!("# {MARK}\nmodule a 1.0;\n") };
+        let other = ModuleFile { name: "b.te".into(), text: format!("# {MARK}\n") };
+        write(dir.path(), std::slice::from_ref(&ours)).unwrap();
+        write(dir.path(), std::slice::from_ref(&ours)).unwrap();
+        std::fs::write(dir.path().join("b.te"), "mine\n").unwrap();
+        let error =
+            write(dir.path(), &[ModuleFile { text: "new".into(), ..ours.clone() }, other]).unwrap_err();
+        assert!(matches!(error, WriteError::Foreign(_)));
+        assert_eq!(std::fs::read_to_string(dir.path().join("a.te")).unwrap(), ours.text, "all or nothing");
+        std::os::unix::fs::symlink("/etc/passwd", dir.path().join("c.te")).unwrap();
+        assert!(!may_replace(&dir.path().join("c.te")).unwrap());
+    }
+}

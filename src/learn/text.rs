@@ -1,0 +1,222 @@
+//! The report for people.
+//!
+//! Everything that came from the log passes `escape` on its way out.
+
+use std::io::{self, Write};
+
+use super::{Advice, Group, Lesson, Refused};
+use crate::denials::denial::{Sample, Seen};
+use crate::denials::tally::Tally;
+use crate::report::{Code, Format, escape, escape_bytes};
+use crate::selinux::module::te;
+
+/// How much of a long list is shown.
+const SHOWN: usize = 5;
+
+/// Said once in every report of this form.
+pub const NO_POLICY: &str =
+    "No policy was read: what it allows already, its constraints and its booleans are not known.";
+
+/// A point in time (milliseconds since 1970) as `2026-11-21 06:49:56 UTC`.
+pub fn time(ms: u64) -> String {
+    let stamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    stamp.map_or_else(|| "an impossible time".to_owned(), |s| s.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// First and last time of all of `seen`.
+pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<u64>) {
+    seen.fold((None, None), |(first, last): (Option<u64>, Option<u64>), s| {
+        ([first, s.first].into_iter().flatten().min(), [last, s.last].into_iter().flatten().max())
+    })
+}
+
+/// `1204331` as `1,204,331`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `1 time`, `2 times`.
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
+/// A `usize` as a count.
+pub fn len(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// What the log held, in a line or two.
+pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+    let log = lesson.log;
+    let mut line = format!(
+        "{}, {}, {} distinct",
+        count(log.tally.lines, "line", "lines"),
+        count(log.tally.denials, "denial", "denials"),
+        thousands(len(log.denials.len())),
+    );
+    match period(log.denials.values().map(|d| &d.seen)) {
+        (Some(first), Some(last)) if first == last => line.push_str(&format!(", {}", time(first))),
+        (Some(first), Some(last)) => line.push_str(&format!(", {} to {}", time(first), time(last))),
+        _ => {}
+    }
+    writeln!(out, "{line}")?;
+    let t = &log.tally;
+    let rest: Vec<String> = [
+        (t.refusals, "refusals without a permission"),
+        (t.granted, "granted and audited"),
+        (t.notices, "changes of policy, mode and booleans"),
+        (t.other_modules, "of AppArmor or IPE"),
+        (t.other_records, "other audit records"),
+        (t.text, "other log lines"),
+        (t.separators, "separators"),
+        (t.set_aside, "not read"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, what)| format!("{} {what}", thousands(n)))
+    .collect();
+    if !rest.is_empty() {
+        writeln!(out, "the other lines: {}", rest.join(", "))?;
+    }
+    Ok(())
+}
+
+/// What holds for the whole log.
+pub fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+    for caution in &lesson.cautions {
+        writeln!(out, "caution[{}]: {}", caution.code.id, escape(&caution.text))?;
+    }
+    Ok(())
+}
+
+/// One application or domain.
+pub fn group(out: &mut dyn Write, group: &Group<'_>, format: Format) -> io::Result<()> {
+    let kind = match &group.owner {
+        super::Owner::All(_) => "all denials in one module",
+        super::Owner::App(_) => "application",
+        super::Owner::Domain(_) => "domain",
+    };
+    writeln!(
+        out,
+        "\n{} ({kind}): {} distinct, {}",
+        escape(group.owner.title()),
+        thousands(len(group.denials.len())),
+        count(group.times(), "time", "times"),
+    )?;
+    for (code, items) in by_code(group.denials.iter().flat_map(|d| &d.advice)) {
+        advice(out, code, &items, format)?;
+    }
+    refusals(out, &group.refusals, format)?;
+    let without = group.denials.iter().filter(|d| !d.has_rule()).count();
+    if without > 0 {
+        writeln!(out, "  no rule for {without} of them: see above")?;
+    }
+    let rules = group.te.len() + group.cil.len();
+    if rules == 0 {
+        return Ok(());
+    }
+    writeln!(out, "  {}", count(len(rules), "rule", "rules"))?;
+    for (rule, grant) in group.te.iter().chain(group.cil.iter()).take(SHOWN * 4) {
+        let marks: Vec<&str> = grant.remarks.iter().filter_map(|r| r.split(": ").next()).collect();
+        let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
+        writeln!(out, "    {}{marks}", te::one_line(rule, &grant.permissions))?;
+    }
+    more(out, "    ", rules, SHOWN * 4, "rules, in the module")
+}
+
+/// Refusals, which no rule mends.
+pub fn refusals(out: &mut dyn Write, list: &[Refused<'_>], format: Format) -> io::Result<()> {
+    for (code, items) in by_code(list.iter().map(|r| &r.advice)) {
+        advice(out, code, &items, format)?;
+    }
+    Ok(())
+}
+
+/// Advice, in the order in which each code first comes.
+fn by_code<'a>(all: impl Iterator<Item = &'a Advice>) -> Vec<(Code, Vec<&'a Advice>)> {
+    let mut list: Vec<(Code, Vec<&'a Advice>)> = Vec::new();
+    for one in all {
+        match list.iter_mut().find(|(code, _)| *code == one.code) {
+            Some((_, items)) => items.push(one),
+            None => list.push((one.code, vec![one])),
+        }
+    }
+    list
+}
+
+fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) -> io::Result<()> {
+    writeln!(out, "  {}: {} ({})", code.id, code.summary, thousands(len(items.len())))?;
+    let arrow = if format == Format::Plain { "next:" } else { "→" };
+    let mut distinct: Vec<&&Advice> = Vec::new();
+    for item in items {
+        if !distinct.contains(&item) {
+            distinct.push(item);
+        }
+    }
+    let mut said = None;
+    for item in distinct.iter().take(SHOWN) {
+        if said.replace(&item.text) != Some(&item.text) {
+            writeln!(out, "    {}", escape(&item.text))?;
+        }
+        writeln!(out, "    {arrow} {}", escape(&item.next))?;
+    }
+    more(out, "    ", distinct.len(), SHOWN, "of this kind; perms why shows each")
+}
+
+fn more(out: &mut dyn Write, indent: &str, all: usize, shown: usize, what: &str) -> io::Result<()> {
+    match all.checked_sub(shown) {
+        Some(rest) if rest > 0 => writeln!(out, "{indent}and {} more {what}", thousands(len(rest))),
+        _ => Ok(()),
+    }
+}
+
+/// Values of a sample, in a line.
+pub fn sample(values: &Sample, at_most: usize) -> String {
+    let mut list: Vec<String> = values.iter().take(at_most).map(escape_bytes).collect();
+    let hidden = values.values.len().saturating_sub(at_most);
+    if values.more {
+        list.push("and more".to_owned());
+    } else if hidden > 0 {
+        list.push(format!("and {hidden} more"));
+    }
+    list.join(", ")
+}
+
+/// Lines that could not be read.
+pub fn unread(out: &mut dyn Write, lesson: &Lesson<'_>, command: &str) -> io::Result<()> {
+    let log = lesson.log;
+    let shown = &log.set_aside.lines;
+    if log.tally.set_aside > 0 {
+        writeln!(out, "\n{} could not be read:", count(log.tally.set_aside, "line", "lines"))?;
+        for (place, reason) in shown {
+            let index = usize::try_from(place.source).unwrap_or(usize::MAX);
+            let source = log.sources.get(index).map_or("?", String::as_str);
+            writeln!(
+                out,
+                "  {}:{}: {} [{}]",
+                escape(source),
+                place.line,
+                escape(&reason.text),
+                reason.code.id
+            )?;
+        }
+        let rest = log.tally.set_aside.saturating_sub(len(shown.len()));
+        if rest > 0 {
+            writeln!(out, "  and {} more: {command} --show-unread", thousands(rest))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing at all could be understood: no audit record, and no line of a log either.
+pub fn nothing_understood(tally: &Tally) -> bool {
+    tally.set_aside > 0 && tally.understood() + tally.text == 0
+}

@@ -1,0 +1,9 @@
+//! The module language: which names it can write, and modules as `.te` and `.cil` text.
+
+pub mod classes;
+pub mod name;
+pub mod rules;
+pub mod te;
+
+pub use name::Name;
+pub use rules::{Rule, RuleSet, Target};

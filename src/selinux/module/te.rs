@@ -1,0 +1,165 @@
+//! Modules as text: `.te` for checkmodule, `.cil` for names that the `.te` language cannot write.
+//!
+//! The texts are the same for the same rules: everything is sorted. Nothing but checked names, numbers and our own
+//! words is written (comments included).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::rules::{Grant, ranges};
+use super::{Name, Rule, RuleSet, Target};
+
+/// How a module is written.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// The module's name.
+    pub name: Name,
+    /// Its version, for example `1.0`.
+    pub version: String,
+    /// Lines of the head comment, without the mark.
+    pub head: Vec<String>,
+    /// Whether `allowxperm` rules are written, and not only told in a comment.
+    pub xperms: bool,
+}
+
+/// The `.te` text. All rules must be such that a `.te` can hold ([`RuleSet::split`]).
+pub fn te(style: &Style, rules: &RuleSet) -> String {
+    let mut out = String::new();
+    comment(&mut out, "#", &style.head);
+    let _ = write!(out, "module {} {};\n\nrequire {{\n", style.name, style.version);
+    let mut types: BTreeSet<&Name> = BTreeSet::new();
+    let mut classes: BTreeMap<&Name, BTreeSet<&Name>> = BTreeMap::new();
+    for (rule, grant) in rules.iter() {
+        types.insert(&rule.source);
+        if let Target::Type(name) = &rule.target {
+            types.insert(name);
+        }
+        classes.entry(&rule.class).or_default().extend(&grant.permissions);
+    }
+    for name in types {
+        let _ = writeln!(out, "\ttype {name};");
+    }
+    for (class, permissions) in classes {
+        let _ = writeln!(out, "\tclass {class} {};", te_set(permissions));
+    }
+    out.push_str("}\n");
+    let mut source = None;
+    for (rule, grant) in rules.iter() {
+        if source.replace(&rule.source) != Some(&rule.source) {
+            out.push('\n');
+        }
+        remarks(&mut out, "#", grant);
+        let target = rule.target_text();
+        let permissions = te_set(grant.permissions.iter());
+        let _ = writeln!(out, "allow {} {target}:{} {permissions};", rule.source, rule.class);
+        for (operation, numbers) in [("ioctl", &grant.ioctls), ("nlmsg", &grant.nlmsgs)] {
+            if numbers.is_empty() {
+                continue;
+            }
+            let list: Vec<String> = ranges(numbers)
+                .into_iter()
+                .map(|(a, b)| if a == b { format!("0x{a:x}") } else { format!("0x{a:x}-0x{b:x}") })
+                .collect();
+            let list = list.join(" ");
+            let mark = if style.xperms { "" } else { "# " };
+            let _ = writeln!(
+                out,
+                "{mark}allowxperm {} {target}:{} {operation} {{ {list} }};",
+                rule.source, rule.class
+            );
+        }
+    }
+    out
+}
+
+/// The `.cil` text. CIL has no `require`: a name that the policy does not have fails the link.
+pub fn cil(style: &Style, rules: &RuleSet) -> String {
+    let mut out = String::new();
+    comment(&mut out, ";", &style.head);
+    for (rule, grant) in rules.iter() {
+        remarks(&mut out, ";", grant);
+        let target = rule.target_text();
+        let permissions: Vec<&str> = grant.permissions.iter().map(Name::as_str).collect();
+        let _ =
+            writeln!(out, "(allow {} {target} ({} ({})))", rule.source, rule.class, permissions.join(" "));
+        for (operation, numbers) in [("ioctl", &grant.ioctls), ("nlmsg", &grant.nlmsgs)] {
+            if numbers.is_empty() {
+                continue;
+            }
+            let list: Vec<String> = ranges(numbers)
+                .into_iter()
+                .map(|(a, b)| if a == b { format!("0x{a:x}") } else { format!("(range 0x{a:x} 0x{b:x})") })
+                .collect();
+            let mark = if style.xperms { "" } else { "; " };
+            let list = list.join(" ");
+            let _ = writeln!(
+                out,
+                "{mark}(allowx {} {target} ({operation} {} ({list})))",
+                rule.source, rule.class
+            );
+        }
+    }
+    out
+}
+
+/// One rule as a line of a report.
+pub fn one_line(rule: &Rule, permissions: &BTreeSet<Name>) -> String {
+    format!("allow {} {}:{} {};", rule.source, rule.target_text(), rule.class, te_set(permissions.iter()))
+}
+
+fn te_set<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
+    let list: Vec<&str> = names.into_iter().map(Name::as_str).collect();
+    match list.as_slice() {
+        [one] => (*one).to_owned(),
+        many => format!("{{ {} }}", many.join(" ")),
+    }
+}
+
+fn comment(out: &mut String, mark: &str, lines: &[String]) {
+    for line in lines {
+        // A line break in a comment would end it; there is none in what we write, and this makes sure.
+        let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let _ = writeln!(out, "{mark} {}", line.trim_end());
+    }
+}
+
+fn remarks(out: &mut String, mark: &str, grant: &Grant) {
+    for remark in &grant.remarks {
+        comment(out, mark, std::slice::from_ref(remark));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(s: &str) -> Name {
+        Name::new(s).unwrap()
+    }
+
+    #[test]
+    fn a_module_is_minimal_and_ordered() {
+        let mut rules = RuleSet::default();
+        rules
+            .grant(Rule::new(name("httpd_t"), name("httpd_t"), name("process")))
+            .permissions
+            .insert(name("execmem"));
+        let g = rules.grant(Rule::new(name("httpd_t"), name("var_t"), name("file")));
+        g.permissions.extend([name("write"), name("ioctl")]);
+        g.ioctls.extend([0x5401, 0x5402, 0x8901]);
+        g.remarks.insert("a remark\nallow evil evil:file read;".into());
+        let style =
+            Style { name: name("wsgi"), version: "1.0".into(), head: vec!["Head.".into()], xperms: false };
+        assert_eq!(
+            te(&style, &rules),
+            "# Head.\nmodule wsgi 1.0;\n\nrequire {\n\ttype httpd_t;\n\ttype var_t;\n\tclass file { ioctl write };\n\
+             \tclass process execmem;\n}\n\nallow httpd_t self:process execmem;\n\
+             # a remark allow evil evil:file read;\nallow httpd_t var_t:file { ioctl write };\n\
+             # allowxperm httpd_t var_t:file ioctl { 0x5401-0x5402 0x8901 };\n"
+        );
+        assert!(
+            cil(&Style { xperms: true, ..style }, &rules)
+                .contains("(allowx httpd_t var_t (ioctl file ((range 0x5401 0x5402) 0x8901)))")
+        );
+    }
+}
