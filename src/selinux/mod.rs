@@ -1,1 +1,3 @@
 //! What `perms` knows of SELinux: the binary policy, file contexts, and the module language.
+
+pub mod policy;
