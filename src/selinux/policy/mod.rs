@@ -20,13 +20,17 @@ mod context;
 mod cursor;
 mod decide;
 mod error;
+mod extended;
 mod genfs;
 mod id;
 mod index;
+mod lookups;
 mod mls;
 mod name_transitions;
 mod names;
 mod object_contexts;
+mod open;
+mod package;
 mod policy;
 mod range_transitions;
 mod role_rules;
@@ -46,16 +50,20 @@ pub use constraints::{Constraint, Names, Node, Op, TypeSet, attr};
 pub use context::Context;
 pub use decide::{Access, View};
 pub use error::{OpenError, ReadError};
+pub use extended::{Command, ExtendedAccess};
 pub use genfs::{Genfs, GenfsPath};
 pub use id::{
     BooleanId, CategoryId, ClassId, CommonId, Id, OBJECT_R, RoleId, SensitivityId, TypeId, UserId,
 };
+pub use lookups::FileSystem;
 pub use mls::{Category, Level, Range, Sensitivity};
 pub use name_transitions::NameTransition;
 pub use names::{ContextError, InvalidContext};
 pub use object_contexts::{
     FsUse, FsUseKind, IbEndPort, IbPkey, InitialSid, Named, NetNode, ObjectContexts, Port,
 };
+pub use open::{Origin, locate, read_file};
+pub use package::{Module, Package, is_module, is_package};
 pub use policy::{HandleUnknown, NEWEST, OLDEST, Policy};
 pub use range_transitions::RangeTransition;
 pub use role_rules::{RoleAllow, RoleTransition};

@@ -28,7 +28,7 @@ pub enum RuleKind {
 }
 
 impl RuleKind {
-    fn decode(value: u16) -> Option<Self> {
+    pub(super) fn decode(value: u16) -> Option<Self> {
         use RuleKind::*;
         [Allow, AuditAllow, DontAudit, Transition, Member, Change, AllowX, AuditAllowX, DontAuditX]
             .into_iter()
