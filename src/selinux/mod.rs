@@ -1,3 +1,4 @@
 //! What `perms` knows of SELinux: the binary policy, file contexts, and the module language.
 
 pub mod module;
+pub mod policy;

@@ -1,0 +1,82 @@
+//! How fast a policy loads and decides: `cargo bench --bench policy`. `benches/policy.sh` sets it beside libsepol.
+
+use std::hint::black_box;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use perms::selinux::policy::{ClassId, Context, New, OBJECT_R, Policy, TypeKind};
+
+const POLICIES: [&str; 2] = ["/etc/selinux/default/policy/policy.33", "/etc/selinux/mls/policy/policy.33"];
+
+fn main() {
+    divan::main();
+}
+
+fn bytes(path: &str) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{path}: {e}; install selinux-policy-default and -mls"))
+}
+
+#[divan::bench(args = POLICIES)]
+fn load(bencher: Bencher<'_, '_>, path: &str) {
+    let bytes = bytes(path);
+    bencher.bench(|| Policy::read(black_box(&bytes)).unwrap());
+}
+
+#[divan::bench(args = POLICIES)]
+fn write(bencher: Bencher<'_, '_>, path: &str) {
+    let policy = Policy::read(&bytes(path)).unwrap();
+    bencher.bench(|| policy.write());
+}
+
+/// Domains at the head of real log lines, files and domains as targets, every class: what replaying a log asks.
+fn questions(policy: &Policy) -> Vec<(Context, Context, ClassId)> {
+    let range = policy.users().iter().find_map(|u| u.mls.as_ref().map(|m| m.0.clone()));
+    let user = policy.users().id("system_u").unwrap();
+    let role = policy.roles().id("system_r").unwrap();
+    let types: Vec<_> = policy.types().iter().filter(|t| t.kind == TypeKind::Type).map(|t| t.id).collect();
+    let domains: Vec<_> =
+        types.iter().copied().filter(|t| policy.roles().get(role).unwrap().types.contains(t.bit())).collect();
+    let mut state = 1u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % n
+    };
+    let rules = policy.rules();
+    (0..10_000)
+        .map(|i| {
+            let source = Context { user, role, ty: domains[below(domains.len())], range: range.clone() };
+            let (target, class) = if i % 2 == 0 {
+                (types[below(types.len())], below(policy.classes().greatest() as usize) as u32 + 1)
+            } else {
+                let rule = rules[below(rules.len())];
+                let expanded = policy.expand(rule.target().unwrap());
+                let class = rule.class().unwrap().get();
+                (expanded.get(below(expanded.len().max(1))).copied().unwrap_or(types[0]), class)
+            };
+            let target = Context { user, role: OBJECT_R, ty: target, range: range.clone() };
+            (source, target, ClassId::new(class).unwrap())
+        })
+        .collect()
+}
+
+#[divan::bench(args = POLICIES)]
+fn decide(bencher: Bencher<'_, '_>, path: &str) {
+    let policy = Policy::read(&bytes(path)).unwrap();
+    let questions = questions(&policy);
+    let view = policy.view();
+    bencher
+        .counter(ItemsCount::new(questions.len()))
+        .bench(|| questions.iter().fold(0, |sum, (s, t, c)| sum ^ view.access(s, t, *c).allowed));
+}
+
+#[divan::bench(args = POLICIES)]
+fn new_context(bencher: Bencher<'_, '_>, path: &str) {
+    let policy = Policy::read(&bytes(path)).unwrap();
+    let questions = questions(&policy);
+    let view = policy.view();
+    bencher.counter(ItemsCount::new(questions.len())).bench(|| {
+        for (s, t, c) in &questions {
+            black_box(view.new_context(New::Created, s, t, *c, None));
+        }
+    });
+}

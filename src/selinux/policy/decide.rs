@@ -1,0 +1,259 @@
+//! Access decisions, in the kernel's order (`context_struct_compute_av` in security/selinux/ss/services.c): rules over
+//! all attributes of both types, constraints, roles, bounds.
+
+use super::conditionals::Conditional;
+use super::constraint_eval::{Parties, holds};
+use super::context::Context;
+use super::id::{BooleanId, ClassId, TypeId};
+use super::index::{Entry, Gate};
+use super::policy::Policy;
+use super::rules::RuleKind;
+
+/// A decision on all permissions of a class at once; a bit is a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// What is allowed.
+    pub allowed: u32,
+    /// What is reported although allowed.
+    pub audit_allow: u32,
+    /// What is reported when denied; a `dontaudit` rule clears bits.
+    pub audit_deny: u32,
+    /// Denials are reported and let through: the source's type is permissive.
+    pub permissive: bool,
+    /// Denials are never reported (version 35).
+    pub never_audit: bool,
+}
+
+/// A policy with its booleans in certain states: what decisions are made by.
+#[derive(Debug, Clone)]
+pub struct View<'p> {
+    policy: &'p Policy,
+    /// By boolean, from 0 on.
+    states: Vec<bool>,
+    /// By gate.
+    gates: Vec<bool>,
+}
+
+impl Policy {
+    /// The policy with the booleans as the file has them.
+    pub fn view(&self) -> View<'_> {
+        let mut states = vec![false; self.booleans.greatest() as usize];
+        for boolean in self.booleans.iter() {
+            if let Some(slot) = states.get_mut(boolean.id.index()) {
+                *slot = boolean.state;
+            }
+        }
+        View::with_states(self, states)
+    }
+}
+
+impl<'p> View<'p> {
+    /// The policy with these states, by boolean from 0 on.
+    pub(super) fn with_states(policy: &'p Policy, states: Vec<bool>) -> Self {
+        let mut view = View { policy, states, gates: Vec::new() };
+        view.evaluate();
+        view
+    }
+
+    /// The policy that is looked at.
+    pub fn policy(&self) -> &'p Policy {
+        self.policy
+    }
+
+    /// Whether a boolean is on.
+    pub fn boolean(&self, boolean: BooleanId) -> bool {
+        self.states.get(boolean.index()).copied().unwrap_or(false)
+    }
+
+    /// Turns a boolean on or off, in this view only.
+    pub fn set_boolean(&mut self, boolean: BooleanId, state: bool) {
+        if let Some(slot) = self.states.get_mut(boolean.index()) {
+            *slot = state;
+        }
+        self.evaluate();
+    }
+
+    /// Whether a conditional's expression is true now.
+    pub fn is_true(&self, conditional: &Conditional) -> bool {
+        conditional.evaluate(|b| self.boolean(b))
+    }
+
+    fn evaluate(&mut self) {
+        let mut gates = Vec::with_capacity(1 + 2 * self.policy.conditionals.len());
+        gates.push(true);
+        for conditional in &self.policy.conditionals {
+            let value = self.is_true(conditional);
+            gates.extend([value, !value]);
+        }
+        self.gates = gates;
+    }
+
+    #[inline]
+    pub(super) fn is_open(&self, gate: Gate) -> bool {
+        gate == 0 || self.gates.get(gate as usize).copied().unwrap_or(false)
+    }
+
+    /// Decides on every permission of `class`.
+    pub fn access(&self, source: &Context, target: &Context, class: ClassId) -> Access {
+        let mut access = self.bounded(source, target, class);
+        access.permissive = self.policy.is_permissive(source.ty);
+        access.never_audit = self.policy.is_never_audited(source.ty);
+        access
+    }
+
+    fn bounded(&self, source: &Context, target: &Context, class: ClassId) -> Access {
+        let mut access = self.by_rules(source.ty, target.ty, class);
+        access.allowed &= !self.denied_by_constraints(source, target, class, access.allowed);
+        access.allowed &= !self.denied_by_roles(source, target, class, access.allowed);
+        access.allowed &= !self.denied_by_bounds(source, target, class, access.allowed);
+        access
+    }
+
+    /// What the rules alone say.
+    pub(super) fn by_rules(&self, source: TypeId, target: TypeId, class: ClassId) -> Access {
+        let mut access = Access {
+            allowed: 0,
+            audit_allow: 0,
+            audit_deny: u32::MAX,
+            permissive: false,
+            never_audit: false,
+        };
+        self.each_rule(source, target, class, |entry| {
+            // The kinds of permissions are the bits 1, 2 and 4; extended ones say nothing here.
+            match entry.kind {
+                ALLOW => access.allowed |= entry.data,
+                AUDIT_ALLOW => access.audit_allow |= entry.data,
+                DONT_AUDIT => access.audit_deny &= entry.data,
+                _ => {}
+            }
+        });
+        access
+    }
+
+    /// Calls for each rule in force about these types and this class, attributes included.
+    #[inline]
+    pub(super) fn each_rule(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        mut call: impl FnMut(&Entry),
+    ) {
+        let index = &self.policy.index;
+        with_members(self.policy, source, |members| {
+            for target in index.attributes(target) {
+                let Some(target) = TypeId::new((*target).into()) else { continue };
+                for entry in index.access.get(target, class) {
+                    if members.contains(entry.source) && self.is_open(entry.gate) {
+                        call(entry);
+                    }
+                }
+            }
+        });
+    }
+
+    /// Which of these permissions constraints take away.
+    pub(super) fn denied_by_constraints(
+        &self,
+        source: &Context,
+        target: &Context,
+        class: ClassId,
+        allowed: u32,
+    ) -> u32 {
+        let mut left = allowed;
+        let Some(class) = self.policy.classes.get(class) else { return 0 };
+        let parties = Parties { source, target, process: None };
+        for constraint in &class.constraints {
+            if constraint.permissions & left != 0 && !holds(self.policy, constraint, &parties) {
+                left &= !constraint.permissions;
+            }
+        }
+        allowed & !left
+    }
+
+    /// Which of these permissions need a role `allow` rule that is not there.
+    pub(super) fn denied_by_roles(
+        &self,
+        source: &Context,
+        target: &Context,
+        class: ClassId,
+        allowed: u32,
+    ) -> u32 {
+        let index = &self.policy.index;
+        let denied = allowed & index.process_transition;
+        if index.process != Some(class) || denied == 0 || source.role == target.role {
+            return 0;
+        }
+        let mut rules = self.policy.role_allows.iter();
+        if rules.any(|r| r.role == source.role && r.new_role == target.role) { 0 } else { denied }
+    }
+
+    /// Which of these permissions the bounds of the source's type do not have.
+    pub(super) fn denied_by_bounds(
+        &self,
+        source: &Context,
+        target: &Context,
+        class: ClassId,
+        allowed: u32,
+    ) -> u32 {
+        match self.bounds(source, target) {
+            // Not deep: a policy whose bounds lie deeper than 4 is not valid.
+            Some((source, target)) => allowed & !self.bounded(&source, &target, class).allowed,
+            None => 0,
+        }
+    }
+
+    /// The contexts whose access bounds this one's.
+    pub(super) fn bounds(&self, source: &Context, target: &Context) -> Option<(Context, Context)> {
+        let of = |ty| self.policy.types.get(ty).and_then(|t| t.bounds);
+        let bound = of(source.ty)?;
+        let source = Context { ty: bound, ..source.clone() };
+        let target = Context { ty: of(target.ty).unwrap_or(target.ty), ..target.clone() };
+        Some((source, target))
+    }
+
+    /// Whether an object of `class` may be relabelled from `old` to `new` by `process` (`validatetrans`).
+    pub fn may_relabel(&self, old: &Context, new: &Context, process: &Context, class: ClassId) -> bool {
+        let parties = Parties { source: old, target: new, process: Some(process) };
+        let class = self.policy.classes.get(class);
+        class.is_none_or(|c| c.validatetrans.iter().all(|v| holds(self.policy, v, &parties)))
+    }
+}
+
+const ALLOW: u16 = RuleKind::Allow as u16;
+const AUDIT_ALLOW: u16 = RuleKind::AuditAllow as u16;
+const DONT_AUDIT: u16 = RuleKind::DontAudit as u16;
+
+/// A type's attributes and itself as a set, by number.
+pub(super) struct Members<'a>(&'a [u64]);
+
+impl Members<'_> {
+    #[inline]
+    pub(super) fn contains(&self, number: u16) -> bool {
+        self.0.get(usize::from(number / 64)).is_some_and(|w| w >> (number % 64) & 1 != 0)
+    }
+}
+
+/// How many words of the set live on the stack; policies in use have some 5,000 types.
+const ON_STACK: usize = 128;
+
+/// Makes the set of a type's attributes.
+#[inline]
+pub(super) fn with_members<T>(policy: &Policy, ty: TypeId, call: impl FnOnce(&Members<'_>) -> T) -> T {
+    let words = policy.types.greatest() as usize / 64 + 1;
+    let mut on_stack = [0; ON_STACK];
+    let mut on_heap;
+    let set = match on_stack.get_mut(..words) {
+        Some(set) => set,
+        None => {
+            on_heap = vec![0; words];
+            &mut on_heap[..]
+        }
+    };
+    for number in policy.index.attributes(ty) {
+        if let Some(word) = set.get_mut(usize::from(number / 64)) {
+            *word |= 1 << (number % 64);
+        }
+    }
+    call(&Members(set))
+}

@@ -1,0 +1,311 @@
+//! Type-enforcement rules (the format's `avtab`): what may be, what is audited, and what type a new object has.
+
+use super::cursor::{Cursor, Result, Sink};
+use super::id::{ClassId, TypeId};
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum RuleKind {
+    /// `allow`
+    Allow = 1,
+    /// `auditallow`
+    AuditAllow = 2,
+    /// `dontaudit`; the file has the complement of its permissions.
+    DontAudit = 4,
+    /// `type_transition`
+    Transition = 0x10,
+    /// `type_member`
+    Member = 0x20,
+    /// `type_change`
+    Change = 0x40,
+    /// `allowxperm`
+    AllowX = 0x100,
+    /// `auditallowxperm`
+    AuditAllowX = 0x200,
+    /// `dontauditxperm`
+    DontAuditX = 0x400,
+}
+
+impl RuleKind {
+    pub(super) fn decode(value: u16) -> Option<Self> {
+        use RuleKind::*;
+        [Allow, AuditAllow, DontAudit, Transition, Member, Change, AllowX, AuditAllowX, DontAuditX]
+            .into_iter()
+            .find(|k| *k as u16 == value)
+    }
+
+    /// Whether the rule gives a type to a new object.
+    pub fn gives_type(self) -> bool {
+        self as u16 & 0x70 != 0
+    }
+
+    /// Whether the rule is about extended permissions.
+    pub fn is_extended(self) -> bool {
+        self as u16 & 0x700 != 0
+    }
+
+    /// As the policy language writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RuleKind::Allow => "allow",
+            RuleKind::AuditAllow => "auditallow",
+            RuleKind::DontAudit => "dontaudit",
+            RuleKind::Transition => "type_transition",
+            RuleKind::Member => "type_member",
+            RuleKind::Change => "type_change",
+            RuleKind::AllowX => "allowxperm",
+            RuleKind::AuditAllowX => "auditallowxperm",
+            RuleKind::DontAuditX => "dontauditxperm",
+        }
+    }
+}
+
+/// A rule: 12 bytes, of which a policy has a hundred thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    source: u16,
+    target: u16,
+    class: u16,
+    /// With the bit that some writers leave in it.
+    kind: u16,
+    /// Permissions, a type, or an index among the extended permissions.
+    data: u32,
+}
+
+/// That a conditional rule is in force; the kernel sets it in memory only.
+const ENABLED: u16 = 0x8000;
+
+impl Rule {
+    /// A rule of permissions; `permissions` are those meant, also for `dontaudit`.
+    pub(super) fn of_permissions(
+        kind: RuleKind,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        permissions: u32,
+    ) -> Option<Self> {
+        let data = if kind == RuleKind::DontAudit { !permissions } else { permissions };
+        Self::of_data(kind, source, target, class, data)
+    }
+
+    /// A rule with its datum as the file has it.
+    pub(super) fn of_data(
+        kind: RuleKind,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        data: u32,
+    ) -> Option<Self> {
+        Some(Self {
+            source: u16::try_from(source.get()).ok()?,
+            target: u16::try_from(target.get()).ok()?,
+            class: u16::try_from(class.get()).ok()?,
+            kind: kind as u16,
+            data,
+        })
+    }
+
+    /// Type or attribute that acts; `None` never happens in a valid policy.
+    pub fn source(&self) -> Option<TypeId> {
+        TypeId::new(self.source.into())
+    }
+
+    /// Type or attribute that is acted upon.
+    pub fn target(&self) -> Option<TypeId> {
+        TypeId::new(self.target.into())
+    }
+
+    /// Class of what is acted upon.
+    pub fn class(&self) -> Option<ClassId> {
+        ClassId::new(self.class.into())
+    }
+
+    /// What the rule says.
+    pub fn kind(&self) -> RuleKind {
+        RuleKind::decode(self.kind & !ENABLED).unwrap_or(RuleKind::Allow)
+    }
+
+    /// The permissions meant, where the rule is about permissions; also those that `dontaudit` silences.
+    pub fn permissions(&self) -> Option<u32> {
+        match self.kind() {
+            RuleKind::Allow | RuleKind::AuditAllow => Some(self.data),
+            RuleKind::DontAudit => Some(!self.data),
+            _ => None,
+        }
+    }
+
+    /// The type it gives, where the rule gives a type.
+    pub fn new_type(&self) -> Option<TypeId> {
+        if self.kind().gives_type() { TypeId::new(self.data) } else { None }
+    }
+
+    /// Index among the extended permissions of the policy.
+    pub(super) fn extended(&self) -> Option<u32> {
+        self.kind().is_extended().then_some(self.data)
+    }
+
+    pub(super) fn data(&self) -> u32 {
+        self.data
+    }
+
+    pub(super) fn raw(&self) -> (u16, u16, u16, u16) {
+        (self.source, self.target, self.class, self.kind & !ENABLED)
+    }
+}
+
+/// What extended permissions are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ExtendedKind {
+    /// Commands of one ioctl driver (the high byte of the command): the low bytes.
+    IoctlFunction,
+    /// Whole ioctl drivers: the high bytes.
+    IoctlDriver,
+    /// Netlink message types with this high byte: the low bytes.
+    Netlink,
+}
+
+/// 256 extended permissions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Extended {
+    /// What they are of.
+    pub kind: ExtendedKind,
+    /// The high byte; without meaning for drivers.
+    pub driver: u8,
+    /// A bit for each low byte (or driver).
+    pub bits: [u32; 8],
+}
+
+impl Extended {
+    /// Whether the command or message type is among them.
+    pub fn contains(&self, command: u16) -> bool {
+        let [driver, function] = command.to_be_bytes();
+        match self.kind {
+            ExtendedKind::IoctlDriver => self.bit(driver),
+            ExtendedKind::IoctlFunction | ExtendedKind::Netlink => {
+                self.driver == driver && self.bit(function)
+            }
+        }
+    }
+
+    fn bit(&self, n: u8) -> bool {
+        self.bits.get(usize::from(n / 32)).is_some_and(|w| w >> (n % 32) & 1 != 0)
+    }
+
+    /// The commands as ranges, first and last.
+    pub fn ranges(&self) -> Vec<(u16, u16)> {
+        let mut out: Vec<(u16, u16)> = Vec::new();
+        for n in (0..=255u8).filter(|n| self.bit(*n)) {
+            let (first, last) = match self.kind {
+                ExtendedKind::IoctlDriver => (u16::from_be_bytes([n, 0]), u16::from_be_bytes([n, 255])),
+                _ => (u16::from_be_bytes([self.driver, n]), u16::from_be_bytes([self.driver, n])),
+            };
+            match out.last_mut() {
+                Some((_, end)) if end.checked_add(1) == Some(first) => *end = last,
+                _ => out.push((first, last)),
+            }
+        }
+        out
+    }
+}
+
+/// The most that a rule needs to be known of to be read.
+pub(super) struct Limits<'a> {
+    /// Policy version.
+    pub(super) version: u32,
+    /// Whether a type or attribute has this number.
+    pub(super) has_type: &'a dyn Fn(u32) -> bool,
+    /// Whether a class has this number.
+    pub(super) has_class: &'a dyn Fn(u32) -> bool,
+}
+
+/// Reads one table of rules: a count, then source, target, class, kind (u16 each) and the datum (u32, or, for
+/// extended permissions, u8 kind, u8 driver and 256 bits, which go to `extended`).
+pub(super) fn read_list(
+    c: &mut Cursor<'_>,
+    limits: &Limits<'_>,
+    extended: &mut Vec<Extended>,
+    may_be_extended: bool,
+) -> Result<Vec<Rule>> {
+    let count = c.count(12, "rules")?;
+    let mut rules = Vec::with_capacity(count);
+    for _ in 0..count {
+        let at = c.offset();
+        let [s0, s1, t0, t1, c0, c1, k0, k1] = c.array()?;
+        let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
+        let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
+        let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
+            return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
+        };
+        if !(limits.has_type)(source.into()) {
+            return c.fail(at, "a type's number as a rule's source", source);
+        }
+        if !(limits.has_type)(target.into()) {
+            return c.fail(at + 2, "a type's number as a rule's target", target);
+        }
+        if !(limits.has_class)(class.into()) {
+            return c.fail(at + 4, "a class's number in a rule", class);
+        }
+        let data = if kind.is_extended() {
+            if !may_be_extended {
+                let version = limits.version;
+                return c.fail(
+                    at + 6,
+                    format!("no extended permissions here in version {version}"),
+                    kind.as_str(),
+                );
+            }
+            extended.push(Extended::read(c)?);
+            u32::try_from(extended.len() - 1).unwrap_or(u32::MAX)
+        } else {
+            let data = c.u32()?;
+            if kind.gives_type() && !(limits.has_type)(data) {
+                return c.fail(at + 8, "a type's number for a new object", data);
+            }
+            data
+        };
+        rules.push(Rule { source, target, class, kind: raw, data });
+    }
+    Ok(rules)
+}
+
+pub(super) fn write_list(rules: &[Rule], extended: &[Extended], out: &mut Sink) {
+    out.count(rules.len());
+    for rule in rules {
+        for part in [rule.source, rule.target, rule.class, rule.kind] {
+            out.u16(part);
+        }
+        match rule.extended() {
+            Some(i) => {
+                if let Some(x) = extended.get(i as usize) {
+                    x.write(out);
+                }
+            }
+            None => out.u32(rule.data),
+        }
+    }
+}
+
+impl Extended {
+    fn read(c: &mut Cursor<'_>) -> Result<Self> {
+        let at = c.offset();
+        let [kind, driver] = c.array()?;
+        let kind = match kind {
+            1 => ExtendedKind::IoctlFunction,
+            2 => ExtendedKind::IoctlDriver,
+            3 => ExtendedKind::Netlink,
+            _ => return c.fail(at, "extended permissions of kind 1, 2 or 3", kind),
+        };
+        Ok(Self { kind, driver, bits: c.u32s()? })
+    }
+
+    fn write(&self, out: &mut Sink) {
+        out.u8(match self.kind {
+            ExtendedKind::IoctlFunction => 1,
+            ExtendedKind::IoctlDriver => 2,
+            ExtendedKind::Netlink => 3,
+        });
+        out.u8(self.driver);
+        out.u32s(&self.bits);
+    }
+}
