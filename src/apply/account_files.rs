@@ -1,5 +1,6 @@
-//! The account files edited directly: only for the throw-away copy of `perms try`, where an unprivileged user has no
-//! useradd that would work. On a host the host's own tools do this.
+//! The account files edited directly: in the throw-away copy of `perms try`, where an unprivileged user has no useradd
+//! that would work, and for what usermod(8) cannot do with `--prefix` (it looks groups up on the wrong host, shadow
+//! 4.13). On the running host its own tools do this.
 
 use std::path::Path;
 
@@ -58,28 +59,45 @@ pub(super) fn add_user(root: &Root, name: &str, u: &UserState) -> Result<(), App
 pub(super) fn remove_user(root: &Root, name: &str) -> Result<(), ApplyError> {
     edit(root, "passwd", without(name))?;
     edit(root, "shadow", without(name))?;
-    edit(root, "group", |lines| lines.into_iter().map(|l| with_member(&l, name, |_| false)).collect())
+    for file in ["group", "gshadow"] {
+        edit(root, file, |lines| lines.into_iter().map(|l| with_member(&l, name, |_| false)).collect())?;
+    }
+    Ok(())
 }
 
 pub(super) fn change_user(root: &Root, name: &str, u: &UserState) -> Result<(), ApplyError> {
-    let line = format!("{name}:x:{}:{}::{}:{}", u.uid, u.gid, u.home, u.shell);
-    edit(root, "passwd", |lines| {
-        lines.into_iter().map(|l| if l.split(':').next() == Some(name) { line.clone() } else { l }).collect()
-    })?;
+    edit(root, "passwd", |lines| lines.into_iter().map(|l| with_state(&l, name, u)).collect())?;
     edit(root, "shadow", |lines| lines.into_iter().map(|l| lock(&l, name, u.locked)).collect())?;
     set_memberships(root, name, u)
 }
 
 fn set_memberships(root: &Root, name: &str, u: &UserState) -> Result<(), ApplyError> {
-    edit(root, "group", |lines| {
-        lines.into_iter().map(|l| with_member(&l, name, |g| u.groups.contains(g))).collect()
-    })
+    for file in ["group", "gshadow"] {
+        edit(root, file, |lines| {
+            lines.into_iter().map(|l| with_member(&l, name, |g| u.groups.contains(g))).collect()
+        })?;
+    }
+    Ok(())
+}
+
+/// The line of passwd with the declared fields; password and comment stay.
+fn with_state(line: &str, name: &str, u: &UserState) -> String {
+    let fields: Vec<&str> = line.split(':').collect();
+    match fields.as_slice() {
+        [user, password, _, _, comment, _, _] if *user == name => {
+            format!("{user}:{password}:{}:{}:{comment}:{}:{}", u.uid, u.gid, u.home, u.shell)
+        }
+        _ => line.to_owned(),
+    }
 }
 
 /// The line of a group with `name` as a member or not.
 fn with_member(line: &str, name: &str, member: impl Fn(&str) -> bool) -> String {
     let fields: Vec<&str> = line.split(':').collect();
     let [group, password, gid, members] = fields.as_slice() else { return line.to_owned() };
+    if members.split(',').any(|m| m == name) == member(group) {
+        return line.to_owned();
+    }
     let mut list: Vec<&str> = members.split(',').filter(|m| !m.is_empty() && *m != name).collect();
     if member(group) {
         list.push(name);

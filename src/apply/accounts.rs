@@ -1,5 +1,5 @@
-//! Changes to accounts: by the host's own useradd, usermod and groupadd; in a copy whose owners are only kept beside
-//! it, where those tools would refuse to work, by [`super::account_files`].
+//! Changes to accounts: by the host's own useradd, usermod and groupadd; by [`super::account_files`] in a copy whose
+//! owners are only kept beside it, where those tools would refuse to work, and where they do not know `--prefix`.
 
 use std::collections::BTreeSet;
 
@@ -116,7 +116,7 @@ pub(super) fn change_user(
         return Err(ApplyError::new(format!("user {name}"), "it has changed since the plan was made")
             .remedy("run perms plan again"));
     }
-    if root.keeps_owners_beside() {
+    if root.keeps_owners_beside() || !root.is_host() {
         return account_files::change_user(root, name, to);
     }
     let mut args: Vec<String> = Vec::new();

@@ -65,7 +65,7 @@ impl FileState {
         let acl = self.full_acl();
         [Tag::UserObj, Tag::GroupObj, Tag::Other]
             .into_iter()
-            .filter_map(|t| acl.get(t))
+            .filter_map(|t| acl.effective(t))
             .any(|p| p.contains(Perms::X))
     }
 }

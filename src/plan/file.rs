@@ -153,8 +153,8 @@ pub fn compare(kind: Kind, state: &FileState, demands: &[&Demand]) -> (Vec<Reaso
     c.owner_and_mode(state, demands);
     if kind != Kind::Link {
         let executable = kind == Kind::Directory || state.any_execute();
-        let wanted = c.wanted_entries(demands, executable);
         let exact = demands.iter().any(|d| !matches!(d.what, What::Search(_)));
+        let wanted = c.wanted_entries(demands, executable, exact);
         c.access_entries(&wanted, exact);
         if kind == Kind::Directory {
             c.default_entries(&wanted, exact);
@@ -240,7 +240,7 @@ impl Comparison {
         }
     }
 
-    fn wanted_entries(&mut self, demands: &[&Demand], executable: bool) -> Wanted {
+    fn wanted_entries(&mut self, demands: &[&Demand], executable: bool, exact: bool) -> Wanted {
         let mut w = Wanted::default();
         for d in demands {
             match &d.what {
@@ -261,7 +261,7 @@ impl Comparison {
         }
         for d in demands {
             if let What::Search(creds) = &d.what {
-                self.want_search(&mut w, &d.origin, creds);
+                self.want_search(&mut w, &d.origin, creds, exact);
             }
         }
         w
@@ -300,13 +300,21 @@ impl Comparison {
         }
     }
 
-    fn want_search(&mut self, w: &mut Wanted, origin: &Origin, creds: &Credentials) {
+    fn want_search(&mut self, w: &mut Wanted, origin: &Origin, creds: &Credentials, exact: bool) {
         let tag = Tag::User(creds.uid);
-        if w.access.contains_key(&tag) {
+        if let Some((perms, _)) = w.access.get_mut(&tag) {
+            *perms = *perms | Perms::X;
             return;
         }
         let now = self.rights(creds);
         if now.contains(Perms::X) {
+            if exact && self.acl.get(tag).is_some() && self.after.uid != creds.uid {
+                // The entry is there to pass through; what it gives beyond that was not declared.
+                let mut without = self.acl.clone();
+                without.remove(tag);
+                let base = self.rights_by(creds, &without);
+                add(&mut w.access, tag, base | Perms::X, origin);
+            }
             return;
         }
         if self.after.uid == creds.uid {
@@ -320,9 +328,13 @@ impl Comparison {
     }
 
     fn rights(&self, creds: &Credentials) -> Perms {
+        self.rights_by(creds, &self.acl)
+    }
+
+    fn rights_by(&self, creds: &Credentials, acl: &Acl) -> Perms {
         let type_bits = if self.kind == Kind::Directory { 0o040_000 } else { 0o100_000 };
-        let mode = type_bits | u32::from(self.after.mode & 0o7000) | u32::from(self.acl.mode_bits());
-        rights(creds, &Object { uid: self.after.uid, gid: self.after.gid, mode, acl: Some(&self.acl) })
+        let mode = type_bits | u32::from(self.after.mode & 0o7000) | u32::from(acl.mode_bits());
+        rights(creds, &Object { uid: self.after.uid, gid: self.after.gid, mode, acl: Some(acl) })
     }
 
     fn access_entries(&mut self, w: &Wanted, exact: bool) {

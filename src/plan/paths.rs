@@ -127,11 +127,11 @@ pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &
                     diffs.troubles.push(trouble(Trouble::Kind { is: r.meta.kind }));
                     continue;
                 }
-                add_searches(&mut searches, app, rule, &demands, r.parents.iter().map(|(p, _)| p));
+                add_searches(&mut searches, app, &demands, names, r.parents.iter().map(|(p, _)| p));
                 starts.push((compiled(app, rule, r.path.clone(), r.meta.kind, demands), Some(r.handle)));
             }
             Ok(Found::ToMake(path, parents)) => {
-                add_searches(&mut searches, app, rule, &demands, parents.iter());
+                add_searches(&mut searches, app, &demands, names, parents.iter());
                 let kind = match rule.kind.as_ref().map(|k| k.value) {
                     Some(FileKind::File) => Kind::File,
                     _ => Kind::Directory,
@@ -201,24 +201,27 @@ fn compiled(app: usize, rule: &PathRule, path: PathBuf, kind: Kind, demands: Vec
     Compiled { app, origin: rule.origin.clone(), path, kind, recursive, demands }
 }
 
+/// Whoever is given a right on a path must be able to reach it.
 fn add_searches<'p>(
     searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
     app: usize,
-    rule: &PathRule,
     demands: &[Demand],
+    names: &Names,
     parents: impl Iterator<Item = &'p PathBuf>,
 ) {
-    let Some(What::Access(creds, _)) =
-        demands.iter().map(|d| &d.what).find(|w| matches!(w, What::Access(..)))
-    else {
-        return;
-    };
+    let reaching: Vec<Demand> = demands
+        .iter()
+        .filter_map(|d| {
+            let creds = match &d.what {
+                What::Access(creds, _) => Some(creds.clone()),
+                What::Entry(Tag::User(uid), _) => names.credentials(&names.show_user(*uid)),
+                _ => None,
+            };
+            Some(Demand { origin: d.origin.clone(), what: What::Search(creds?) })
+        })
+        .collect();
     for p in parents {
-        let origin = rule.access.as_ref().map_or(&rule.origin, |a| &a.origin).clone();
-        searches
-            .entry(p.clone())
-            .or_default()
-            .push((app, Demand { origin, what: What::Search(creds.clone()) }));
+        searches.entry(p.clone()).or_default().extend(reaching.iter().map(|d| (app, d.clone())));
     }
 }
 
