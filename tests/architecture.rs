@@ -27,27 +27,29 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sys", &["report::escape"]),
     ("selinux", &["report", "sys"]),
     ("grants", &["report", "sys"]),
-    ("denials", &["report", "sys"]),
+    // Of the policy language only what a name is: a log's may be anything.
+    ("denials", &["report", "sys", "selinux::module"]),
     ("manifest", &["report", "grants"]),
     ("host", &["report", "sys", "grants", "selinux"]),
     ("plan", &["report", "sys", "grants", "selinux", "manifest", "host"]),
     ("apply", &["report", "sys", "grants", "selinux", "host", "plan"]),
     ("audit", &["report", "sys", "grants", "selinux", "manifest", "host", "plan"]),
     ("learn", &["report", "sys", "grants", "selinux", "denials", "manifest"]),
+    ("trial", &["report", "sys", "grants", "selinux", "manifest", "host", "plan", "apply", "audit"]),
     (
         "cli",
         &[
             "report", "sys", "grants", "selinux", "denials", "manifest", "host", "plan", "apply", "audit",
-            "learn",
+            "learn", "trial",
         ],
     ),
 ];
 
 /// The rooms that change the host or write files. All others only read.
-const WRITERS: &[&str] = &["sys", "apply", "cli"];
+const WRITERS: &[&str] = &["sys", "apply", "trial", "cli"];
 
 /// The rooms that run other programs (`host` asks getent, the others change the host by its own tools).
-const RUNNERS: &[&str] = &["sys", "host", "apply", "cli"];
+const RUNNERS: &[&str] = &["sys", "host", "apply", "trial", "cli"];
 
 /// Rooms whose promise is that nothing is written: they may not even name the parts of sys that write.
 const NEVER_WRITE: &[&str] =
