@@ -180,6 +180,13 @@ pub enum TextLine {
 /// Reads the envelope of `line`, which has no line end.
 pub fn line(line: &[u8]) -> Line<'_> {
     let line = trim(line);
+    if let [b' ' | b'\t', ..] = line {
+        // A record pasted with its indentation; or a message of several lines going on.
+        return match self::line(line.trim_ascii_start()) {
+            Line::Unread(_) => Line::Text(TextLine::Plain),
+            other => other,
+        };
+    }
     if line.is_empty() || line == b"----" || line.starts_with(b"time->") {
         return Line::Separator;
     }

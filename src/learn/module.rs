@@ -30,7 +30,11 @@ pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<M
     let times: u64 =
         group.denials.iter().filter(|d| d.has_rule()).map(|d| d.denial.seen.counts.least()).sum();
     let (first, last) = text::period(group.denials.iter().map(|d| &d.denial.seen));
-    let mut from = format!("From {denials} distinct denials, recorded {times} times");
+    let mut from = format!(
+        "From {}, recorded {}",
+        text::count(text::len(denials), "distinct denial", "distinct denials"),
+        text::count(times, "time", "times")
+    );
     match (first, last) {
         (Some(first), Some(last)) if first != last => {
             from.push_str(&format!(", {} to {}", text::time(first), text::time(last)));
@@ -42,7 +46,7 @@ pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<M
     head.push("No policy was read: part of it may be allowed already.".to_owned());
     let unread = lesson.log.tally.set_aside;
     if unread > 0 {
-        head.push(format!("{unread} lines of the log could not be read."));
+        head.push(format!("Not read: {}.", text::count(unread, "line", "lines")));
     }
     let mut list = Vec::new();
     let style =
