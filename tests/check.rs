@@ -54,7 +54,12 @@ fn each_risky_manifest_is_told_its_risks_and_is_valid() {
 #[test]
 fn a_good_manifest_is_valid_without_a_word() {
     for case in cases("good") {
-        assert_eq!(check(&case, Format::Human), (0, "1 manifest is valid.\n".to_owned()), "{}", case.display());
+        assert_eq!(
+            check(&case, Format::Human),
+            (0, "1 manifest is valid.\n".to_owned()),
+            "{}",
+            case.display()
+        );
     }
 }
 
@@ -64,7 +69,8 @@ fn every_code_about_manifests_has_a_manifest_that_shows_it() {
     for case in cases("bad").iter().chain(&cases("risky")) {
         shown.extend(manifest::load_all(std::slice::from_ref(case)).diagnostics.iter().map(|d| d.code.id));
     }
-    let unshown: Vec<_> = codes::manifest::ALL.iter().map(|c| c.id).filter(|id| !shown.contains(id)).collect();
+    let unshown: Vec<_> =
+        codes::manifest::ALL.iter().map(|c| c.id).filter(|id| !shown.contains(id)).collect();
     assert!(unshown.is_empty(), "{unshown:?}");
 }
 
@@ -114,7 +120,10 @@ fn the_json_form_has_a_version_and_every_finding_with_its_place() {
         for d in report["diagnostics"].as_array().unwrap() {
             assert!(codes::find(d["code"].as_str().unwrap()).is_some());
             assert!(d["line"].as_u64() >= Some(1) && d["column"].as_u64() >= Some(1), "{d}");
-            assert!(!d["message"].as_str().unwrap().is_empty() && !d["label"].as_str().unwrap().is_empty(), "{d}");
+            assert!(
+                !d["message"].as_str().unwrap().is_empty() && !d["label"].as_str().unwrap().is_empty(),
+                "{d}"
+            );
         }
     }
 }
@@ -124,7 +133,9 @@ fn no_output_tells_the_terminal_anything() {
     for case in cases("bad").iter().chain(&cases("risky")) {
         for format in [Format::Human, Format::Plain] {
             let (_, text) = check(case, format);
-            let bad = text.chars().find(|&c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c));
+            let bad = text
+                .chars()
+                .find(|&c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c));
             assert_eq!(bad, None, "{}", case.display());
         }
     }
@@ -186,4 +197,17 @@ fn a_manifest_with_errors_is_never_given_out() {
             assert!(manifest.is_none(), "{}", file.display());
         }
     }
+}
+
+#[test]
+fn of_very_many_mistakes_the_first_are_shown_and_the_others_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("many.toml");
+    let keys: String = (0..200).map(|i| format!("key{i} = 1\n")).collect();
+    std::fs::write(&file, format!("[app]\nname = \"many\"\n{keys}")).unwrap();
+    let (status, text) = check(&file, Format::Human);
+    assert_eq!(status, 1);
+    assert!(text.contains("`key99`") && !text.contains("`key100`"));
+    assert!(text.contains("= more: 100 more of this file are not shown"), "{text}");
+    assert!(text.ends_with("100 errors in 1 of 1 manifest. Nothing was changed.\n"));
 }
