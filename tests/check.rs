@@ -198,3 +198,16 @@ fn a_manifest_with_errors_is_never_given_out() {
         }
     }
 }
+
+#[test]
+fn of_very_many_mistakes_the_first_are_shown_and_the_others_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("many.toml");
+    let keys: String = (0..200).map(|i| format!("key{i} = 1\n")).collect();
+    std::fs::write(&file, format!("[app]\nname = \"many\"\n{keys}")).unwrap();
+    let (status, text) = check(&file, Format::Human);
+    assert_eq!(status, 1);
+    assert!(text.contains("`key99`") && !text.contains("`key100`"));
+    assert!(text.contains("= more: 100 more of this file are not shown"), "{text}");
+    assert!(text.ends_with("100 errors in 1 of 1 manifest. Nothing was changed.\n"));
+}

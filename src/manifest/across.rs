@@ -96,7 +96,7 @@ fn paths(manifests: &[Manifest], found: &mut Vec<Diagnostic>) {
                 && other != value
             {
                 let message =
-                    format!("two manifests declare another `{key}` for `{}`", rule.path.value.display());
+                    format!("two manifests, two values of `{key}` for `{}`", rule.path.value.display());
                 found.push(contradiction(message, origin, there, &first));
             }
         }

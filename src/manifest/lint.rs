@@ -1,12 +1,13 @@
 //! Risks in a valid manifest: what it grants that is more than it looks. Each can be accepted, with a reason.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::model::{
     Acceptance, Access, AclWho, Args, CommandRule, Grantor, Login, Manifest, ModeSpec, PathRule,
 };
 use super::text::quoted;
-use crate::grants::daemons::{DAEMONS, root_place};
+use crate::grants::daemons::{DAEMONS, Daemon, root_place};
 use crate::grants::programs::{self, Escape};
 use crate::report::codes::{Code, manifest as codes, path, sudo};
 use crate::report::{Diagnostic, Origin};
@@ -27,7 +28,19 @@ static LOOKED_FOR: [Code; 10] = [
 
 /// All risks that are not accepted, and all acceptances of risks that are not there.
 pub(super) fn lint(manifest: &Manifest) -> Vec<Diagnostic> {
-    let mut lint = Lint { manifest, found: Vec::new(), used: HashSet::new() };
+    let reloads = DAEMONS
+        .iter()
+        .map(|daemon| {
+            let reload = manifest.commands.iter().find(|c| {
+                let vector = c.run.value.iter().map(|w| w.value.as_str());
+                let command = c.run.value.first().map_or("", |w| w.value.as_str());
+                is_root(c) && daemon.reloaded_by(command, vector.skip(1), c.args == Args::Any)
+            });
+            (daemon, reload)
+        })
+        .filter_map(|(daemon, reload)| Some((daemon, reload?)))
+        .collect();
+    let mut lint = Lint { manifest, found: Vec::new(), used: HashSet::new(), reloads };
     for command in &manifest.commands {
         lint.command(command);
     }
@@ -43,6 +56,8 @@ struct Lint<'m> {
     found: Vec<Diagnostic>,
     /// Acceptances that accepted something, by their place.
     used: HashSet<usize>,
+    /// The daemons that a command reloads as root, with the first such command.
+    reloads: Vec<(&'static Daemon, &'m CommandRule)>,
 }
 
 impl Lint<'_> {
@@ -66,7 +81,8 @@ impl Lint<'_> {
         let accept: &[&[Acceptance]] = &[&rule.accept];
         let Some((command, args)) = rule.run.value.split_first() else { return };
         let program = command.value.rsplit('/').next().unwrap_or_default();
-        let whom = if is_root(rule) { "root".to_owned() } else { format!("`{}`", rule.runas.value) };
+        let whom =
+            if is_root(rule) { "root".to_owned() } else { format!("a shell as `{}`", rule.runas.value) };
         let at = |code: Code, message: String, origin: &Origin, label: &str| {
             Diagnostic::new(code, message, origin.clone(), label)
         };
@@ -175,19 +191,14 @@ impl Lint<'_> {
             self.raise(d, &[&rule.accept]);
             return;
         }
-        for daemon in DAEMONS {
+        for (daemon, reload) in self.reloads.clone() {
             let Some(folder) = daemon.configured_in(path) else { continue };
-            let reload = manifest.commands.iter().find(|c| {
-                let vector = c.run.value.iter().map(|w| w.value.as_str());
-                let command = c.run.value.first().map_or("", |w| w.value.as_str());
-                is_root(c) && daemon.reloaded_by(command, vector.skip(1), c.args == Args::Any)
-            });
-            let Some(reload) = reload else { continue };
+            let inside = if path.starts_with(folder) { path.display() } else { Path::new(folder).display() };
             let message = format!("`{user}` can become root in two steps");
             let label = format!("writes the configuration of {}", daemon.name);
             let d =
                 Diagnostic::new(&path::DAEMON_CONFIG_AND_RELOAD, message, rule.path.origin.clone(), label)
-                    .note("first", format!("it writes {folder}, where {}", daemon.how))
+                    .note("first", format!("it writes {inside}, where {}", daemon.how))
                     .note(
                         "then",
                         format!("line {}: {} reads that as root", reload.run.origin.line(), daemon.name),

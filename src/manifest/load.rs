@@ -45,20 +45,20 @@ impl Loaded {
 /// Reads one manifest from its text. It is there if the diagnostics hold no error.
 pub fn parse(source: &Arc<Source>) -> (Option<Manifest>, Vec<Diagnostic>) {
     let mut sink = Sink::new(source);
-    let (root, errors) = DeTable::parse_recoverable(&source.text);
-    for error in errors.iter().take(10 * MOST_DIAGNOSTICS) {
-        sink.syntax(syntax::diagnostic(source, error.message(), error.span()));
-    }
+    let readable = syntax::read(source);
+    sink.syntax(readable.errors, readable.guessed);
+    let (root, errors) = DeTable::parse_recoverable(&readable.text);
     let end = source.text.lines().next().map_or(0, str::len);
     shape::check(&mut sink, root.get_ref(), &keys::ROOT, 0..end);
     let manifest = lower::manifest(&mut sink, root.get_ref());
-    let mut diagnostics = sink.finish();
-    let manifest = manifest.filter(|_| !diagnostics.iter().any(|d| d.severity == Severity::Error));
+    let (mut diagnostics, dropped) = sink.finish();
+    let broken = !errors.is_empty() || dropped > 0 || !diagnostics.is_empty();
+    let manifest = manifest.filter(|_| !broken);
     if let Some(manifest) = &manifest {
         diagnostics.extend(lint::lint(manifest));
         diagnostics.sort_by_key(|d| d.origin.start);
     }
-    let more = diagnostics.len().saturating_sub(MOST_DIAGNOSTICS);
+    let more = diagnostics.len().saturating_sub(MOST_DIAGNOSTICS) + dropped;
     if more > 0 {
         // Errors stay before warnings, so that what is left out never is the only error.
         diagnostics.sort_by_key(|d| (d.severity != Severity::Error, d.origin.start));

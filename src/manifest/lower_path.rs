@@ -137,9 +137,9 @@ fn entries(sink: &mut Sink, table: &Reader<'_>, key: &str) -> Option<Spanned<Vec
 /// Judged by what is written, not by what could be read: a mistake was reported already.
 fn nothing_declared(sink: &mut Sink, table: &Reader<'_>) {
     let says = ["access", "owner", "group", "mode", "acl", "default_acl", "create"];
-    if says.iter().all(|key| table.value(key).is_none()) {
+    if says.iter().all(|key| table.value(key).is_none()) && !table.has_unknown() {
         let origin = sink.origin(table.span.clone());
-        let message = "this [[path]] declares nothing";
+        let message = "this `[[path]]` declares nothing";
         sink.absent(
             Diagnostic::new(&code::NOTHING_DECLARED, message, origin, "no right is given or fixed")
                 .note(

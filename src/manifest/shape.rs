@@ -1,12 +1,14 @@
 //! The shape of a manifest, checked against the table of keys: keys that are not known, keys that are missing, values
 //! of the wrong type, words that are none of those allowed.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Absent, Key, Shape, Table, list};
 use super::nearest::nearest;
+use super::text::quoted;
 use super::tree::{Sink, Value};
 use crate::report::Diagnostic;
 use crate::report::codes::manifest as codes;
@@ -14,16 +16,18 @@ use crate::report::codes::manifest as codes;
 /// Reports every mistake of shape in `table`, at `span`, and in all below it. The depth is that of the table of keys,
 /// whatever the depth of the text.
 pub(super) fn check(sink: &mut Sink, table: &DeTable<'_>, keys: &'static Table, span: Range<usize>) {
+    let mut meant = HashSet::new();
     for (name, value) in table {
         match keys.key(name.get_ref()) {
             Some(key) => check_value(sink, key, value),
-            None => unknown(sink, name.get_ref(), keys, name.span()),
+            None => meant.extend(unknown(sink, name.get_ref(), keys, name.span())),
         }
     }
     for key in keys.keys {
-        if key.absent == Absent::Required && !table.contains_key(key.name) {
+        // A misspelt key was reported already.
+        if key.absent == Absent::Required && !table.contains_key(key.name) && !meant.contains(key.name) {
             let origin = sink.origin(span.clone());
-            let message = format!("{} needs the key `{}`", keys.header, key.name);
+            let message = format!("{} needs the key `{}`", shown(keys), key.name);
             sink.absent(
                 Diagnostic::new(&codes::MISSING_KEY, message, origin, format!("`{}` is missing", key.name))
                     .note("help", format!("`{}` takes {}", key.name, key.shape.expected())),
@@ -32,19 +36,26 @@ pub(super) fn check(sink: &mut Sink, table: &DeTable<'_>, keys: &'static Table, 
     }
 }
 
-fn unknown(sink: &mut Sink, name: &str, keys: &'static Table, span: Range<usize>) {
+/// A table's header, as it stands in a sentence.
+fn shown(table: &Table) -> String {
+    if table.header.contains(' ') { table.header.to_owned() } else { format!("`{}`", table.header) }
+}
+
+/// Reports a key that is not known, and gives the one that was probably meant.
+fn unknown(sink: &mut Sink, name: &str, keys: &'static Table, span: Range<usize>) -> Option<&'static str> {
     let near = nearest(name, keys.keys.iter().map(|k| k.name));
     let label = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("not a key of {}", keys.header),
+        None => format!("not a key of {}", shown(keys)),
     };
     let origin = sink.origin(span);
     let mut diagnostic = Diagnostic::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}`"), origin, label);
     if near.is_none() {
         let known: Vec<_> = keys.keys.iter().map(|k| format!("`{}`", k.name)).collect();
-        diagnostic = diagnostic.note("help", format!("{} has the keys {}", keys.header, known.join(", ")));
+        diagnostic = diagnostic.note("help", format!("{} has the keys {}", shown(keys), known.join(", ")));
     }
     sink.push(diagnostic);
+    near
 }
 
 fn check_value(sink: &mut Sink, key: &'static Key, value: &Value<'_>) {
@@ -112,10 +123,10 @@ fn meant(key: &Key, value: &DeValue<'_>, is_element: bool) -> Option<String> {
             Some(format!("write it without quotes: `{s}`"))
         }
         (Shape::Texts(_), DeValue::String(s)) if name == "run" && s.contains(' ') => {
-            let words: Vec<_> = s.split_whitespace().map(|w| format!("{w:?}")).collect();
+            let words: Vec<_> = s.split_whitespace().map(quoted).collect();
             Some(format!("write each argument by itself: `run = [{}]`", words.join(", ")))
         }
-        (Shape::Texts(_), DeValue::String(s)) => Some(format!("write `{name} = [{s:?}]`")),
+        (Shape::Texts(_), DeValue::String(s)) => Some(format!("write `{name} = [{}]`", quoted(s))),
         (Shape::Texts(_) | Shape::Text(_), DeValue::Integer(n)) => {
             Some(format!("write it in quotes: `\"{n}\"`"))
         }
@@ -134,7 +145,9 @@ fn meant(key: &Key, value: &DeValue<'_>, is_element: bool) -> Option<String> {
         (Shape::Table(t), DeValue::Array(_)) => {
             Some(format!("write the header with one bracket: `{}`", t.header))
         }
-        (Shape::Word(_), DeValue::Boolean(_)) => Some(format!("`{name}` takes {}", key.shape.expected())),
+        (Shape::Word(_), DeValue::Array(_)) if name == "args" => {
+            Some("arguments belong in `run`, after the command's path; then leave `args` out".to_owned())
+        }
         _ => None,
     }
 }

@@ -34,47 +34,75 @@ pub(super) fn no_control(text: &str) -> Result<(), Flaw> {
     }
 }
 
+/// What a name may be.
+struct NameRule {
+    what: &'static str,
+    says: &'static str,
+    longest: usize,
+    first: fn(char) -> bool,
+    rest: fn(char) -> bool,
+}
+
+const APP_NAME: NameRule = NameRule {
+    what: "an application's name",
+    says: "lower-case letters, digits, `-` and `_`, a letter first",
+    longest: LONGEST_NAME,
+    first: |c| c.is_ascii_lowercase(),
+    rest: |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'),
+};
+
+/// Of what is there already: what useradd takes, and capitals, `.` and `@`, which directory services use.
+const NAME: NameRule = NameRule {
+    what: "the name of a user or group",
+    says: "letters, digits, `-`, `_`, `.` and `@`, a letter or `_` first",
+    longest: 256,
+    first: |c| c.is_ascii_alphabetic() || c == '_',
+    rest: |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@'),
+};
+
+/// Of what is to be made: what useradd and groupadd take everywhere.
+const NEW_NAME: NameRule = NameRule {
+    what: "the name of a user or group that is made",
+    says: "lower-case letters, digits, `-` and `_`, a letter or `_` first",
+    longest: LONGEST_NAME,
+    first: |c| c.is_ascii_lowercase() || c == '_',
+    rest: |c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'),
+};
+
+impl NameRule {
+    fn read(&self, text: &str, body: &str) -> Result<String, Flaw> {
+        let label = match body.chars().next() {
+            None => "empty".to_owned(),
+            Some(_) if text.len() > self.longest => format!("{} bytes", text.len()),
+            Some(c) if !(self.first)(c) => format!("begins with `{c}`"),
+            Some(_) => match body.chars().find(|&c| !(self.rest)(c)) {
+                None => return Ok(text.to_owned()),
+                Some(' ') => "a space in it".to_owned(),
+                Some(c) => format!("`{c}` in it"),
+            },
+        };
+        let message = format!("{} has {}; at most {} bytes", self.what, self.says, self.longest);
+        Err(Flaw::new(&codes::BAD_NAME, message, label))
+    }
+}
+
 /// `[app]` `name`.
 pub(super) fn app_name(text: &str) -> Result<String, Flaw> {
-    let good = text.len() <= LONGEST_NAME
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
-    if good {
-        return Ok(text.to_owned());
-    }
-    let flaw =
-        bad_name(text, "an application's name", "lower-case letters, digits, `-` and `_`, a letter first");
-    Err(if text.contains('.') {
-        flaw.note("why", "it names a file in /etc/sudoers.d, and sudo skips those with a dot in their names")
-    } else {
-        flaw
+    APP_NAME.read(text, text).map_err(|flaw| match text.contains('.') {
+        true => flaw
+            .note("why", "it names a file in /etc/sudoers.d, and sudo skips those with a dot in their names"),
+        false => flaw,
     })
 }
 
-/// The name of an account or group that is there already: what useradd takes, and capitals, `.` and `@`, which
-/// directory services use.
+/// The name of an account or group that is there already. A `$` at the end is for machine accounts.
 pub(super) fn name(text: &str) -> Result<String, Flaw> {
-    let body = text.strip_suffix('$').unwrap_or(text);
-    let good = text.len() <= 256
-        && body.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && body.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@'));
-    if good {
-        return Ok(text.to_owned());
-    }
-    Err(bad_name(text, "a name", "letters, digits, `-`, `_`, `.` and `@`, a letter or `_` first"))
+    NAME.read(text, text.strip_suffix('$').unwrap_or(text))
 }
 
-/// The name of an account or group to be made: what useradd and groupadd take everywhere.
+/// The name of an account or group to be made.
 pub(super) fn new_name(text: &str) -> Result<String, Flaw> {
-    let body = text.strip_suffix('$').unwrap_or(text);
-    let good = text.len() <= LONGEST_NAME
-        && body.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && body.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
-    if good {
-        return Ok(text.to_owned());
-    }
-    let what = "the name of an account or group that is made";
-    Err(bad_name(text, what, "lower-case letters, digits, `-` and `_`, a letter or `_` first"))
+    NEW_NAME.read(text, text.strip_suffix('$').unwrap_or(text))
 }
 
 /// A name, or a number, as chown takes it.
@@ -90,22 +118,6 @@ pub(super) fn name_or_number(text: &str) -> Result<String, Flaw> {
             "greater than 4294967294",
         )),
     }
-}
-
-fn bad_name(text: &str, what: &str, rule: &str) -> Flaw {
-    let label = if text.is_empty() {
-        "empty".to_owned()
-    } else if text.len() > LONGEST_NAME {
-        format!("{} bytes; at most {LONGEST_NAME}", text.len())
-    } else {
-        match text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '$')))
-        {
-            Some(' ') => "a space in it".to_owned(),
-            Some(c) => format!("`{c}` in it"),
-            None => "not such a name".to_owned(),
-        }
-    };
-    Flaw::new(&codes::BAD_NAME, format!("{what} takes {rule}; at most {LONGEST_NAME} bytes"), label)
 }
 
 /// `u32` from TOML's digits.
@@ -298,6 +310,9 @@ pub(super) fn ports(text: &str) -> Result<(u16, u16), Flaw> {
     match (one(low), one(high)) {
         (Some(low), Some(high)) if low <= high => Ok((low, high)),
         (Some(_), Some(_)) => Err(bad("the first is greater than the last")),
+        _ if text.bytes().any(|b| b.is_ascii_alphabetic()) => {
+            Err(bad("a number, or two with `-` between them"))
+        }
         _ => Err(bad("ports are from 1 to 65535")),
     }
 }
@@ -409,10 +424,11 @@ pub(super) fn label_paths(text: &str) -> Result<String, Flaw> {
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default().trim();
             let reason = reason.strip_prefix("error: ").unwrap_or(reason);
-            Err(bad(reason.to_owned()).note(
-                "why",
-                "look-around and back-references are not taken: they can take for ever to match",
-            ))
+            let flaw = bad(reason.to_owned());
+            Err(match reason.contains("look-around") || reason.contains("backreference") {
+                true => flaw.note("why", "look-around and back-references can take for ever to match"),
+                false => flaw,
+            })
         }
     }
 }

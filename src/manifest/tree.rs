@@ -1,6 +1,5 @@
 //! The spanned tree of one manifest, and where mistakes in it are gathered.
 
-use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,17 +12,22 @@ use crate::report::{Code, Diagnostic, Origin, Source, Spanned};
 /// A value of the tree.
 pub(super) type Value<'t> = TomlSpanned<DeValue<'t>>;
 
+/// How many diagnostics of one manifest are kept; a hostile text could hold hundreds of thousands of mistakes.
+const MOST: usize = 1000;
+
 /// Gathers what is wrong with one manifest.
 pub(super) struct Sink {
     pub(super) source: Arc<Source>,
     diagnostics: Vec<Diagnostic>,
-    /// Lines (their first bytes) with a syntax error: what was read from them is the parser's guess.
-    guessed: HashSet<usize>,
+    /// How many were not kept.
+    dropped: usize,
+    /// Parts of the text that the parser guessed, because of a syntax error; sorted, apart from each other.
+    guessed: Vec<Range<usize>>,
 }
 
 impl Sink {
     pub(super) fn new(source: &Arc<Source>) -> Self {
-        Sink { source: Arc::clone(source), diagnostics: Vec::new(), guessed: HashSet::new() }
+        Sink { source: Arc::clone(source), diagnostics: Vec::new(), dropped: 0, guessed: Vec::new() }
     }
 
     /// The place of a range of bytes.
@@ -31,12 +35,18 @@ impl Sink {
         Origin::new(&self.source, span)
     }
 
-    /// Adds a syntax error; no mistake in meaning will be reported on its line.
-    pub(super) fn syntax(&mut self, diagnostic: Diagnostic) {
-        let line = self.line_start(diagnostic.origin.start);
-        // A value that is missing at the end of a line is often an error at the start of the next.
-        self.guessed.insert(line);
-        self.diagnostics.push(diagnostic);
+    /// Adds all syntax errors; `guessed` are the parts of the text that cannot be relied on because of them.
+    pub(super) fn syntax(&mut self, errors: Vec<Diagnostic>, mut guessed: Vec<Range<usize>>) {
+        for error in errors {
+            self.keep(error);
+        }
+        guessed.sort_by_key(|r| (r.start, r.end));
+        for part in guessed {
+            match self.guessed.last_mut() {
+                Some(last) if part.start <= last.end => last.end = last.end.max(part.end),
+                _ => self.guessed.push(part),
+            }
+        }
     }
 
     /// Whether the text has syntax errors, so that what seems absent may only be unreadable.
@@ -46,15 +56,26 @@ impl Sink {
 
     /// Adds a mistake in meaning, unless it is about what the parser guessed.
     pub(super) fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.is_broken() || !self.guessed.contains(&self.line_start(diagnostic.origin.start)) {
-            self.diagnostics.push(diagnostic);
+        let at = diagnostic.origin.start;
+        let next = self.guessed.partition_point(|r| r.start <= at);
+        let guess = next.checked_sub(1).and_then(|i| self.guessed.get(i));
+        if guess.is_none_or(|r| at > r.end) {
+            self.keep(diagnostic);
         }
     }
 
     /// Adds a mistake that consists of something being absent, unless it may be there, unreadable.
     pub(super) fn absent(&mut self, diagnostic: Diagnostic) {
         if !self.is_broken() {
+            self.keep(diagnostic);
+        }
+    }
+
+    fn keep(&mut self, diagnostic: Diagnostic) {
+        if self.diagnostics.len() < MOST {
             self.diagnostics.push(diagnostic);
+        } else {
+            self.dropped += 1;
         }
     }
 
@@ -70,15 +91,10 @@ impl Sink {
         }
     }
 
-    /// All that was gathered, in the order of the text.
-    pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+    /// All that was gathered, in the order of the text, and how many more there were.
+    pub(super) fn finish(mut self) -> (Vec<Diagnostic>, usize) {
         self.diagnostics.sort_by_key(|d| (d.origin.start, d.origin.end));
-        self.diagnostics
-    }
-
-    fn line_start(&self, offset: usize) -> usize {
-        let before = self.source.text.as_bytes().get(..offset).unwrap_or_default();
-        memchr::memrchr(b'\n', before).map_or(0, |i| i + 1)
+        (self.diagnostics, self.dropped)
     }
 }
 
@@ -132,6 +148,11 @@ impl<'t> Reader<'t> {
     /// Place of a key.
     pub(super) fn key_span(&self, key: &str) -> Option<Range<usize>> {
         self.table.get_key_value(key).map(|(k, _)| k.span())
+    }
+
+    /// Whether it has keys that are not known: what seems absent may only be misspelt.
+    pub(super) fn has_unknown(&self) -> bool {
+        self.table.keys().any(|k| self.keys.key(k.get_ref()).is_none())
     }
 
     pub(super) fn text(&self, key: &str) -> Option<(&'t str, Range<usize>)> {

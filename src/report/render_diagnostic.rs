@@ -29,15 +29,15 @@ pub fn human(diagnostic: &Diagnostic, colour: bool) -> String {
         Severity::Warning => Level::WARNING,
     };
     let path = escape_path(diagnostic.origin.path());
-    let annotation = AnnotationKind::Primary.span(excerpt.span.clone()).label(escape(&diagnostic.label));
+    let annotation = AnnotationKind::Primary.span(excerpt.span.clone()).label(shown(&diagnostic.label));
     let snippet = Snippet::source(excerpt.text.as_str())
         .path(path.as_str())
         .line_start(excerpt.line)
         .annotation(annotation);
-    let title = level.primary_title(escape(&diagnostic.message)).id(diagnostic.code.id);
+    let title = level.primary_title(shown(&diagnostic.message)).id(diagnostic.code.id);
     let mut group: Group<'_> = title.element(snippet);
     for (kind, text) in &diagnostic.notes {
-        group = group.element(Level::NOTE.with_name(*kind).message(escape(text)));
+        group = group.element(Level::NOTE.with_name(*kind).message(shown(text)));
     }
     let mut text = renderer.render(&[group]);
     text.push('\n');
@@ -59,13 +59,8 @@ fn put_column(text: &mut String, path: &str, excerpt: &Excerpt) {
 pub fn plain(diagnostic: &Diagnostic) -> String {
     let excerpt = Excerpt::of(&diagnostic.origin);
     let mut out = String::new();
-    let _ = writeln!(
-        out,
-        "{} {}: {}",
-        word(diagnostic.severity),
-        diagnostic.code.id,
-        escape(&diagnostic.message)
-    );
+    let _ =
+        writeln!(out, "{} {}: {}", word(diagnostic.severity), diagnostic.code.id, shown(&diagnostic.message));
     let file = escape_path(diagnostic.origin.path());
     let _ = writeln!(out, "  file {file}, line {}, column {}", excerpt.line, excerpt.column);
     if !excerpt.text.trim().is_empty() {
@@ -73,12 +68,12 @@ pub fn plain(diagnostic: &Diagnostic) -> String {
     }
     let there = excerpt.text.get(excerpt.span.clone()).unwrap_or_default().trim();
     if there.is_empty() {
-        let _ = writeln!(out, "  here: {}", escape(&diagnostic.label));
+        let _ = writeln!(out, "  here: {}", shown(&diagnostic.label));
     } else {
-        let _ = writeln!(out, "  at {there}: {}", escape(&diagnostic.label));
+        let _ = writeln!(out, "  at {there}: {}", shown(&diagnostic.label));
     }
     for (kind, text) in &diagnostic.notes {
-        let _ = writeln!(out, "  {kind}: {}", escape(text));
+        let _ = writeln!(out, "  {kind}: {}", shown(text));
     }
     out
 }
@@ -107,6 +102,19 @@ pub fn json(diagnostic: &Diagnostic) -> Value {
         "label": diagnostic.label,
         "notes": notes,
     })
+}
+
+/// A text on one line, safe for a terminal. Unlike in [`escape`], a backslash is itself: texts hold regular expressions
+/// and TOML, which are there to be copied.
+fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => out.push_str("\\t"),
+            c => push(&mut out, c),
+        }
+    }
+    out
 }
 
 /// The word for a severity.
