@@ -1,4 +1,4 @@
-//! `perms apply`.
+//! `perms apply`: the plan, the question, the run.
 
 use std::path::PathBuf;
 

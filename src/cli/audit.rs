@@ -1,4 +1,4 @@
-//! `perms audit`.
+//! `perms audit`: findings and exit status, for cron.
 
 use std::path::PathBuf;
 

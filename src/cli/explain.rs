@@ -1,4 +1,4 @@
-//! `perms explain`.
+//! `perms explain`: the page behind a code.
 
 use clap::Args;
 

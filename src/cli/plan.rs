@@ -1,4 +1,4 @@
-//! `perms plan`.
+//! `perms plan`: what differs, and what apply would do.
 
 use std::path::PathBuf;
 

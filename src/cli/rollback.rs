@@ -1,4 +1,4 @@
-//! `perms rollback`.
+//! `perms rollback`: undoing a run, and the list of runs.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `perms try`.
+//! `perms try`: everything on a throw-away copy.
 
 use std::path::{Path, PathBuf};
 
