@@ -146,12 +146,8 @@ impl<'f> Stream<'f> {
         if !self.follow {
             return;
         }
-        let span = self
-            .tree
-            .files
-            .get(file)
-            .and_then(|f| f.items.get(item))
-            .map_or(include.path_span, |i| i.span);
+        let span =
+            self.tree.files.get(file).and_then(|f| f.items.get(item)).map_or(include.path_span, |i| i.span);
         let at = Loc { file, span: include.path_span };
         let base = self.tree.files.get(file).map(|f| f.path.clone()).unwrap_or_default();
         let Some(path) = expand(&include.path, &base, &self.tree.reading.host) else {
@@ -221,7 +217,10 @@ impl<'f> Stream<'f> {
                 Err(why) => {
                     // A folder among the fragments is nothing to speak of.
                     if why.reason() != Some(IgnoredReason::NotRegular) {
-                        let at = by.map_or(Loc { file: 0, span: Span::default() }, |(file, span)| Loc { file, span });
+                        let at = by.map_or(Loc { file: 0, span: Span::default() }, |(file, span)| Loc {
+                            file,
+                            span,
+                        });
                         self.problem(at, why.kind(), format!("`{}`: {}", path.display(), why.message()));
                     }
                     if let Some(reason) = why.reason() {

@@ -211,7 +211,12 @@ impl Lexer {
             }
             if matches!(
                 best.rule,
-                Rule::Sudoedit | Rule::Path | Rule::Regex | Rule::Arg | Rule::GlobEscape | Rule::SpecialEscape
+                Rule::Sudoedit
+                    | Rule::Path
+                    | Rule::Regex
+                    | Rule::Arg
+                    | Rule::GlobEscape
+                    | Rule::SpecialEscape
             ) && used > 0
             {
                 self.ended = frame.pos;
@@ -253,7 +258,9 @@ impl Lexer {
             }
             State::GotCommand => {
                 match (at(b, 0), at(b, 1)) {
-                    (Some(b'\\'), Some(b'*' | b'?' | b'[' | b']' | b'!' | b'^')) => best.offer(2, Rule::GlobEscape),
+                    (Some(b'\\'), Some(b'*' | b'?' | b'[' | b']' | b'!' | b'^')) => {
+                        best.offer(2, Rule::GlobEscape)
+                    }
                     (Some(b'\\'), Some(b':' | b'\\' | b',' | b'=' | b' ' | b'\t' | b'#')) => {
                         best.offer(2, Rule::SpecialEscape);
                     }

@@ -148,7 +148,11 @@ impl<'f> Parser<'f> {
         let item = self.stream.close_item(file, kind, end);
         if end.is_none() {
             let at = self.here();
-            self.stream.problem(at, ProblemKind::Fatal, "sudo refuses to run at all: the policy ends in a backslash inside an entry".to_owned());
+            self.stream.problem(
+                at,
+                ProblemKind::Fatal,
+                "sudo refuses to run at all: the policy ends in a backslash inside an entry".to_owned(),
+            );
             return false;
         }
         if let (Some(include), Some(item)) = (include, item) {
@@ -195,7 +199,8 @@ impl<'f> Parser<'f> {
             let name = match self.peek().clone() {
                 Token::Alias(name) => name,
                 word @ (Token::All | Token::Option(_)) => {
-                    let why = format!("syntax error, reserved word {} used as an alias name", reserved(&word));
+                    let why =
+                        format!("syntax error, reserved word {} used as an alias name", reserved(&word));
                     return Err(Mistake::new(at, why));
                 }
                 _ => return self.mistake(),
@@ -203,7 +208,9 @@ impl<'f> Parser<'f> {
             self.bump();
             self.expect(&Token::Equals)?;
             let (members, end) = match kind {
-                AliasKind::User | AliasKind::Runas => self.user_list().map(|(m, e)| (Members::Users(m), e))?,
+                AliasKind::User | AliasKind::Runas => {
+                    self.user_list().map(|(m, e)| (Members::Users(m), e))?
+                }
                 AliasKind::Host => self.host_list().map(|(m, e)| (Members::Hosts(m), e))?,
                 AliasKind::Command => self.command_list().map(|(m, e)| (Members::Commands(m), e))?,
             };
@@ -212,7 +219,8 @@ impl<'f> Parser<'f> {
                 Token::Newline => true,
                 _ => return self.mistake(),
             };
-            let alias = Alias { kind, name: name.clone(), name_span: at.span, span: at.span.to(end), members };
+            let alias =
+                Alias { kind, name: name.clone(), name_span: at.span, span: at.span.to(end), members };
             let key = (kind, name);
             if self.stream.tree.aliases.contains_key(&key) {
                 // sudo drops the rest of the line too.
@@ -331,7 +339,11 @@ impl<'f> Parser<'f> {
         let Some(open) = self.eat(&Token::Open) else { return Ok(None) };
         let users = match self.peek() {
             Token::Close | Token::Colon => {
-                vec![Member { negated: false, value: User::Myself, span: Span::new(open.span.end, open.span.end) }]
+                vec![Member {
+                    negated: false,
+                    value: User::Myself,
+                    span: Span::new(open.span.end, open.span.end),
+                }]
             }
             _ => self.user_list()?.0,
         };
@@ -364,11 +376,14 @@ impl<'f> Parser<'f> {
                         Some(values::moment(&value).ok_or_else(|| wrong("invalid notbefore value"))?);
                 }
                 OptionWord::Notafter => {
-                    options.notafter = Some(values::moment(&value).ok_or_else(|| wrong("invalid notafter value"))?);
+                    options.notafter =
+                        Some(values::moment(&value).ok_or_else(|| wrong("invalid notafter value"))?);
                 }
                 OptionWord::Cwd | OptionWord::Chroot => {
                     if !matches!(value.first(), Some(b'/' | b'~')) && value != b"*" {
-                        return Err(wrong("values for `CWD` and `CHROOT` must start with `/`, `~`, or be `*`"));
+                        return Err(wrong(
+                            "values for `CWD` and `CHROOT` must start with `/`, `~`, or be `*`",
+                        ));
                     }
                     if value.len() >= PATH_MAX {
                         return Err(wrong("path too long"));
@@ -431,7 +446,9 @@ impl<'f> Parser<'f> {
                 return Err(Mistake::new(at, "command too long"));
             }
             Token::Command(path, args) => Command::Path(CommandPath { path, args, digests }),
-            Token::Word(word) if word == b"list" => Command::Path(CommandPath { path: word, args: None, digests }),
+            Token::Word(word) if word == b"list" => {
+                Command::Path(CommandPath { path: word, args: None, digests })
+            }
             Token::Word(_) => {
                 self.bump();
                 return Err(Mistake::new(at, "expected a fully-qualified path name"));

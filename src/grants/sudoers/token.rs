@@ -143,7 +143,9 @@ pub(super) fn word(b: &[u8]) -> usize {
                 Some(n) if n != b'\t' && n != b'\n' => i += 2,
                 _ => break,
             },
-            b'#' | b'>' | b'!' | b'=' | b':' | b',' | b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' | b'"' => break,
+            b'#' | b'>' | b'!' | b'=' | b':' | b',' | b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' | b'"' => {
+                break;
+            }
             _ => i += 1,
         }
     }

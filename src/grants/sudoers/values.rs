@@ -79,7 +79,8 @@ pub fn moment(text: &[u8]) -> Option<Moment> {
         Some((b'-', zone)) => (-1, zone),
         Some(_) => return None,
     };
-    let value = zone.iter().try_fold(0i64, |v, c| c.is_ascii_digit().then(|| v * 10 + i64::from(c - b'0')))?;
+    let value =
+        zone.iter().try_fold(0i64, |v, c| c.is_ascii_digit().then(|| v * 10 + i64::from(c - b'0')))?;
     let offset = match zone.len() {
         2 => value * 3_600,
         4 => (value / 100) * 3_600 + (value % 100) * 60,
