@@ -12,13 +12,21 @@
 //! leaves open); where a mistake stands, sudo's recovery is followed, so that what is read here is what sudo reads.
 
 pub mod ast;
+mod defaults;
 pub mod files;
+pub mod fnmatch;
+pub mod grants;
 mod include;
 mod lexer;
+pub mod matching;
 mod parser;
 mod token;
 pub mod tree;
 pub mod values;
+pub mod verdict;
 
 pub use files::{FileText, Files, FilesError, Folder, MemoryFiles};
+pub use grants::{Grant, GrantCommand, MatchedHost, MatchedUser, RuleRef, rules_for};
+pub use matching::ThisHost;
 pub use tree::{File, Ignored, IgnoredReason, Problem, ProblemKind, Reading, Tree};
+pub use verdict::{Doubt, Verdict};
