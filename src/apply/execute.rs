@@ -1,6 +1,6 @@
 //! The run itself.
 
-use super::{ApplyError, accounts, files, journal, lock, preflight, store};
+use super::{ApplyError, accounts, files, grants, journal, lock, preflight, store};
 use crate::plan::{Change, Plan};
 use crate::sys::Root;
 
@@ -21,7 +21,7 @@ pub struct Done {
 /// What could not be done, and whether the host is as it was.
 pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
     let changes = plan.changes();
-    let checked = preflight::check(root, plan, &changes)?;
+    let (checked, before) = preflight::check(root, plan, &changes)?;
     let _lock = lock::take(root)?;
     let run = journal::new_name();
     journal::begin(root, &run, plan.apps(), &changes)?;
@@ -30,7 +30,7 @@ pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
             return Err(take_back(root, &run, changes.get(..=i).unwrap_or(&changes), e));
         }
     }
-    if let Err(e) = preflight::check_after(root, plan) {
+    if let Err(e) = grants::check_after(root, &before) {
         return Err(take_back(root, &run, &changes, e));
     }
     journal::end(root, &run, journal::End::Applied)?;

@@ -1,11 +1,15 @@
 //! Everything that can be known before the first change is made.
 
-use super::ApplyError;
+use super::{ApplyError, grants};
 use crate::plan::{Change, Plan};
 use crate::sys::Root;
 
 /// Checks that the changes can be made. Returns what was checked, for the user.
-pub(super) fn check(root: &Root, plan: &Plan, changes: &[Change]) -> Result<Vec<String>, ApplyError> {
+pub(super) fn check(
+    root: &Root,
+    plan: &Plan,
+    changes: &[Change],
+) -> Result<(Vec<String>, grants::Before), ApplyError> {
     let blocked: Vec<String> =
         plan.blocked().flat_map(|i| &i.findings).map(|f| format!("{}: {}", f.place, f.is)).collect();
     if !blocked.is_empty() {
@@ -15,14 +19,7 @@ pub(super) fn check(root: &Root, plan: &Plan, changes: &[Change]) -> Result<Vec<
         return Err(ApplyError::new("nothing was changed", "only root can apply").remedy("sudo perms apply"));
     }
     read_only(root, changes)?;
-    let mut checked = Vec::new();
-    checked.extend(super::grants::check(root, plan)?);
-    Ok(checked)
-}
-
-/// Checks, after everything was changed, that nobody was locked out.
-pub(super) fn check_after(root: &Root, plan: &Plan) -> Result<(), ApplyError> {
-    super::grants::check_after(root, plan)
+    grants::check(root, plan)
 }
 
 /// No file system that is to be changed may be mounted read-only.

@@ -1,13 +1,61 @@
-//! `[[command]]` × sudoers and doas.conf.
-use super::{Change, Item, Names};
-use crate::host::Host;
-use crate::manifest::Manifest;
+//! `[[command]]` × sudoers and doas.conf: what both have in common.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use super::{Change, Item, Names, doas, sudo};
+use crate::grants::identity::Identity;
+use crate::host::Host;
+use crate::manifest::Manifest;
+
+/// Compares the declared commands with what the host grants. Whole files that are to be rewritten come back by path.
 pub(super) fn compare_grants(
-    _m: &[Manifest],
-    _h: &Host,
-    _n: &Names,
+    manifests: &[Manifest],
+    host: &Host,
+    names: &Names,
 ) -> (Vec<Item>, BTreeMap<PathBuf, Change>) {
-    (Vec::new(), BTreeMap::new())
+    let (mut items, mut contents) = sudo::compare(manifests, host, names);
+    let (more, doas) = doas::compare(manifests, host, names);
+    items.extend(more);
+    contents.extend(doas);
+    (items, contents)
+}
+
+/// The account of an application as the grant files see it now (its groups are those it has, declared or not), or as it
+/// will be if it is to be made.
+pub(super) fn identity(m: &Manifest, host: &Host, names: &Names) -> Identity {
+    let name = &m.app.user.name.value;
+    let mut who = Identity::new(name.clone(), names.uid(name));
+    if let Some(user) = host.accounts.user(name) {
+        who.uid = Some(user.uid);
+        who = who.with_group(host.accounts.group_name(user.gid), Some(user.gid));
+        for g in host.accounts.supplementary(name) {
+            let gid = host.accounts.gid_of(&g);
+            who = who.with_group(g, gid);
+        }
+        return who;
+    }
+    if let Some(creds) = names.credentials(name) {
+        for gid in std::iter::once(creds.gid).chain(creds.groups) {
+            who = who.with_group(names.show_group(gid), Some(gid));
+        }
+    }
+    who
+}
+
+/// A difference of two texts as lines with `+` and `-`.
+pub(super) fn diff(before: &[u8], after: &[u8]) -> Vec<String> {
+    let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
+    similar::TextDiff::from_lines(before.as_ref(), after.as_ref())
+        .iter_all_changes()
+        .filter_map(|c| {
+            let sign = match c.tag() {
+                similar::ChangeTag::Delete => '-',
+                similar::ChangeTag::Insert => '+',
+                similar::ChangeTag::Equal => return None,
+            };
+            Some(format!("{sign} {}", c.value().trim_end()))
+        })
+        .filter(|l| l.len() > 2 && !l.starts_with("+ #"))
+        .collect()
 }

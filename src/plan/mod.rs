@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod change;
+mod doas;
 pub mod file;
 mod grants;
 mod home;
@@ -11,6 +12,7 @@ pub mod names;
 mod path_items;
 pub mod paths;
 mod store;
+pub mod sudo;
 pub mod whole;
 
 pub use change::{Change, Image, UserState};

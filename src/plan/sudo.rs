@@ -1,0 +1,453 @@
+//! `[[command]]` with sudo × the sudoers tree.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::accounts::finding;
+use super::change::{Change, Image};
+use super::grants::{diff, identity};
+use super::item::{Fix, Item, Sign};
+use super::names::Names;
+use crate::grants::programs;
+use crate::grants::sudoers::edit::remove_entries;
+use crate::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment};
+use crate::grants::sudoers::grants::user_word;
+use crate::grants::sudoers::{
+    FileText, Files as _, FilesError, Grant, Problem, ProblemKind, Reading, ThisHost, Tree, rules_for,
+};
+use crate::host::grants::{HostFiles, SUDOERS, SUDOERS_D};
+use crate::host::{FileState, Host};
+use crate::manifest::{Args, CommandRule, Grantor, Manifest};
+use crate::report::codes::sudo as codes;
+use crate::report::{Class, Finding, Origin};
+
+/// Looks of a fragment, as sudo and visudo want them.
+const MODE: u16 = 0o440;
+
+/// Compares what is declared with the sudoers tree.
+pub(super) fn compare(
+    manifests: &[Manifest],
+    host: &Host,
+    names: &Names,
+) -> (Vec<Item>, BTreeMap<PathBuf, Change>) {
+    let files = HostFiles::new(&host.root);
+    let declared = manifests.iter().any(|m| commands(m).next().is_some());
+    let mut c = Comparison { manifests, host, names, files, new: BTreeMap::new(), items: Vec::new() };
+    match c.files.read(Path::new(SUDOERS)) {
+        Ok(_) => c.compare(),
+        Err(FilesError::NotFound) if !declared => {}
+        Err(e) => c.unreadable(&e),
+    }
+    let Comparison { items, new, host, .. } = c;
+    (items, new.into_iter().filter_map(|(path, text)| content_change(host, path, text)).collect())
+}
+
+/// The reading of sudoers on a host: Debian and Fedora build sudo without AppArmor.
+pub fn reading(host: &Host) -> Reading {
+    Reading { host: ThisHost::named(&host.name).short.into_bytes(), apparmor: false }
+}
+
+/// The rules of a manifest that sudo grants.
+fn commands(m: &Manifest) -> impl Iterator<Item = &CommandRule> {
+    m.commands.iter().filter(|c| c.with == Grantor::Sudo)
+}
+
+struct Comparison<'a> {
+    manifests: &'a [Manifest],
+    host: &'a Host,
+    names: &'a Names,
+    files: HostFiles<'a>,
+    /// New contents; none for a file that goes.
+    new: BTreeMap<PathBuf, Option<Vec<u8>>>,
+    items: Vec<Item>,
+}
+
+impl Comparison<'_> {
+    fn unreadable(&mut self, e: &FilesError) {
+        for (app, m) in self.manifests.iter().enumerate() {
+            let first = commands(m).next();
+            let origin = first.map_or(&m.app.origin, |c| &c.origin);
+            let (f, fix) = match e {
+                FilesError::NotFound if first.is_some() => (
+                    finding(m, &codes::NOT_INCLUDED, Class::Missing, SUDOERS, Some(origin))
+                        .is("not there", "there, with @includedir /etc/sudoers.d")
+                        .remedy("install sudo"),
+                    Fix::Blocked,
+                ),
+                FilesError::NotFound => continue,
+                e => (
+                    finding(m, &codes::NOT_CHECKABLE, Class::Unchecked, SUDOERS, Some(origin))
+                        .is(
+                            format!("not known: {e}"),
+                            "no rule for the application's user but those declared",
+                        )
+                        .remedy("run as root"),
+                    Fix::Blocked,
+                ),
+            };
+            self.attention(app, SUDOERS.to_owned(), Some(origin), f, fix);
+        }
+    }
+
+    fn attention(&mut self, app: usize, subject: String, origin: Option<&Origin>, f: Finding, fix: Fix) {
+        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
+        details.extend(f.why.clone());
+        details.push(f.remedy.clone());
+        let sign = Sign::Attention;
+        self.items.push(Item {
+            app,
+            sign,
+            area: "sudo",
+            subject,
+            origin: origin.cloned(),
+            details,
+            findings: vec![f],
+            fix,
+        });
+    }
+
+    fn put(&mut self, path: PathBuf, text: Option<Vec<u8>>) {
+        self.files.instead(path.clone(), text.clone().map(FileText::trusted));
+        self.new.insert(path, text);
+    }
+
+    fn tree(&self) -> Tree {
+        Tree::read(&self.files, Path::new(SUDOERS), &reading(self.host))
+    }
+
+    fn compare(&mut self) {
+        let before = self.tree();
+        for (app, m) in self.manifests.iter().enumerate() {
+            self.fragment(app, m);
+        }
+        let own: Vec<PathBuf> = self.manifests.iter().map(fragment_path).collect();
+        self.undeclared(&before, &own);
+        self.ignored(&before);
+        let after = self.tree();
+        for (app, m) in self.manifests.iter().enumerate() {
+            if let Some(first) = commands(m).next()
+                && !after.files.iter().any(|f| f.path == fragment_path(m))
+            {
+                let f = finding(m, &codes::NOT_INCLUDED, Class::Missing, SUDOERS, Some(&first.origin))
+                    .is("no @includedir /etc/sudoers.d", "one, so that the fragment is read")
+                    .remedy("add the line `@includedir /etc/sudoers.d` with visudo");
+                self.attention(app, SUDOERS.to_owned(), Some(&first.origin), f, Fix::Blocked);
+            }
+        }
+        self.broken(&after);
+    }
+
+    /// The application's own fragment.
+    fn fragment(&mut self, app: usize, m: &Manifest) {
+        let path = fragment_path(m);
+        let place = path.display().to_string();
+        let first = commands(m).next().map(|c| c.origin.clone());
+        let is = self.files.read(&path);
+        let Some(first) = first else {
+            // Only what perms wrote: a file that somebody else gave this name is a matter of its rules.
+            if let Ok(text) = is
+                && text.bytes.starts_with(header(m).as_bytes())
+            {
+                let f = finding(m, &codes::LEFT_OVER, Class::Excess, &place, Some(&m.app.origin))
+                    .is("there", "not there: the manifest declares no command for sudo")
+                    .remedy("perms apply removes it");
+                let details = diff(&text.bytes, b"");
+                self.item(app, Sign::Remove, place, Some(&m.app.origin), details, f);
+                self.put(path, None);
+            }
+            return;
+        };
+        let text = match text_of(m) {
+            Ok(text) => text.into_bytes(),
+            Err((origin, why)) => {
+                let f = finding(m, &codes::WRONG_FRAGMENT, Class::Wrong, &place, Some(&origin))
+                    .is("cannot be written", "the declared commands")
+                    .why(why)
+                    .remedy("declare a command that sudoers can hold");
+                return self.attention(app, place, Some(&origin), f, Fix::Blocked);
+            }
+        };
+        match is {
+            Err(FilesError::NotFound) => {
+                let f = finding(m, &codes::MISSING_RULE, Class::Missing, &place, Some(&first))
+                    .is("not there", "a fragment with the declared commands")
+                    .remedy("perms apply writes it");
+                let details =
+                    diff(b"", &text).into_iter().map(|l| l.trim_start_matches("+ ").to_owned()).collect();
+                self.item(app, Sign::Add, place, Some(&first), details, f);
+                self.put(path, Some(text));
+            }
+            Err(e) => {
+                let f = finding(m, &codes::NOT_CHECKABLE, Class::Unchecked, &place, Some(&first))
+                    .is(format!("not known: {e}"), "a fragment with the declared commands")
+                    .remedy("run as root");
+                self.attention(app, place, Some(&first), f, Fix::Blocked);
+            }
+            Ok(is) => {
+                let looks = (is.uid, is.gid, is.mode & 0o7777) == (0, 0, u32::from(MODE));
+                if is.bytes == text && looks {
+                    return;
+                }
+                let mut details = diff(&is.bytes, &text);
+                let wider = details.iter().any(|l| l.starts_with("- ") && !l.starts_with("- #"));
+                let what = if is.bytes == text {
+                    details.push(format!(
+                        "owner {}:{} mode {:04o} → 0:0 {MODE:04o}",
+                        is.uid,
+                        is.gid,
+                        is.mode & 0o7777
+                    ));
+                    format!("owner {}:{}, mode {:04o}", is.uid, is.gid, is.mode & 0o7777)
+                } else {
+                    details.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
+                };
+                let class = if wider { Class::Excess } else { Class::Wrong };
+                let f = finding(m, &codes::WRONG_FRAGMENT, class, &place, Some(&first))
+                    .is(format!("changed: {what}"), "exactly the declared commands, root's, 0440")
+                    .remedy("perms apply writes it anew");
+                self.item(app, Sign::Change, place, Some(&first), details, f);
+                self.put(path, Some(text));
+            }
+        }
+    }
+
+    fn item(
+        &mut self,
+        app: usize,
+        sign: Sign,
+        subject: String,
+        origin: Option<&Origin>,
+        details: Vec<String>,
+        f: Finding,
+    ) {
+        self.items.push(Item {
+            app,
+            sign,
+            area: "sudo",
+            subject,
+            origin: origin.cloned(),
+            details,
+            findings: vec![f],
+            fix: Fix::Content,
+        });
+    }
+
+    /// Rules for the applications' users that stand elsewhere.
+    fn undeclared(&mut self, before: &Tree, own: &[PathBuf]) {
+        let here = ThisHost::named(&self.host.name);
+        let others = |tree: &Tree, m: &Manifest| -> Vec<Grant> {
+            let who = identity(m, self.host, self.names);
+            rules_for(tree, &who, &here)
+                .into_iter()
+                .filter(|g| !g.negated && !own.contains(&g.path))
+                .collect()
+        };
+        let found: Vec<(usize, Vec<Grant>)> =
+            self.manifests.iter().enumerate().map(|(app, m)| (app, others(before, m))).collect();
+        let mut texts: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
+        let with = |texts: &BTreeMap<PathBuf, Vec<u8>>| {
+            let mut files = HostFiles::new(&self.host.root);
+            for (path, text) in texts {
+                files.instead(path.clone(), Some(FileText::trusted(text.clone())));
+            }
+            Tree::read(&files, Path::new(SUDOERS), &reading(self.host))
+        };
+        // One application after the other, each on the tree that the one before left.
+        for m in self.manifests {
+            let tree = with(&texts);
+            let certain: Vec<Grant> = others(&tree, m)
+                .into_iter()
+                .filter(|g| g.matched.doubt.is_none() && g.host.doubt.is_none())
+                .collect();
+            texts.extend(remove_entries(&tree, &certain).texts);
+        }
+        let after = with(&texts);
+        for (app, grants) in found {
+            let Some(m) = self.manifests.get(app) else { continue };
+            let mut left: Vec<(PathBuf, String)> =
+                others(&after, m).into_iter().map(|g| (g.path, g.command_text)).collect();
+            for g in grants {
+                let kept = left.iter().position(|l| *l == (g.path.clone(), g.command_text.clone()));
+                if let Some(i) = kept {
+                    left.swap_remove(i);
+                }
+                self.undeclared_rule(app, m, &g, kept.is_some());
+            }
+        }
+        for (path, text) in texts {
+            // A fragment that holds nothing any more goes; the main file never does.
+            let empty = text.trim_ascii().is_empty() && path != Path::new(SUDOERS);
+            self.put(path, (!empty).then_some(text));
+        }
+    }
+
+    fn undeclared_rule(&mut self, app: usize, m: &Manifest, g: &Grant, by_hand: bool) {
+        let user = &m.app.user.name.value;
+        let place = format!("{}:{}", g.path.display(), g.line);
+        let commands: Vec<String> =
+            g.commands.iter().map(|c| format!("{}{}", if c.negated { "!" } else { "" }, c.show())).collect();
+        let runas = runas_words(g);
+        let what = format!("{user} may run {} as {runas}", commands.join(", "));
+        let through = g.matched.by.last().filter(|_| !g.matched.personal);
+        let mut f = finding(m, &codes::UNDECLARED_RULE, Class::Excess, &place, Some(&m.app.origin)).is(
+            match through {
+                Some(w) => format!("{what} (by {w})"),
+                None => what.clone(),
+            },
+            "no such rule: the manifest declares nothing of the kind",
+        );
+        if let Some(doubt) = g.matched.doubt.or(g.host.doubt) {
+            f = Finding { class: Class::Unchecked, code: &codes::NOT_CHECKABLE, ..f };
+            f.why = Some(format!("whether it applies is not certain: {doubt}"));
+        } else if let Some(p) = g
+            .commands
+            .iter()
+            .find_map(|c| c.command.as_ref().and_then(|c| programs::find(&String::from_utf8_lossy(&c.path))))
+        {
+            f.why = Some(format!("{} {}: as {runas}, that is {runas} itself", p.name, p.how));
+        }
+        let group = through
+            .and_then(|w| w.strip_prefix('%'))
+            .filter(|g| m.app.user.managed && !m.app.user.groups.iter().any(|d| d.value == **g));
+        f.remedy = match (by_hand, group) {
+            (false, _) => "perms apply removes it; or declare it with [[command]]".to_owned(),
+            (true, Some(group)) => format!("perms apply takes {user} out of group {group}"),
+            (true, None) if through.is_some() => {
+                "others share the rule: change it by hand (visudo), or declare it with [[command]]".to_owned()
+            }
+            (true, None) => "take it out by hand (visudo), or declare it with [[command]]".to_owned(),
+        };
+        let subject = format!("{place} gives {user} `{}`", g.command_text.trim());
+        if by_hand {
+            self.attention(app, subject, None, f, Fix::ByHand);
+        } else {
+            let why = f.why.clone().into_iter().collect();
+            self.item(app, Sign::Remove, subject, None, why, f);
+        }
+    }
+
+    /// Files that sudo skips and that name one of the applications' users.
+    fn ignored(&mut self, tree: &Tree) {
+        for i in &tree.ignored {
+            for (app, m) in self.manifests.iter().enumerate() {
+                let user = &m.app.user.name.value;
+                let named = i.users.iter().any(|u| user_word(u).trim_start_matches('!') == user.as_str());
+                if !named {
+                    continue;
+                }
+                let place = i.path.display().to_string();
+                let f = finding(m, &codes::IGNORED_FRAGMENT, Class::Excess, &place, Some(&m.app.user.origin))
+                    .is(format!("a file with rules for {user} that sudo skips: {}", i.reason), "not there")
+                    .why("its rules would be in force as soon as somebody mends that")
+                    .remedy("delete it; or declare what it grants with [[command]]");
+                self.attention(app, place, None, f, Fix::ByHand);
+            }
+        }
+    }
+
+    /// Mistakes that would be in the tree when the plan is carried out.
+    fn broken(&mut self, after: &Tree) {
+        let bad = |p: &&Problem| !matches!(p.kind, ProblemKind::VisudoRefuses | ProblemKind::Untrusted);
+        let Some(p) = after.problems.iter().find(bad) else { return };
+        let writes = !self.new.is_empty();
+        let place = format!("{}:{}:{}", p.path.display(), p.line, p.column);
+        for (app, m) in self.manifests.iter().enumerate() {
+            let concerned = commands(m).next().map(|c| c.origin.clone());
+            if concerned.is_none() && !writes {
+                continue;
+            }
+            let f = finding(m, &codes::BROKEN, Class::Wrong, &place, concerned.as_ref())
+                .is(p.message.clone(), "a sudoers that parses")
+                .why("sudo drops what it cannot read and goes on without it")
+                .remedy("mend it with visudo; perms changes nothing in a tree that is broken");
+            let fix = if writes { Fix::Blocked } else { Fix::ByHand };
+            self.attention(app, place.clone(), concerned.as_ref(), f, fix);
+        }
+    }
+}
+
+fn runas_words(g: &Grant) -> String {
+    let Some(runas) = &g.settings.runas else { return "root".to_owned() };
+    let words: Vec<String> = runas.users.iter().map(user_word).collect();
+    match words.join(", ").as_str() {
+        "" => "itself, with other groups".to_owned(),
+        "ALL" => "anybody".to_owned(),
+        words => words.to_owned(),
+    }
+}
+
+/// The path of an application's fragment. The name of an application holds no dot, so sudo reads it.
+pub fn fragment_path(m: &Manifest) -> PathBuf {
+    Path::new(SUDOERS_D).join(&m.app.name.value)
+}
+
+/// The first line of a fragment, by which perms knows its own.
+fn header(m: &Manifest) -> String {
+    format!("# perms: {}. Written by perms apply", m.app.name.value)
+}
+
+/// The text of an application's fragment.
+fn text_of(m: &Manifest) -> Result<String, (Origin, String)> {
+    let rules: Vec<FragmentRule> = commands(m)
+        .map(|c| FragmentRule {
+            user: m.app.user.name.value.clone(),
+            runas: c.runas.value.clone(),
+            nopasswd: c.nopasswd,
+            command: c.run.value.iter().map(|a| a.value.clone()).collect(),
+            args: match c.args {
+                Args::Exact => FragmentArgs::Exact,
+                Args::Any => FragmentArgs::Any,
+            },
+        })
+        .collect();
+    let header = format!("{}; what is changed here is undone by the next.", header(m));
+    fragment(&m.app.name.value, &header, &rules).map_err(|errors| {
+        let first = errors.first();
+        let origin =
+            first.and_then(|e| commands(m).nth(e.rule?)).map_or(&m.app.origin, |c| &c.origin).clone();
+        (origin, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
+}
+
+/// A change of a whole file; none if it cannot be looked at (which is said elsewhere).
+pub(super) fn content_change(host: &Host, path: PathBuf, text: Option<Vec<u8>>) -> Option<(PathBuf, Change)> {
+    let found = host.root.resolve(&path).ok();
+    // The change is made to what the path leads to, not to a link on the way.
+    let real = match &found {
+        Some(r) => r.path.clone(),
+        None => {
+            let folder = host.root.resolve(path.parent()?).ok()?.path;
+            folder.join(path.file_name()?)
+        }
+    };
+    let before = match found {
+        Some(r) => {
+            let state = FileState::read(&r.handle, &r.meta).ok()?;
+            Some(Image { content: r.handle.read(64 << 20).ok()?, state })
+        }
+        None => None,
+    };
+    let own = real.starts_with(SUDOERS_D) && before.is_none();
+    let state = match &before {
+        Some(b) => {
+            let private = real.starts_with(SUDOERS_D);
+            FileState {
+                uid: 0,
+                gid: 0,
+                mode: if private { MODE } else { b.state.mode },
+                acl: if private { None } else { b.state.acl.clone() },
+                ..b.state.clone()
+            }
+        }
+        None => FileState {
+            uid: 0,
+            gid: 0,
+            mode: if own { MODE } else { 0o400 },
+            acl: None,
+            default_acl: None,
+            label: None,
+        },
+    };
+    let after = text.map(|content| Image { content, state });
+    Some((real.clone(), Change::Content { path: real, before, after }))
+}
