@@ -13,7 +13,8 @@ use crate::grants::sudoers::edit::remove_entries;
 use crate::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment};
 use crate::grants::sudoers::grants::user_word;
 use crate::grants::sudoers::{
-    FileText, Files as _, FilesError, Grant, Problem, ProblemKind, Reading, ThisHost, Tree, rules_for,
+    FileText, Files as _, FilesError, Grant, Ignored, IgnoredReason, Problem, ProblemKind, Reading, ThisHost,
+    Tree, rules_for,
 };
 use crate::host::grants::{HostFiles, SUDOERS, SUDOERS_D};
 use crate::host::{FileState, Host};
@@ -289,7 +290,7 @@ impl Comparison<'_> {
         let runas = runas_words(g);
         let what = format!("{user} may run {} as {runas}", commands.join(", "));
         let through = g.matched.by.last().filter(|_| !g.matched.personal);
-        let mut f = finding(m, &codes::UNDECLARED_RULE, Class::Excess, &place, Some(&m.app.origin)).is(
+        let mut f = finding(m, &codes::UNDECLARED_RULE, Class::Excess, &place, Some(&m.app.user.origin)).is(
             match through {
                 Some(w) => format!("{what} (by {w})"),
                 None => what.clone(),
@@ -338,11 +339,42 @@ impl Comparison<'_> {
                 let place = i.path.display().to_string();
                 let f = finding(m, &codes::IGNORED_FRAGMENT, Class::Excess, &place, Some(&m.app.user.origin))
                     .is(format!("a file with rules for {user} that sudo skips: {}", i.reason), "not there")
-                    .why("its rules would be in force as soon as somebody mends that")
-                    .remedy("delete it; or declare what it grants with [[command]]");
-                self.attention(app, place, None, f, Fix::ByHand);
+                    .why("its rules would be in force as soon as somebody mends that");
+                match self.without_user(i, m) {
+                    Some(text) => {
+                        let f = f.remedy("perms apply removes the rules; or declare them with [[command]]");
+                        let details = vec![format!("rules for {user}, which sudo skips: {}", i.reason)];
+                        self.item(app, Sign::Remove, place, None, details, f);
+                        let empty = text.trim_ascii().is_empty();
+                        self.put(i.path.clone(), (!empty).then_some(text));
+                    }
+                    None => {
+                        let f = f.remedy("delete it; or declare what it grants with [[command]]");
+                        self.attention(app, place, None, f, Fix::ByHand);
+                    }
+                }
             }
         }
+    }
+
+    /// The text of a file that sudo skips without the rules for an application's user; `None` if that cannot be had
+    /// without touching others' rules.
+    fn without_user(&self, i: &Ignored, m: &Manifest) -> Option<Vec<u8>> {
+        if !matches!(i.reason, IgnoredReason::Dot | IgnoredReason::Tilde) {
+            return None;
+        }
+        let text = match self.new.get(&i.path) {
+            Some(text) => text.clone()?,
+            None => i.text.as_ref()?.to_vec(),
+        };
+        let alone = Tree::read_text(&i.path, &text, &reading(self.host));
+        let here = ThisHost::named(&self.host.name);
+        let grants = rules_for(&alone, &identity(m, self.host, self.names), &here);
+        let removal = remove_entries(&alone, &grants);
+        if !removal.left.is_empty() {
+            return None;
+        }
+        removal.texts.into_iter().next().map(|(_, text)| text)
     }
 
     /// Mistakes that would be in the tree when the plan is carried out.
