@@ -71,6 +71,12 @@ impl Sink {
         }
     }
 
+    /// `line N`, of where something was said first. Finding a line takes a look at the whole text before it, so of
+    /// diagnostics that will not be kept nothing is looked for.
+    pub(super) fn line(&self, first: &Origin) -> String {
+        if self.diagnostics.len() < MOST { format!("line {}", first.line()) } else { String::new() }
+    }
+
     fn keep(&mut self, diagnostic: Diagnostic) {
         if self.diagnostics.len() < MOST {
             self.diagnostics.push(diagnostic);
