@@ -39,7 +39,6 @@ fn sound(text: &str, manifest: Option<&Manifest>, diagnostics: &[Diagnostic]) {
     for d in diagnostics {
         let (line, column) = d.origin.source.position(d.origin.start);
         assert!(line <= text.lines().count() + 1 && column >= 1);
-        assert!(!d.message.contains('\n') || text.contains('\\') || text.contains('\n'));
         for shown in [render_diagnostic::human(d, false), render_diagnostic::plain(d)] {
             assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
             assert!(shown.lines().count() < 20, "{shown}");
@@ -99,7 +98,7 @@ const PIECES: [&str; 40] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_answered(bytes in vec(any::<u8>(), 0..400)) {
