@@ -1,5 +1,13 @@
 //! `docs/manifest.md` against the program: its list of keys is the table of keys, and its examples are valid manifests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::path::Path;
@@ -88,8 +96,38 @@ fn the_schema_takes_every_good_manifest_and_refuses_other_shapes() {
     }
 }
 
+#[test]
+fn the_published_schema_of_manifests_is_that_of_the_program() {
+    let schema = serde_json::to_string_pretty(&manifest::schema()).unwrap() + "\n";
+    support::golden(Path::new("docs/schema/manifest.schema.json"), &schema);
+}
+
+#[test]
+fn every_report_of_check_is_as_its_schema_says() {
+    let schema =
+        serde_json::from_str(&std::fs::read_to_string("docs/schema/check.schema.json").unwrap()).unwrap();
+    for path in ["bad", "risky", "good", "none", "bad/contradiction", "bad/not-utf8.toml"] {
+        let mut out = Vec::new();
+        let path = Path::new("tests/manifests").join(path);
+        perms::cli::check::run(&[path], perms::report::Format::Json, false, &mut out).unwrap();
+        assert_eq!(refusal(&schema, &serde_json::from_slice(&out).unwrap()), None);
+    }
+}
+
 /// Why a value does not satisfy a schema: the part of JSON Schema that ours uses.
 fn refusal(schema: &Value, value: &Value) -> Option<String> {
+    refusal_in(schema, schema, value)
+}
+
+/// `root` is where `$ref` looks.
+fn refusal_in(root: &Value, schema: &Value, value: &Value) -> Option<String> {
+    let refusal = |schema: &Value, value: &Value| refusal_in(root, schema, value);
+    if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+        return refusal(root.pointer(name.trim_start_matches('#')).unwrap(), value);
+    }
+    if let Some(only) = schema.get("const") {
+        return (only != value).then(|| format!("const: {value}"));
+    }
     let no = |why: &str| Some(format!("{why}: {value} by {schema}"));
     if let Some(any) = schema.get("anyOf") {
         return any
@@ -119,7 +157,8 @@ fn refusal(schema: &Value, value: &Value) -> Option<String> {
         }
         Value::Number(n) => {
             let n = n.as_i64()?;
-            let beyond = n < schema.get("minimum")?.as_i64()? || n > schema.get("maximum")?.as_i64()?;
+            let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
+            let beyond = bound("minimum").is_some_and(|m| n < m) || bound("maximum").is_some_and(|m| n > m);
             if beyond { no("range") } else { None }
         }
         Value::Array(elements) => elements.iter().find_map(|e| refusal(&schema["items"], e)),
