@@ -1,6 +1,14 @@
 //! `perms check` over the manifests in `tests/manifests`: each bad and each risky one against what is said of it, each
 //! good one without a word. Found on disk: a new file is a new test. `WRITE_GOLDEN=1` rewrites what is said.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

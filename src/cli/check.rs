@@ -31,7 +31,7 @@ pub(super) fn command(
     Ok(run(&paths, ui.format, ui.paint.colour, &mut *ui.out)?)
 }
 
-/// Version of the JSON form; it changes when a reader of an older one could be misled.
+/// Version of the JSON form, which docs/schema/check.schema.json describes; it changes when a reader of an older one could be misled.
 const JSON_VERSION: u32 = 1;
 
 /// Reads the files, and of folders every `*.toml` in them, and writes what was found. `colour`: with ANSI escapes, in
@@ -66,6 +66,7 @@ pub fn run(manifests: &[PathBuf], format: Format, colour: bool, out: &mut dyn Wr
                 .collect();
             let report = json!({
                 "version": JSON_VERSION,
+                "kind": "check",
                 "diagnostics": loaded.diagnostics.iter().map(render_diagnostic::json).collect::<Vec<_>>(),
                 "unreadable": unreadable,
                 "summary": {

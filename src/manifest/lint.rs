@@ -38,9 +38,10 @@ pub(super) fn lint(manifest: &Manifest) -> Vec<Diagnostic> {
             });
             (daemon, reload)
         })
-        .filter_map(|(daemon, reload)| Some((daemon, reload?)))
+        .filter_map(|(daemon, reload)| Some((daemon, reload?, reload?.run.origin.line())))
         .collect();
-    let mut lint = Lint { manifest, found: Vec::new(), used: HashSet::new(), reloads };
+    let login_line = manifest.app.user.login.as_ref().map_or(0, |l| l.origin.line());
+    let mut lint = Lint { manifest, found: Vec::new(), used: HashSet::new(), reloads, login_line };
     for command in &manifest.commands {
         lint.command(command);
     }
@@ -56,8 +57,10 @@ struct Lint<'m> {
     found: Vec<Diagnostic>,
     /// Acceptances that accepted something, by their place.
     used: HashSet<usize>,
-    /// The daemons that a command reloads as root, with the first such command.
-    reloads: Vec<(&'static Daemon, &'m CommandRule)>,
+    /// The daemons that a command reloads as root, with the first such command and its line.
+    reloads: Vec<(&'static Daemon, &'m CommandRule, usize)>,
+    /// The line that says how the account may be entered, if one does.
+    login_line: usize,
 }
 
 impl Lint<'_> {
@@ -94,12 +97,12 @@ impl Lint<'_> {
         }
 
         let login = self.manifest.app.user.login.as_ref();
-        if let Some(login) = login.filter(|l| !rule.nopasswd && l.value != Login::Password) {
+        if login.is_some_and(|l| !rule.nopasswd && l.value != Login::Password) {
             let message = format!("`{program}` asks for a password, and the account has none");
             let d = at(&sudo::NO_PASSWORD_POSSIBLE, message, &rule.run.origin, "nobody can run this");
             let why = format!(
                 "line {} gives the account no password; sudo and doas ask for the caller's",
-                login.origin.line()
+                self.login_line
             );
             self.raise(d.note("why", why).note("help", "nopasswd = true"), accept);
         }
@@ -161,7 +164,7 @@ impl Lint<'_> {
         if rule.with == Grantor::Sudo {
             for word in args.iter().filter(|w| w.value.is_empty() || w.value.contains(' ')) {
                 let (message, label) = if word.value.is_empty() {
-                    ("sudo cannot tell an empty argument from none", "empty")
+                    ("sudo cannot tell an empty argument from a space in the next", "empty")
                 } else {
                     ("sudo cannot tell this argument from several", "a space in it")
                 };
@@ -191,7 +194,7 @@ impl Lint<'_> {
             self.raise(d, &[&rule.accept]);
             return;
         }
-        for (daemon, reload) in self.reloads.clone() {
+        for (daemon, reload, line) in self.reloads.clone() {
             let Some(folder) = daemon.configured_in(path) else { continue };
             let inside = if path.starts_with(folder) { path.display() } else { Path::new(folder).display() };
             let message = format!("`{user}` can become root in two steps");
@@ -199,10 +202,7 @@ impl Lint<'_> {
             let d =
                 Diagnostic::new(&path::DAEMON_CONFIG_AND_RELOAD, message, rule.path.origin.clone(), label)
                     .note("first", format!("it writes {inside}, where {}", daemon.how))
-                    .note(
-                        "then",
-                        format!("line {}: {} reads that as root", reload.run.origin.line(), daemon.name),
-                    );
+                    .note("then", format!("line {line}: {} reads that as root", daemon.name));
             self.raise(d, &[&rule.accept, &reload.accept]);
         }
     }

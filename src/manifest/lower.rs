@@ -163,7 +163,8 @@ pub(super) fn refuse_twice(sink: &mut Sink, names: &[Spanned<String>], what: &st
             Some(first) => {
                 let message = format!("{what} `{}` is named twice", name.value);
                 let d = Diagnostic::new(code, message, name.origin.clone(), "named again");
-                sink.push(d.note("first", format!("line {}", first.line())));
+                let line = sink.line(first);
+                sink.push(d.note("first", line));
             }
             None => {
                 seen.insert(&name.value, &name.origin);

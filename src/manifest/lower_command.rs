@@ -34,7 +34,8 @@ pub(super) fn commands(sink: &mut Sink, root: &Reader<'_>) -> Vec<CommandRule> {
                 origin,
                 "declared again",
             );
-            sink.push(d.note("first", format!("line {}", first.line())));
+            let line = sink.line(first);
+            sink.push(d.note("first", line));
         }
         seen.entry(same).or_insert_with(|| rule.run.origin.clone());
         rules.push(rule);
@@ -61,8 +62,11 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
     if let (Some(run), Args::Any) = (&run, args) {
         args_twice(sink, run);
     }
-    if let (Some(run), Grantor::Doas) = (&run, with) {
-        not_in_doas(sink, run);
+    if let Some(run) = &run {
+        match with {
+            Grantor::Doas => not_in_doas(sink, run),
+            Grantor::Sudo => not_in_sudo(sink, run),
+        }
     }
     let origin = sink.origin(table.span.clone());
     Some(CommandRule { origin, run: run?, args, runas: runas?, with, nopasswd, accept })
@@ -141,5 +145,19 @@ fn not_in_doas(sink: &mut Sink, run: &Spanned<Vec<Spanned<String>>>) {
             Diagnostic::new(&code::NOT_IN_DOAS, message, word.origin.clone(), label)
                 .note("help", "put it in a script that only root can write, and declare that"),
         );
+    }
+}
+
+/// A rule that ends in an escaped blank is a syntax error in sudoers (1.9.13), and an empty last argument would be one.
+fn not_in_sudo(sink: &mut Sink, run: &Spanned<Vec<Spanned<String>>>) {
+    let [_, .., last] = run.value.as_slice() else { return };
+    if last.value.is_empty() || last.value.ends_with(' ') {
+        let label =
+            if last.value.is_empty() { "empty, and the last" } else { "ends in a space, and is the last" };
+        let message = "sudoers cannot hold this argument";
+        sink.push(Diagnostic::new(&code::NOT_IN_SUDO, message, last.origin.clone(), label).note(
+            "help",
+            "`with = \"doas\"`, or put it in a script that only root can write, and declare that",
+        ));
     }
 }

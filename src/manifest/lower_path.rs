@@ -23,7 +23,7 @@ pub(super) fn paths(sink: &mut Sink, root: &Reader<'_>, user: Option<&str>) -> V
             let message = format!("`{}` is declared twice", rule.path.value.display());
             sink.push(
                 Diagnostic::new(&code::DUPLICATE_PATH, message, rule.path.origin.clone(), "declared again")
-                    .note("first", format!("line {}", first.line()))
+                    .note("first", sink.line(first))
                     .note("help", "say everything about a path in one `[[path]]`"),
             );
         }
@@ -125,7 +125,8 @@ fn entries(sink: &mut Sink, table: &Reader<'_>, key: &str) -> Option<Spanned<Vec
             };
             let message = format!("two entries for {who}");
             let d = Diagnostic::new(&code::DUPLICATE_ACL_ENTRY, message, entry.origin.clone(), "the second");
-            sink.push(d.note("first", format!("line {}", first.line())));
+            let line = sink.line(first);
+            sink.push(d.note("first", line));
             continue;
         }
         seen.insert(entry.value.who.clone(), entry.origin.clone());

@@ -57,7 +57,8 @@ fn overlaps(sink: &mut Sink, rules: &[PortRule]) {
                 let message = format!("port {} is declared twice", rule.low);
                 let d =
                     Diagnostic::new(&code::DUPLICATE_PORT, message, second.origin.clone(), "declared again");
-                sink.push(d.note("first", format!("line {}", first.origin.line())));
+                let line = sink.line(&first.origin);
+                sink.push(d.note("first", line));
                 if rule.high > other.high {
                     widest = Some(rule);
                 }
@@ -92,7 +93,8 @@ fn labels(sink: &mut Sink, selinux: &Reader<'_>) -> Vec<LabelRule> {
         if let Some(first) = seen.get(&same) {
             let message = format!("`{}` is labelled twice", paths.value);
             let d = Diagnostic::new(&code::DUPLICATE_LABEL, message, paths.origin.clone(), "labelled again");
-            sink.push(d.note("first", format!("line {}", first.line())));
+            let line = sink.line(first);
+            sink.push(d.note("first", line));
         }
         seen.entry(same).or_insert_with(|| paths.origin.clone());
         rules.push(LabelRule { origin: sink.origin(table.span.clone()), paths, files, setype, level });

@@ -27,7 +27,11 @@ fn section(out: &mut String, table: &'static Table) {
 }
 
 fn entry(out: &mut String, key: &Key) {
-    let _ = write!(out, "- **`{}`**: {}.\n  Takes {}. ", key.name, key.doc, key.shape.expected());
+    let takes = match key.shape {
+        Shape::Word(_) => "One of the words below".to_owned(),
+        _ => format!("Takes {}", key.shape.expected()),
+    };
+    let _ = write!(out, "- **`{}`**: {}.\n  {takes}. ", key.name, key.doc);
     let _ = match key.absent {
         Absent::Required => writeln!(out, "Required."),
         Absent::Nothing => writeln!(out, "Unless written, nothing is declared."),

@@ -392,7 +392,7 @@ fn is_level(text: &str) -> bool {
 /// `paths`: a regular expression that matches whole paths, in linear time.
 pub(super) fn label_paths(text: &str) -> Result<String, Flaw> {
     /// Of the compiled expression; a specification of the largest policies takes a few kilobytes.
-    const LARGEST: usize = 256 << 10;
+    const LARGEST: usize = 64 << 10;
     no_control(text)?;
     let bad =
         |label: String| Flaw::new(&codes::BAD_REGEX, format!("`{text}` is no specification of paths"), label);

@@ -9,6 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::keys::Table;
 use crate::report::{Code, Diagnostic, Origin, Source, Spanned};
 
+/// A string of the tree, and its place.
+pub(super) type Placed<'t> = (&'t str, Range<usize>);
+
 /// A value of the tree.
 pub(super) type Value<'t> = TomlSpanned<DeValue<'t>>;
 
@@ -69,6 +72,12 @@ impl Sink {
         if !self.is_broken() {
             self.keep(diagnostic);
         }
+    }
+
+    /// `line N`, of where something was said first. Finding a line takes a look at the whole text before it, so of
+    /// diagnostics that will not be kept nothing is looked for.
+    pub(super) fn line(&self, first: &Origin) -> String {
+        if self.diagnostics.len() < MOST { format!("line {}", first.line()) } else { String::new() }
     }
 
     fn keep(&mut self, diagnostic: Diagnostic) {
@@ -155,7 +164,7 @@ impl<'t> Reader<'t> {
         self.table.keys().any(|k| self.keys.key(k.get_ref()).is_none())
     }
 
-    pub(super) fn text(&self, key: &str) -> Option<(&'t str, Range<usize>)> {
+    pub(super) fn text(&self, key: &str) -> Option<Placed<'t>> {
         let value = self.value(key)?;
         Some((value.get_ref().as_str()?, value.span()))
     }
@@ -181,7 +190,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The strings of an array, and its place.
-    pub(super) fn texts(&self, key: &str) -> Option<(Vec<(&'t str, Range<usize>)>, Range<usize>)> {
+    pub(super) fn texts(&self, key: &str) -> Option<(Vec<Placed<'t>>, Range<usize>)> {
         let value = self.value(key)?;
         let elements = value.get_ref().as_array()?;
         let texts = elements.iter().filter_map(|v| Some((v.get_ref().as_str()?, v.span()))).collect();

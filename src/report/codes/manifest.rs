@@ -34,6 +34,7 @@ codes! { "manifest";
     ARGS_TWICE => Error, "args-twice", "exact arguments, and any arguments";
     DUPLICATE_COMMAND => Error, "duplicate-command", "two [[command]] tables for one command";
     NOT_IN_DOAS => Error, "not-in-doas", "what doas.conf cannot hold";
+    NOT_IN_SUDO => Error, "not-in-sudo", "what sudoers cannot hold";
     BAD_SELINUX_NAME => Error, "bad-selinux-name", "not the name of an SELinux type or boolean";
     BAD_LEVEL => Error, "bad-level", "not an SELinux level";
     BAD_PORT => Error, "bad-port", "not a port, a range of ports or a protocol";
