@@ -1,5 +1,6 @@
 //! Manifests and host, read for a command.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Common;
@@ -26,8 +27,34 @@ pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Lo
     let root = root(common)?;
     let paths = if named.is_empty() { vec![folder(common)?] } else { named.to_vec() };
     let (manifests, warnings) = load_manifests(ui, &paths)?;
+    if root.is_host() && rustix::process::geteuid().is_root() {
+        for m in &manifests {
+            trusted(&m.source.path)?;
+        }
+    }
     let host = Host::observe(root)?;
     Ok(Loaded { manifests, warnings, host })
+}
+
+/// Who can write a manifest is root by way of it: on the running host only root may be able to, the file and every folder
+/// above it.
+fn trusted(manifest: &Path) -> Result<(), CliError> {
+    let path = std::fs::canonicalize(manifest)?;
+    for p in path.ancestors() {
+        let meta = std::fs::metadata(p)?;
+        let sticky_folder = meta.is_dir() && meta.mode() & 0o1000 != 0;
+        let who = match (meta.uid(), meta.mode() & 0o022, meta.gid()) {
+            (uid, _, _) if uid != 0 => format!("it belongs to uid {uid}"),
+            (_, mode, gid) if mode & 0o020 != 0 && gid != 0 && !sticky_folder => {
+                format!("gid {gid} may write it")
+            }
+            (_, mode, _) if mode & 0o002 != 0 && !sticky_folder => "everybody may write it".to_owned(),
+            _ => continue,
+        };
+        return Err(CliError::new(format!("{} is not to be trusted: {} {who}", manifest.display(), p.display()))
+            .hint("whoever writes a manifest decides what root does: chown root, chmod go-w; perms check and perms try work as they are"));
+    }
+    Ok(())
 }
 
 /// The tree that a command works on.
