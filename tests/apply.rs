@@ -390,13 +390,14 @@ fn labels_are_set_where_the_file_system_has_them() {
         return;
     }
     std::fs::remove_file(&probe).unwrap();
+    t.write("etc/passwd", &format!("{}www:x:33:33::/:/usr/sbin/nologin\n", t.read("etc/passwd")));
     t.write("home/projectname/live/index.html", "x");
     t.write("home/projectname/live/sub/page.html", "x");
     let moved = t.at("home/projectname/live/sub/page.html");
     xattr::set(&moved, "security.selinux", b"staff_u:object_r:user_home_t:s0:c1\0").unwrap();
     t.manifest(
         "durhack-deployer",
-        "[app]\nname = \"projectname\"\nuser = \"alice\"\n\n[[selinux.label]]\npaths = \"/home/projectname/live(/.*)?\"\ntype = \"httpd_sys_content_t\"\n",
+        "[app]\nname = \"projectname\"\nuser = \"www\"\n\n[[selinux.label]]\npaths = \"/home/projectname/live(/.*)?\"\ntype = \"httpd_sys_content_t\"\n",
     );
     let before = t.snapshot();
     // The tree has no policy store: that is said, and the labels on files are set all the same.
@@ -412,4 +413,174 @@ fn labels_are_set_where_the_file_system_has_them() {
     );
     t.expect(0, &["rollback"]);
     assert_same(&before, &t.snapshot());
+}
+
+/// The deployer with its commands, without asking for acceptance of what they lead to.
+fn deployer_with_commands() -> String {
+    format!(
+        "{DEPLOYER}\n[[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"nginx\"]\nas = \"root\"\nnopasswd = true\n"
+    )
+}
+
+#[test]
+fn sudo_rules_are_written_checked_and_kept_narrow() {
+    if !root() || !support::have("visudo") || !support::have("getfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.manifest("durhack-deployer", &deployer_with_commands());
+    let before = t.snapshot();
+    let applied = t.expect(0, &["apply", "--yes"]);
+    assert!(applied.out.contains("checked with visudo"), "{}", applied.out);
+    let fragment = "etc/sudoers.d/durhack-deployer";
+    assert!(
+        t.read(fragment).contains("durhack-deployer ALL=(root) NOPASSWD: /usr/bin/systemctl reload nginx\n")
+    );
+    assert_eq!(std::fs::metadata(t.at(fragment)).unwrap().mode() & 0o7777, 0o440);
+    t.audit(0);
+
+    let user = "durhack-deployer";
+    let cases: &[(&str, &str, i32, &[(&str, &str)])] = &[
+        (
+            "etc/sudoers.d/99-tmp",
+            "durhack-deployer ALL=(root) /usr/bin/apt\n",
+            8,
+            &[("sudo::undeclared-rule", "/etc/sudoers.d/99-tmp:1")],
+        ),
+        (
+            "etc/sudoers.d/99-tmp",
+            "# note\nalice, durhack-deployer ALL=(ALL) ALL\n",
+            8,
+            &[("sudo::undeclared-rule", "/etc/sudoers.d/99-tmp:2")],
+        ),
+        (
+            "etc/sudoers.d/web.admin",
+            "durhack-deployer ALL=(ALL) ALL\n",
+            8,
+            &[("sudo::ignored-fragment", "/etc/sudoers.d/web.admin")],
+        ),
+        (
+            fragment,
+            "durhack-deployer ALL=(ALL) NOPASSWD: ALL\n",
+            8,
+            &[("sudo::wrong-fragment", "/etc/sudoers.d/durhack-deployer")],
+        ),
+        (
+            fragment,
+            "durhack-deployer ALL=(root) NOPASSWD: /usr/bin/syst",
+            8,
+            &[("sudo::wrong-fragment", "/etc/sudoers.d/durhack-deployer")],
+        ),
+    ];
+    for (file, text, status, expected) in cases {
+        t.write(file, text);
+        t.chmod(file, 0o440);
+        let expected: Vec<_> = expected.iter().map(|(c, p)| ((*c).to_owned(), (*p).to_owned())).collect();
+        assert_eq!(t.audit(*status), expected, "{text}");
+        t.expect(0, &["apply", "--yes"]);
+        t.audit(0);
+        let left = std::fs::read_to_string(t.at(file)).unwrap_or_default();
+        assert!(file == &fragment || !left.contains(user), "{left}");
+        if text.contains("alice") {
+            assert_eq!(left, "# note\nalice ALL=(ALL) ALL\n", "what is alice's stays");
+        }
+        let _ = (file != &fragment).then(|| std::fs::remove_file(t.at(file)));
+    }
+    std::fs::remove_file(t.at(fragment)).unwrap();
+    assert_eq!(t.audit(4), [("sudo::missing-rule".to_owned(), format!("/{fragment}"))]);
+    t.expect(0, &["apply", "--yes"]);
+    // One run after the other, back to where it was.
+    while t.perms(&["rollback"]).status == 0 {}
+    let mut after = t.snapshot();
+    after.retain(|p, _| before.contains_key(p));
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn rules_that_others_share_are_found_and_left_to_a_human() {
+    if !root() || !support::have("visudo") {
+        return;
+    }
+    let t = Tree::new();
+    t.manifest("durhack-deployer", &deployer_with_commands().replace("groups = []", "groups = [\"adm\"]"));
+    t.expect(0, &["apply", "--yes"]);
+    t.write("etc/sudoers.d/adm", "%adm ALL=(root) /usr/bin/journalctl\n");
+    t.chmod("etc/sudoers.d/adm", 0o440);
+    assert_eq!(t.audit(8), [("sudo::undeclared-rule".to_owned(), "/etc/sudoers.d/adm:1".to_owned())]);
+    t.expect(8, &["apply", "--yes"]);
+    assert_eq!(t.read("etc/sudoers.d/adm"), "%adm ALL=(root) /usr/bin/journalctl\n");
+    // Through a group that is not declared, it is the membership that goes.
+    t.manifest("durhack-deployer", &deployer_with_commands());
+    let found = t.audit(8);
+    assert_eq!(
+        found.iter().map(|(c, _)| c.as_str()).collect::<Vec<_>>(),
+        ["account::undeclared-group", "sudo::undeclared-rule"]
+    );
+    let applied = t.perms(&["apply", "--yes"]);
+    assert!(applied.out.contains("takes durhack-deployer out of group adm"), "{}", applied.out);
+    t.audit(0);
+}
+
+#[test]
+fn a_broken_sudoers_changes_nothing() {
+    if !root() || !support::have("visudo") || !support::have("getfacl") {
+        return;
+    }
+    let broken = [
+        ("etc/sudoers.d/other", "alice ALL=(root) NOPASSWD: /usr/bin/systemctl reload\nalice ALL=(root\n"),
+        ("etc/sudoers", "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL\n@includedir /etc/sudoers.d\n"),
+        ("etc/sudoers", "root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n"),
+    ];
+    for (file, text) in broken {
+        let t = Tree::new();
+        t.manifest("durhack-deployer", &deployer_with_commands());
+        t.write(file, text);
+        t.chmod(file, 0o440);
+        let before = t.snapshot();
+        let refused = t.expect(1, &["apply", "--yes"]);
+        assert!(refused.out.contains(&format!("/{file}")), "{text}: {}", refused.out);
+        assert_same(&before, &t.snapshot());
+    }
+}
+
+#[test]
+fn doas_rules_are_written_checked_and_kept_narrow() {
+    if !root() || !support::have("doas") || !support::have("getfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let text = "permit persist :sudo\npermit nopass alice as root cmd /usr/bin/true\n";
+    t.write("etc/doas.conf", text);
+    t.chmod("etc/doas.conf", 0o400);
+    let manifest = deployer_with_commands().replace("as = \"root\"", "as = \"root\"\nwith = \"doas\"");
+    t.manifest("durhack-deployer", &manifest);
+    let before = t.snapshot();
+    let applied = t.expect(0, &["apply", "--yes"]);
+    assert!(applied.out.contains("checked with doas -C"), "{}", applied.out);
+    let conf = t.read("etc/doas.conf");
+    assert!(conf.starts_with(text), "{conf}");
+    assert!(
+        conf.contains("permit nopass durhack-deployer as root cmd /usr/bin/systemctl args reload nginx\n"),
+        "{conf}"
+    );
+    t.audit(0);
+    t.write("etc/doas.conf", &format!("{conf}permit nopass durhack-deployer\n"));
+    assert_eq!(t.audit(8)[0].0, "doas::undeclared-rule");
+    t.expect(0, &["apply", "--yes"]);
+    assert_eq!(t.read("etc/doas.conf"), conf);
+    t.write("etc/doas.conf", &conf.replace("reload nginx", "reload"));
+    assert_eq!(t.audit(8)[0].0, "doas::wrong-block");
+    t.expect(0, &["apply", "--yes"]);
+    // What was changed by hand between the runs is a state of its own; each rollback starts from what its run left.
+    t.expect(0, &["rollback"]);
+    t.write("etc/doas.conf", &conf);
+    t.expect(0, &["rollback"]);
+    t.write("etc/doas.conf", &conf);
+    t.expect(0, &["rollback"]);
+    assert_same(&before, &t.snapshot());
+    // doas refuses to work with a file that it cannot read, so perms does not touch one.
+    t.write("etc/doas.conf", "permit nopass\n");
+    let broken = t.snapshot();
+    t.expect(1, &["apply", "--yes"]);
+    assert_same(&broken, &t.snapshot());
 }

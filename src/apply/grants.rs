@@ -40,7 +40,7 @@ pub(super) fn check(root: &Root, plan: &Plan) -> Result<(Vec<String>, Before), A
     let (doas, sudo): (Vec<_>, Vec<_>) = contents.into_iter().partition(|(path, _)| *path == doas_conf);
     if !sudo.is_empty() {
         before.sudoers = true;
-        said.push(check_sudoers(root, &sudo)?);
+        said.push(check_sudoers(root, plan, &sudo)?);
         before.visudo_content = root.is_host() && visudo(&["-c"]).is_ok();
     }
     if let Some((_, Some(image))) = doas.first() {
@@ -57,7 +57,11 @@ pub(super) fn check_after(root: &Root, before: &Before) -> Result<(), ApplyError
     Ok(())
 }
 
-fn check_sudoers(root: &Root, changed: &[(&Path, Option<&Image>)]) -> Result<String, ApplyError> {
+fn check_sudoers(
+    root: &Root,
+    plan: &Plan,
+    changed: &[(&Path, Option<&Image>)],
+) -> Result<String, ApplyError> {
     let what = "checking sudoers in a copy";
     let reading = Reading { apparmor: false, ..Reading::default() };
     let now = Tree::read(&HostFiles::new(root), Path::new(SUDOERS), &reading);
@@ -78,7 +82,12 @@ fn check_sudoers(root: &Root, changed: &[(&Path, Option<&Image>)]) -> Result<Str
         );
     }
     let who = |t: &Tree| full_root_identities(t).into_iter().map(|f| f.who).collect::<BTreeSet<_>>();
-    let lost: Vec<String> = who(&now).difference(&who(&then)).cloned().collect();
+    // A declared account loses what its manifest does not declare: that is what was asked for. Unless it is the account
+    // that asks: whoever takes their own way back must do so by hand.
+    let asking = std::env::var("SUDO_USER").ok().filter(|_| root.is_host());
+    let declared =
+        |w: &str| plan.manifests.iter().any(|m| m.app.user.name.value == w) && asking.as_deref() != Some(w);
+    let lost: Vec<String> = who(&now).difference(&who(&then)).filter(|w| !declared(w)).cloned().collect();
     if !lost.is_empty() {
         return Err(ApplyError::new(
             what,
