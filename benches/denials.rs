@@ -69,13 +69,14 @@ fn log(lines: usize, percent: u64, distinct: u64) -> Vec<u8> {
 
 fn bench(bencher: divan::Bencher<'_, '_>, percent: u64, distinct: u64) {
     let bytes = log(400_000, percent, distinct);
-    bencher.counter(BytesCount::new(bytes.len())).with_inputs(|| Box::new(Cursor::new(bytes.clone()))).bench_values(
-        |reader| {
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .with_inputs(|| Box::new(Cursor::new(bytes.clone())))
+        .bench_values(|reader| {
             let log = read(&[Source::Stdin], Some(reader), Options::default());
             assert_eq!(log.tally.sum(), log.tally.lines);
             log
-        },
-    );
+        });
 }
 
 #[divan::bench(sample_count = 10)]

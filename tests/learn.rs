@@ -5,6 +5,14 @@
 //! an empty file asks for it), `te/`; `options` holds further arguments; `same-rules-as` names a sample with the same
 //! rules. WRITE_GOLDEN=1 writes the golden files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +22,7 @@ use std::process::Command;
 
 use clap::Parser;
 use perms::cli::{learn, why};
+use perms::report::Format;
 
 #[derive(Parser)]
 struct Learn {
@@ -27,24 +36,40 @@ struct Why {
     args: why::Args,
 }
 
-/// Output, errors, exit status.
-fn run_learn(arguments: &[&str], stdin: &[u8]) -> (String, String, u8) {
-    let args = Learn::try_parse_from([&["learn"], arguments].concat()).unwrap().args;
+/// Output, errors, exit status. `--format` is an option of the whole command line.
+type Ended = (String, String, u8);
+
+fn format_of(arguments: &[&str]) -> Format {
+    match arguments {
+        ["--json", ..] => Format::Json,
+        ["--plain", ..] => Format::Plain,
+        _ => Format::Human,
+    }
+}
+
+fn run_learn(arguments: &[&str], stdin: &[u8]) -> Ended {
+    let format = format_of(arguments);
+    let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
+    let mut args = Learn::try_parse_from(["learn"].iter().chain(rest)).unwrap().args;
+    args.format = format;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
     let status = learn::run(&args, &[], Some(stdin), &mut out, &mut err).unwrap();
     (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), status)
 }
 
-fn run_why(arguments: &[&str], stdin: &[u8]) -> (String, String, u8) {
-    let args = Why::try_parse_from([&["why"], arguments].concat()).unwrap().args;
+fn run_why(arguments: &[&str], stdin: &[u8]) -> Ended {
+    let format = format_of(arguments);
+    let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
+    let mut args = Why::try_parse_from(["why"].iter().chain(rest)).unwrap().args;
+    args.format = format;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
     let status = why::run(&args, &[], Some(stdin), &mut out, &mut err).unwrap();
     (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), status)
 }
 
-fn golden_text((out, err, status): (String, String, u8)) -> String {
+fn golden_text((out, err, status): Ended) -> String {
     format!("{out}{err}exit status {status}\n")
 }
 
@@ -56,15 +81,15 @@ struct Sample {
 }
 
 impl Sample {
-    fn learn(&self, more: &[&str]) -> (String, String, u8) {
-        let mut arguments: Vec<&str> = self.options.iter().map(String::as_str).collect();
-        arguments.extend(more);
+    fn learn(&self, more: &[&str]) -> Ended {
+        let mut arguments: Vec<&str> = more.to_vec();
+        arguments.extend(self.options.iter().map(String::as_str));
         arguments.push(&self.log);
         run_learn(&arguments, b"")
     }
 
     fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.learn(&["--format", "json"]).0).unwrap()
+        serde_json::from_str(&self.learn(&["--json"]).0).unwrap()
     }
 }
 
@@ -155,7 +180,8 @@ fn every_line_is_accounted_for() {
         } else {
             std::io::BufReader::new(file).read_to_end(&mut bytes).unwrap();
         }
-        let counted = bytes.split(|b| *b == b'\n').count() - usize::from(bytes.is_empty() || bytes.ends_with(b"\n"));
+        let counted =
+            bytes.split(|b| *b == b'\n').count() - usize::from(bytes.is_empty() || bytes.ends_with(b"\n"));
         assert_eq!(of("lines"), counted as u64, "{}", sample.name);
     }
 }
@@ -254,7 +280,8 @@ fn the_module_of_the_wsgi_case_is_as_written_by_hand() {
     let log = "host=web1 type=AVC msg=audit(1416000000.123:456): avc:  denied  { execmem } for  pid=1 comm=\"httpd\" \
                scontext=system_u:system_r:httpd_t:s0 tcontext=system_u:system_r:httpd_t:s0 tclass=process\n";
     let dir = tempfile::tempdir().unwrap();
-    let (_, err, status) = run_learn(&["--name", "wsgi", "-o", dir.path().to_str().unwrap(), "-"], log.as_bytes());
+    let (_, err, status) =
+        run_learn(&["--name", "wsgi", "-o", dir.path().to_str().unwrap(), "-"], log.as_bytes());
     assert_eq!((err.as_str(), status), ("", 0));
     let text = std::fs::read_to_string(dir.path().join("wsgi.te")).unwrap();
     let words: Vec<&str> =
