@@ -68,7 +68,8 @@ fn log(lines: usize, percent: u64, distinct: u64) -> Vec<u8> {
 }
 
 fn bench(bencher: divan::Bencher<'_, '_>, percent: u64, distinct: u64) {
-    let bytes = log(400_000, percent, distinct);
+    let lines = std::env::var("BENCH_LINES").ok().and_then(|l| l.parse().ok()).unwrap_or(400_000);
+    let bytes = log(lines, percent, distinct);
     bencher
         .counter(BytesCount::new(bytes.len()))
         .with_inputs(|| Box::new(Cursor::new(bytes.clone())))
