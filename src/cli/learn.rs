@@ -77,7 +77,7 @@ pub fn run(
         modules.iter().map(|m| m.iter().map(|f| f.name.clone()).collect()).collect();
     if let Some(folder) = &args.output {
         let all: Vec<module::ModuleFile> = modules.iter().flatten().cloned().collect();
-        match module::write(folder, &all) {
+        match super::module_files::write(folder, &all) {
             Ok(_) => {
                 for name in names.iter_mut().flatten() {
                     *name = folder.join(&*name).display().to_string();

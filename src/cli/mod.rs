@@ -7,6 +7,7 @@ mod error;
 mod explain;
 pub mod learn;
 mod load;
+mod module_files;
 mod plan;
 mod rollback;
 mod show_plan;

@@ -25,7 +25,9 @@ pub(super) struct Collected {
     pub(super) tally: Tally,
     /// From what decides a denial, as written, to what it is: so that each is checked once.
     known: HashMap<Box<[u8]>, Known>,
-    denials: HashMap<DenialKey, Denial>,
+    /// Where each distinct denial is in `denials`.
+    slots: HashMap<DenialKey, usize>,
+    denials: Vec<Denial>,
     refusals: BTreeMap<Refusal, Seen>,
     changes: Changes,
     pub(super) lost: u64,
@@ -36,7 +38,7 @@ pub(super) struct Collected {
 
 #[derive(Debug, Clone)]
 enum Known {
-    Denial(DenialKey),
+    Denial(usize),
     Bad(Reason),
 }
 
@@ -89,18 +91,20 @@ impl Collected {
             }
             let known = match check(avc) {
                 Ok((key, unknown)) => {
-                    let denial = self.denials.entry(key.clone()).or_insert_with(|| Denial::new(key.clone()));
-                    denial.unknown.extend(unknown);
-                    Known::Denial(key)
+                    let slot = self.slot(key);
+                    if let Some(denial) = self.denials.get_mut(slot) {
+                        denial.unknown.extend(unknown);
+                    }
+                    Known::Denial(slot)
                 }
                 Err(reason) => Known::Bad(reason),
             };
             self.known.insert(raw.as_slice().into(), known);
         }
         match self.known.get(raw.as_slice()) {
-            Some(Known::Denial(key)) => {
+            Some(Known::Denial(slot)) => {
                 self.tally.denials += 1;
-                if let Some(denial) = self.denials.get_mut(key) {
+                if let Some(denial) = self.denials.get_mut(*slot) {
                     denial.seen.one(record.channel, record.time, place);
                     denial.permissive += u64::from(avc.permissive == Some(true));
                     let facts = if others.is_empty() {
@@ -118,6 +122,16 @@ impl Collected {
             None => {}
         }
         self.scratch = raw;
+    }
+
+    /// Where the denial `key` is kept; it is made if it is new.
+    fn slot(&mut self, key: DenialKey) -> usize {
+        let next = self.denials.len();
+        let slot = *self.slots.entry(key.clone()).or_insert(next);
+        if slot == next {
+            self.denials.push(Denial::new(key));
+        }
+        slot
     }
 
     fn refusal(&mut self, record: &Record<'_>, place: Place) {
@@ -176,12 +190,10 @@ impl Collected {
     /// Takes what another lane found.
     pub(super) fn merge(&mut self, other: Collected) {
         self.tally.add(&other.tally);
-        for (key, denial) in other.denials {
-            match self.denials.get_mut(&key) {
-                Some(mine) => mine.merge(denial),
-                None => {
-                    self.denials.insert(key, denial);
-                }
+        for denial in other.denials {
+            let slot = self.slot(denial.key.clone());
+            if let Some(mine) = self.denials.get_mut(slot) {
+                mine.merge(denial);
             }
         }
         for (refusal, seen) in other.refusals {
@@ -204,7 +216,7 @@ impl Collected {
         Log {
             sources,
             tally: self.tally,
-            denials: self.denials.into_iter().collect(),
+            denials: self.denials.into_iter().map(|d| (d.key.clone(), d)).collect(),
             refusals: self.refusals,
             changes: self.changes,
             lost: self.lost,

@@ -152,6 +152,8 @@ fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'
     let (mut address, mut other) = (None, None);
     each(avc.fields, interpreted, AVC_KEYS, |key, value| match key {
         b"comm" => facts.program = Some(value),
+        // Kernels before 2.6.26 wrote it here.
+        b"exe" if kind == Kind::Avc => facts.program = Some(value),
         b"path" => object.path = Some(value),
         b"name" => object.name = Some(value),
         b"ino" => object.inode = borrowed(value),

@@ -18,7 +18,8 @@ pub struct Style {
     pub version: String,
     /// Lines of the head comment, without the mark.
     pub head: Vec<String>,
-    /// Whether `allowxperm` rules are written, and not only told in a comment.
+    /// Whether `allowxperm` rules on ioctl commands are written, and not only told in a comment. Those on netlink
+    /// messages always stay a comment: compilers older than a year refuse them.
     pub xperms: bool,
 }
 
@@ -61,7 +62,11 @@ pub fn te(style: &Style, rules: &RuleSet) -> String {
                 .map(|(a, b)| if a == b { format!("0x{a:x}") } else { format!("0x{a:x}-0x{b:x}") })
                 .collect();
             let list = list.join(" ");
-            let mark = if style.xperms { "" } else { "# " };
+            let mark = match operation {
+                "ioctl" if style.xperms => "",
+                "nlmsg" => "# (checkpolicy 3.8 and later) ",
+                _ => "# ",
+            };
             let _ = writeln!(
                 out,
                 "{mark}allowxperm {} {target}:{} {operation} {{ {list} }};",
@@ -90,7 +95,11 @@ pub fn cil(style: &Style, rules: &RuleSet) -> String {
                 .into_iter()
                 .map(|(a, b)| if a == b { format!("0x{a:x}") } else { format!("(range 0x{a:x} 0x{b:x})") })
                 .collect();
-            let mark = if style.xperms { "" } else { "; " };
+            let mark = match operation {
+                "ioctl" if style.xperms => "",
+                "nlmsg" => "; (secilc 3.8 and later) ",
+                _ => "; ",
+            };
             let list = list.join(" ");
             let _ = writeln!(
                 out,
