@@ -71,7 +71,11 @@ fn support_nobody(mut command: Command) {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let manifest = dir.path().join("deployer.toml");
-    std::fs::copy(templates().into_iter().find(|t| t.ends_with("deployer/manifest.toml")).unwrap(), &manifest).unwrap();
+    std::fs::copy(
+        templates().into_iter().find(|t| t.ends_with("deployer/manifest.toml")).unwrap(),
+        &manifest,
+    )
+    .unwrap();
     let said: Said = run(command.arg("try").arg(&manifest).arg("--with-drift").current_dir("/"));
     assert_eq!(said.status, 0, "{}\n{}", said.out, said.err);
     assert!(said.out.contains("kept beside the copy"), "{}", said.out);
