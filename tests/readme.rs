@@ -49,7 +49,7 @@ fn the_sessions_in_the_readme_are_true() {
     std::fs::remove_dir_all(t.at("etc/nginx/conf.d")).unwrap();
     t.write("etc/nginx/conf.d/shop.conf", "server {}\n");
     t.write("etc/nginx/conf.d/default.conf", "server {}\n");
-    t.write("root/audit.log", include_str!("../"));
+    t.write("root/audit.log", include_str!("../audit-samples/wsgi-host-prefix/log"));
     let mut lines = readme.lines().peekable();
     let mut now = String::new();
     while let Some(line) = lines.next() {

@@ -23,7 +23,7 @@ pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
     let changes = plan.changes();
     let (checked, before) = preflight::check(root, plan, &changes)?;
     let _lock = lock::take(root)?;
-    let run = journal::new_name();
+    let run = journal::new_name(root)?;
     journal::begin(root, &run, plan.apps(), &changes)?;
     for (i, change) in changes.iter().enumerate() {
         if let Err(e) = make(root, change) {

@@ -60,12 +60,26 @@ fn folder() -> PathBuf {
     Path::new(STATE).join("journal")
 }
 
-/// A name for a run that begins now: time in UTC and four digits, which alone name it in `perms rollback`.
-pub fn new_name() -> String {
+/// A name for a run that begins now: time in UTC and four digits, which alone name it in `perms rollback`. Names sort as
+/// the runs follow each other, also within a second, and when the clock was put back.
+pub fn new_name(root: &Root) -> Result<String, ApplyError> {
     use std::hash::{BuildHasher as _, Hasher as _};
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S");
     let random = std::hash::RandomState::new().build_hasher().finish() & 0xffff;
-    format!("{now}-{random:04x}")
+    let name = format!("{now}-{random:04x}");
+    Ok(match runs(root)?.pop() {
+        Some(last) if last >= name => after(&last),
+        _ => name,
+    })
+}
+
+/// The name that follows another.
+fn after(last: &str) -> String {
+    let next = last.rsplit_once('-').and_then(|(time, digits)| {
+        let digits = u16::from_str_radix(digits, 16).ok()?.checked_add(1)?;
+        Some(format!("{time}-{digits:04x}"))
+    });
+    next.unwrap_or_else(|| format!("{last}-0000"))
 }
 
 /// Writes the journal of a run that is about to begin. When it returns, the journal is on the disk.
@@ -132,4 +146,18 @@ pub fn read(root: &Root, run: &str) -> Result<Run, ApplyError> {
         .ok()
         .and_then(|t| serde_json::from_slice(&t).ok());
     Ok(Run { header, changes, end })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_follow_each_other() {
+        for (last, next) in [
+            ("2026-11-21T10:04:11-7f3a", "2026-11-21T10:04:11-7f3b"),
+            ("2026-11-21T10:04:11-ffff", "2026-11-21T10:04:11-ffff-0000"),
+        ] {
+            assert_eq!(super::after(last), next);
+            assert!(*next > *last);
+        }
+    }
 }
