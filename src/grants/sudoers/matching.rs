@@ -156,6 +156,31 @@ impl<'t> Matcher<'t> {
         v.negate(m.negated)
     }
 
+    /// The user part of a runas list, asked about a target that the caller named (an empty one never matches then).
+    pub(super) fn runas_users(&self, list: &[Member<User>], target: &Identity) -> Verdict {
+        self.runas_list(list, target, false)
+    }
+
+    /// The user part of a runas list. `myself`: the target is the invoking user.
+    pub(super) fn runas_list(&self, list: &[Member<User>], target: &Identity, myself: bool) -> Verdict {
+        last_match(list.iter().rev().map(|m| {
+            let v = match &m.value {
+                User::All => Verdict::ALLOW,
+                User::Myself => Verdict::of(myself),
+                User::Netgroup(_) => self.netgroup(),
+                User::Group(g) => self.group(g, target),
+                User::Word(w) => self.word(w, target),
+                User::Alias(name) => self
+                    .follow(AliasKind::Runas, name, |members| match members {
+                        Members::Users(list) => self.runas_list(list, target, myself),
+                        _ => Verdict::NONE,
+                    })
+                    .unwrap_or_else(|| self.word(name, target)),
+            };
+            v.negate(m.negated)
+        }))
+    }
+
     fn netgroup(&self) -> Verdict {
         if self.rules.netgroups { Verdict::maybe(Doubt::Netgroup) } else { Verdict::NONE }
     }

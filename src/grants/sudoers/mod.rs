@@ -12,21 +12,29 @@
 //! leaves open); where a mistake stands, sudo's recovery is followed, so that what is read here is what sudo reads.
 
 pub mod ast;
+pub mod check_copy;
 mod defaults;
+pub mod edit;
 pub mod files;
 pub mod fnmatch;
+pub mod fragment;
 pub mod grants;
 mod include;
 mod lexer;
 pub mod matching;
 mod parser;
+pub mod survivors;
 mod token;
 pub mod tree;
 pub mod values;
 pub mod verdict;
 
+pub use check_copy::{CopyError, CopyFile, rewritten_for_check, rewritten_text};
+pub use edit::{Removal, remove_entries, remove_entry};
 pub use files::{FileText, Files, FilesError, Folder, MemoryFiles};
+pub use fragment::{FragmentArgs, FragmentError, FragmentRule, fragment, is_read_name, joins_ambiguously};
 pub use grants::{Grant, GrantCommand, MatchedHost, MatchedUser, RuleRef, rules_for};
 pub use matching::ThisHost;
+pub use survivors::{FullRoot, full_root_identities};
 pub use tree::{File, Ignored, IgnoredReason, Problem, ProblemKind, Reading, Tree};
 pub use verdict::{Doubt, Verdict};
