@@ -43,8 +43,8 @@ fn set(s: &Setting, rules: &mut Rules) {
     let flag = match s.change {
         Change::On => Some(true),
         Change::Off => Some(false),
-        Change::Set => boolean(&s.value),
-        Change::Add | Change::Remove => None,
+        // A flag takes no value; sudo passes over such a setting.
+        Change::Set | Change::Add | Change::Remove => None,
     };
     let put = |slot: &mut bool| {
         if let Some(v) = flag {
@@ -62,17 +62,5 @@ fn set(s: &Setting, rules: &mut Rules) {
         b"exempt_group" => rules.exempt_group = (s.change == Change::Set).then(|| Bytes::clone(&s.value)),
         b"runchroot" => rules.chroot = s.change == Change::Set && s.value != b"*",
         _ => {}
-    }
-}
-
-/// A flag may be given as a value: `authenticate=false`.
-fn boolean(value: &[u8]) -> Option<bool> {
-    let is = |words: [&str; 4]| words.iter().any(|w| value.eq_ignore_ascii_case(w.as_bytes()));
-    if is(["1", "yes", "true", "on"]) {
-        Some(true)
-    } else if is(["0", "no", "false", "off"]) {
-        Some(false)
-    } else {
-        None
     }
 }

@@ -63,6 +63,27 @@ impl Default for Rules {
     }
 }
 
+/// What an alias is asked as. Runas aliases stand in user and in group lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Role {
+    User,
+    Runas,
+    RunasGroup,
+    Host,
+    Command,
+}
+
+impl Role {
+    fn kind(self) -> AliasKind {
+        match self {
+            Role::User => AliasKind::User,
+            Role::Runas | Role::RunasGroup => AliasKind::Runas,
+            Role::Host => AliasKind::Host,
+            Role::Command => AliasKind::Command,
+        }
+    }
+}
+
 /// How deep aliases are followed. sudo has no limit but its stack.
 pub(super) const ALIAS_DEPTH: usize = 200;
 
@@ -72,13 +93,13 @@ pub(super) struct Matcher<'t> {
     pub(super) host: &'t ThisHost,
     pub(super) rules: Rules,
     /// Aliases being followed: one that is met inside itself counts as undefined.
-    following: RefCell<Vec<(AliasKind, Bytes)>>,
+    following: RefCell<Vec<(Role, Bytes)>>,
     /// Set when an alias was met inside itself, or too deep: the verdict then depends on where it was asked.
     knotted: Cell<bool>,
     /// How many more aliases may be followed without being remembered: knots of aliases are exponential.
     patience: Cell<u32>,
     /// Verdicts of aliases, for the identity, target and command that is being asked about.
-    memo: RefCell<HashMap<(AliasKind, Bytes), Verdict>>,
+    memo: RefCell<HashMap<(Role, Bytes), Verdict>>,
 }
 
 impl<'t> Matcher<'t> {
@@ -94,7 +115,7 @@ impl<'t> Matcher<'t> {
         }
     }
 
-    /// Forgets verdicts: to be called before another identity, target or command is asked about.
+    /// Forgets verdicts of aliases: after the rules have changed.
     pub(super) fn forget(&self) {
         self.memo.borrow_mut().clear();
     }
@@ -102,12 +123,12 @@ impl<'t> Matcher<'t> {
     /// The verdict of an alias by `ask` over its members, or `None` if there is none of that name here.
     pub(super) fn follow(
         &self,
-        kind: AliasKind,
+        role: Role,
         name: &[u8],
         ask: impl FnOnce(&Members) -> Verdict,
     ) -> Option<Verdict> {
-        let placed = self.tree.alias(kind, name)?;
-        let key = (kind, name.to_vec());
+        let placed = self.tree.alias(role.kind(), name)?;
+        let key = (role, name.to_vec());
         if self.following.borrow().contains(&key) {
             self.knotted.set(true);
             return None;
@@ -141,41 +162,39 @@ impl<'t> Matcher<'t> {
     /// One member of a user list.
     pub(super) fn user(&self, m: &Member<User>, who: &Identity) -> Verdict {
         let v = match &m.value {
-            User::All => Verdict::ALLOW,
-            User::Myself => Verdict::NONE,
-            User::Netgroup(_) => self.netgroup(),
-            User::Group(g) => self.group(g, who),
-            User::Word(w) => self.word(w, who),
             User::Alias(name) => self
-                .follow(AliasKind::User, name, |members| match members {
+                .follow(Role::User, name, |members| match members {
                     Members::Users(list) => self.users(list, who),
                     _ => Verdict::NONE,
                 })
                 .unwrap_or_else(|| self.word(name, who)),
+            other => self.plain(other, who),
         };
         v.negate(m.negated)
     }
 
-    /// The user part of a runas list, asked about a target that the caller named (an empty one never matches then).
-    pub(super) fn runas_users(&self, list: &[Member<User>], target: &Identity) -> Verdict {
-        self.runas_list(list, target, false)
+    /// A member that is no alias.
+    pub(super) fn plain(&self, value: &User, who: &Identity) -> Verdict {
+        match value {
+            User::All => Verdict::ALLOW,
+            User::Myself => Verdict::NONE,
+            User::Netgroup(_) => self.netgroup(),
+            User::Group(g) => self.group(g, who),
+            User::Word(w) | User::Alias(w) => self.word(w, who),
+        }
     }
 
-    /// The user part of a runas list. `myself`: the target is the invoking user.
-    pub(super) fn runas_list(&self, list: &[Member<User>], target: &Identity, myself: bool) -> Verdict {
+    /// The user part of a runas list, asked about a target that the caller names and that is not the caller.
+    pub(super) fn runas_users(&self, list: &[Member<User>], target: &Identity) -> Verdict {
         last_match(list.iter().rev().map(|m| {
             let v = match &m.value {
-                User::All => Verdict::ALLOW,
-                User::Myself => Verdict::of(myself),
-                User::Netgroup(_) => self.netgroup(),
-                User::Group(g) => self.group(g, target),
-                User::Word(w) => self.word(w, target),
                 User::Alias(name) => self
-                    .follow(AliasKind::Runas, name, |members| match members {
-                        Members::Users(list) => self.runas_list(list, target, myself),
+                    .follow(Role::Runas, name, |members| match members {
+                        Members::Users(list) => self.runas_users(list, target),
                         _ => Verdict::NONE,
                     })
                     .unwrap_or_else(|| self.word(name, target)),
+                other => self.plain(other, target),
             };
             v.negate(m.negated)
         }))
@@ -226,7 +245,7 @@ impl<'t> Matcher<'t> {
             Host::Address(a) => self.address(a),
             Host::Word(w) => self.host_name(w),
             Host::Alias(name) => self
-                .follow(AliasKind::Host, name, |members| match members {
+                .follow(Role::Host, name, |members| match members {
                     Members::Hosts(list) => self.hosts(list),
                     _ => Verdict::NONE,
                 })

@@ -13,8 +13,11 @@
 
 pub mod ast;
 pub mod check_copy;
+pub mod command;
+pub mod decide;
 mod defaults;
 pub mod edit;
+pub mod ere;
 pub mod files;
 pub mod fnmatch;
 pub mod fragment;
@@ -23,6 +26,7 @@ mod include;
 mod lexer;
 pub mod matching;
 mod parser;
+mod runas;
 pub mod survivors;
 mod token;
 pub mod tree;
@@ -30,6 +34,8 @@ pub mod values;
 pub mod verdict;
 
 pub use check_copy::{CopyError, CopyFile, rewritten_for_check, rewritten_text};
+pub use command::{Behaviour, NoPrograms, Programs};
+pub use decide::{Decision, Outcome, Password, Question, Target, decide, default_target};
 pub use edit::{Removal, remove_entries, remove_entry};
 pub use files::{FileText, Files, FilesError, Folder, MemoryFiles};
 pub use fragment::{FragmentArgs, FragmentError, FragmentRule, fragment, is_read_name, joins_ambiguously};

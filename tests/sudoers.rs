@@ -1,0 +1,18 @@
+//! Sudoers: our reader, decisions, edits and fragments against sudo and visudo themselves.
+
+mod support;
+
+#[path = "sudoers/edits.rs"]
+mod edits;
+#[path = "sudoers/facts.rs"]
+mod facts;
+#[path = "sudoers/fragments.rs"]
+mod fragments;
+#[path = "sudoers/generate.rs"]
+mod generate;
+#[path = "sudoers/harness.rs"]
+mod harness;
+#[path = "sudoers/oracle.rs"]
+mod oracle;
+#[path = "sudoers/visudo.rs"]
+mod visudo;
