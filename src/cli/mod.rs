@@ -8,6 +8,7 @@ mod explain;
 pub mod learn;
 mod load;
 mod plan;
+mod policy;
 mod rollback;
 mod show_plan;
 mod trial;
@@ -62,6 +63,7 @@ enum Command {
     Try(trial::TryArgs),
     Learn(learn::Args),
     Why(why::Args),
+    Policy(policy::PolicyArgs),
     Explain(explain::ExplainArgs),
 }
 
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
+        Command::Policy(args) => policy::run(&mut ui, &cli.common, args),
         Command::Explain(args) => explain::run(&mut ui, args),
     };
     let result = result.and_then(|status| {

@@ -36,7 +36,9 @@ mod range_transitions;
 mod role_rules;
 mod roles;
 mod rules;
+mod search;
 mod symbols;
+mod text;
 mod types;
 mod users;
 
@@ -67,6 +69,8 @@ pub use range_transitions::RangeTransition;
 pub use role_rules::{RoleAllow, RoleTransition};
 pub use roles::Role;
 pub use rules::{Extended, ExtendedKind, Rule, RuleKind};
+pub use search::{Found, Party, Query};
 pub use symbols::{Symbol, Symbols};
+pub use text::commands_text;
 pub use types::{Type, TypeKind};
 pub use users::User;
