@@ -14,9 +14,8 @@ pub(super) fn run(asked: &Asked, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let of = |kind| policy.types().records().iter().filter(|t| t.kind == kind).count();
     let conditional = || policy.conditionals().iter().flat_map(|c| c.when_true.iter().chain(&c.when_false));
-    let rules = |kind: RuleKind| {
-        policy.rules().iter().chain(conditional()).filter(|r| r.kind() == kind).count()
-    };
+    let rules =
+        |kind: RuleKind| policy.rules().iter().chain(conditional()).filter(|r| r.kind() == kind).count();
     let contexts = policy.object_contexts();
     let counts: Vec<(&str, usize)> = vec![
         ("classes", policy.classes().iter().count()),

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
-use crate::report::escape::escape_path;
 use crate::report::Format;
+use crate::report::escape::escape_path;
 use crate::selinux::policy::{Origin, Policy, locate};
 
 mod info;

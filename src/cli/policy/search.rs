@@ -99,9 +99,10 @@ pub(super) fn run(asked: &Asked, args: &SearchArgs, out: &mut dyn Write) -> Resu
     let mut lines = Vec::new();
     for found in policy.search(&query) {
         let condition = match found {
-            Found::Rule(_, Some((i, branch))) => {
-                policy.conditionals().get(i).map(|c| (policy.condition_text(c), branch, view.is_true(c) == branch))
-            }
+            Found::Rule(_, Some((i, branch))) => policy
+                .conditionals()
+                .get(i)
+                .map(|c| (policy.condition_text(c), branch, view.is_true(c) == branch)),
             _ => None,
         };
         if args.enabled && condition.as_ref().is_some_and(|(.., holds)| !holds) {
@@ -159,9 +160,14 @@ fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
         classes.push(policy.classes().id(name).ok_or_else(|| unknown("class", name, known()))?);
     }
     for name in &args.permission {
-        let all = || policy.classes().iter().map(|c| c.id).filter(|c| classes.is_empty() || classes.contains(c));
+        let all =
+            || policy.classes().iter().map(|c| c.id).filter(|c| classes.is_empty() || classes.contains(c));
         if !all().any(|c| policy.permission(c, name).is_some()) {
-            return Err(unknown("permission", name, all().flat_map(|c| policy.permissions(c)).map(|p| &*p.name)));
+            return Err(unknown(
+                "permission",
+                name,
+                all().flat_map(|c| policy.permissions(c)).map(|p| &*p.name),
+            ));
         }
     }
     let mut booleans = Vec::new();

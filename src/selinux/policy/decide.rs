@@ -4,9 +4,9 @@
 use super::conditionals::Conditional;
 use super::constraint_eval::{Parties, holds};
 use super::context::Context;
+use super::database::Policy;
 use super::id::{BooleanId, ClassId, TypeId};
 use super::index::{Entry, Gate};
-use super::policy::Policy;
 use super::rules::RuleKind;
 
 /// A decision on all permissions of a class at once; a bit is a permission.

@@ -5,8 +5,8 @@
 //! in a set of bits that the decision makes once. Sizes follow the number of rules, never products of ids that a
 //! hostile file could choose.
 
+use super::database::Policy;
 use super::id::{ClassId, TypeId};
-use super::policy::Policy;
 use super::rules::Rule;
 
 /// Which conditional branch an entry hangs on: 0 none; else 1 + twice the conditional's index, + 1 for the false

@@ -1,8 +1,8 @@
 //! Rules that fit: by kind, source, target, class, permission, new type, boolean, command.
 
+use super::database::Policy;
 use super::id::{BooleanId, ClassId, TypeId};
 use super::name_transitions::NameTransition;
-use super::policy::Policy;
 use super::rules::{ExtendedKind, Rule, RuleKind};
 
 /// What a rule's source or target must be.
@@ -160,7 +160,8 @@ impl<'p, 'q> Filter<'p, 'q> {
     /// Transitions by name, one for each source.
     fn names(&self, found: &mut Vec<Found<'p>>) {
         let query = self.query;
-        let about_rules = query.permissions.is_empty() && query.commands.is_none() && query.booleans.is_empty();
+        let about_rules =
+            query.permissions.is_empty() && query.commands.is_none() && query.booleans.is_empty();
         if !about_rules || !(query.kinds.is_empty() || query.kinds.contains(&RuleKind::Transition)) {
             return;
         }

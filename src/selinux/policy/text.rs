@@ -1,8 +1,8 @@
 //! Rules and conditions as the policy language writes them.
 
 use super::conditionals::{CondNode, Conditional};
+use super::database::Policy;
 use super::id::{ClassId, TypeId};
-use super::policy::Policy;
 use super::rules::{ExtendedKind, Rule};
 use super::symbols::Symbol;
 
