@@ -1,5 +1,13 @@
 //! The policy reader and its decisions, against files compiled by secilc and answers given by libsepol.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,14 @@
 //!
 //! `PERMS_CASES` sets how many random decisions are compared for each policy (20,000 without it).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -9,6 +9,7 @@ pub mod learn;
 mod load;
 mod module_files;
 mod plan;
+mod policy;
 mod rollback;
 mod show_plan;
 mod trial;
@@ -63,6 +64,7 @@ enum Command {
     Try(trial::TryArgs),
     Learn(learn::Args),
     Why(why::Args),
+    Policy(policy::PolicyArgs),
     Explain(explain::ExplainArgs),
 }
 
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
+        Command::Policy(args) => policy::run(&mut ui, &cli.common, args),
         Command::Explain(args) => explain::run(&mut ui, args),
     };
     let result = result.and_then(|status| {

@@ -107,10 +107,10 @@ impl View<'_> {
         target: TypeId,
         class: ClassId,
     ) -> Option<TypeId> {
-        let entries = self.policy().index.types.get(target, class);
+        let entries = self.policy().index.rules.get(target, class);
         let mut fitting = entries
             .iter()
-            .filter(|e| u32::from(e.source) == source.get() && e.kind == kind as u16 && self.is_open(e.gate));
+            .filter(|e| u32::from(e.source) == source.get() && e.kind() == kind && self.is_open(e.gate()));
         // A rule without a condition comes first in its group, and before any with one.
         fitting.next().and_then(|e| TypeId::new(e.data))
     }

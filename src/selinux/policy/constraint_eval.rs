@@ -2,9 +2,9 @@
 
 use super::constraints::{Constraint, Node, Op, attr};
 use super::context::Context;
+use super::database::Policy;
 use super::id::RoleId;
 use super::mls::{Level, Range};
-use super::policy::Policy;
 
 /// The contexts that a constraint speaks of.
 pub(super) struct Parties<'a> {

@@ -4,9 +4,9 @@
 use super::conditionals::Conditional;
 use super::constraint_eval::{Parties, holds};
 use super::context::Context;
+use super::database::Policy;
 use super::id::{BooleanId, ClassId, TypeId};
 use super::index::{Entry, Gate};
-use super::policy::Policy;
 use super::rules::RuleKind;
 
 /// A decision on all permissions of a class at once; a bit is a permission.
@@ -118,19 +118,16 @@ impl<'p> View<'p> {
             permissive: false,
             never_audit: false,
         };
-        self.each_rule(source, target, class, |entry| {
-            // The kinds of permissions are the bits 1, 2 and 4; extended ones say nothing here.
-            match entry.kind {
-                ALLOW => access.allowed |= entry.data,
-                AUDIT_ALLOW => access.audit_allow |= entry.data,
-                DONT_AUDIT => access.audit_deny &= entry.data,
-                _ => {}
-            }
+        self.each_rule(source, target, class, |entry| match entry.kind() {
+            RuleKind::Allow => access.allowed |= entry.data,
+            RuleKind::AuditAllow => access.audit_allow |= entry.data,
+            RuleKind::DontAudit => access.audit_deny &= entry.data,
+            _ => {}
         });
         access
     }
 
-    /// Calls for each rule in force about these types and this class, attributes included.
+    /// Calls for each rule in force, of any kind, about these types and this class, attributes included.
     #[inline]
     pub(super) fn each_rule(
         &self,
@@ -143,8 +140,8 @@ impl<'p> View<'p> {
         with_members(self.policy, source, |members| {
             for target in index.attributes(target) {
                 let Some(target) = TypeId::new((*target).into()) else { continue };
-                for entry in index.access.get(target, class) {
-                    if members.contains(entry.source) && self.is_open(entry.gate) {
+                for entry in index.rules.get(target, class) {
+                    if members.contains(entry.source) && self.is_open(entry.gate()) {
                         call(entry);
                     }
                 }
@@ -219,10 +216,6 @@ impl<'p> View<'p> {
         class.is_none_or(|c| c.validatetrans.iter().all(|v| holds(self.policy, v, &parties)))
     }
 }
-
-const ALLOW: u16 = RuleKind::Allow as u16;
-const AUDIT_ALLOW: u16 = RuleKind::AuditAllow as u16;
-const DONT_AUDIT: u16 = RuleKind::DontAudit as u16;
 
 /// A type's attributes and itself as a set, by number.
 pub(super) struct Members<'a>(&'a [u64]);

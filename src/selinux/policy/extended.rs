@@ -122,7 +122,8 @@ impl View<'_> {
     ) {
         let policy = self.policy();
         self.each_rule(source, target, class, |entry| {
-            if let Some(kind) = RuleKind::decode(entry.kind).filter(|k| k.is_extended())
+            let kind = entry.kind();
+            if kind.is_extended()
                 && let Some(extended) = policy.extended.get(entry.data as usize)
             {
                 call(kind, extended);

@@ -5,25 +5,44 @@
 //! in a set of bits that the decision makes once. Sizes follow the number of rules, never products of ids that a
 //! hostile file could choose.
 
+use super::database::Policy;
 use super::id::{ClassId, TypeId};
-use super::policy::Policy;
-use super::rules::Rule;
+use super::rules::{Rule, RuleKind};
 
 /// Which conditional branch an entry hangs on: 0 none; else 1 + twice the conditional's index, + 1 for the false
 /// branch.
 pub(super) type Gate = u32;
 
-/// A rule where the index needs it.
-#[derive(Debug, Clone, Copy)]
+/// A rule where the index needs it: 12 bytes.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entry {
     pub(super) source: u16,
-    /// [`super::RuleKind`] as a number.
-    pub(super) kind: u16,
+    class: u16,
     pub(super) data: u32,
-    pub(super) gate: Gate,
+    /// Four bits of kind, then the gate.
+    kind_and_gate: u32,
 }
 
-/// Entries by target, then class.
+impl Entry {
+    fn new(rule: &Rule, gate: Gate) -> Self {
+        let (source, _, class, _) = rule.raw();
+        let kind = u32::from(rule.kind().code());
+        Self { source, class, data: rule.data(), kind_and_gate: gate << 4 | kind }
+    }
+
+    #[inline]
+    pub(super) fn kind(&self) -> RuleKind {
+        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
+        RuleKind::from_code(self.kind_and_gate as u8 & 15)
+    }
+
+    #[inline]
+    pub(super) fn gate(&self) -> Gate {
+        self.kind_and_gate >> 4
+    }
+}
+
+/// Entries by target, then class, then as in the policy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RuleIndex {
     /// For each target's number, where its groups start; one more at the end.
@@ -68,70 +87,95 @@ impl RuleIndex {
     }
 
     /// Sorts by counting: first by class, then, keeping that order, by target.
-    fn build<'a>(types: u32, classes: u32, rules: impl Iterator<Item = (&'a Rule, Gate)> + Clone) -> Self {
-        let class_order = order(classes, rules.clone().map(|(r, _)| r.raw().2));
-        let list: Vec<(&Rule, Gate)> = rules.collect();
-        let by_class: Vec<(&Rule, Gate)> =
-            class_order.iter().filter_map(|i| list.get(*i as usize).copied()).collect();
-        let target_order = order(types, by_class.iter().map(|(r, _)| r.raw().1));
-        let mut out = Self {
-            targets: vec![0; types as usize + 2],
-            classes: Vec::new(),
-            starts: Vec::new(),
-            entries: Vec::with_capacity(list.len()),
-        };
-        let mut last = None;
-        for i in target_order {
-            let Some((rule, gate)) = by_class.get(i as usize) else { continue };
-            let (source, target, class, kind) = rule.raw();
-            if last != Some((target, class)) {
-                last = Some((target, class));
-                out.classes.push(class);
-                out.starts.push(len(&out.entries));
-                // Counted in the slot after the target's; summed up below.
-                if let Some(n) = out.targets.get_mut(usize::from(target) + 1) {
-                    *n += 1;
+    fn build(policy: &Policy) -> Self {
+        let mut by_class = Counts::new(policy.classes.greatest());
+        let mut by_target = Counts::new(policy.types.greatest());
+        let mut total = 0;
+        each_list(policy, |rules, _| {
+            total += rules.len();
+            for rule in rules {
+                let (_, target, class, _) = rule.raw();
+                by_class.count(class);
+                by_target.count(target);
+            }
+        });
+        let mut sorted = vec![(0u16, Entry::default()); total];
+        by_class.sum();
+        each_list(policy, |rules, gate| {
+            for rule in rules {
+                let (_, target, class, _) = rule.raw();
+                by_class.place(class, &mut sorted, (target, Entry::new(rule, gate)));
+            }
+        });
+        let mut entries = vec![Entry::default(); total];
+        by_target.sum();
+        for (target, entry) in sorted {
+            by_target.place(target, &mut entries, entry);
+        }
+        // Now each target's slot says where its entries end.
+        let mut out = Self::default();
+        let mut start = 0;
+        for end in &by_target.0 {
+            out.targets.push(len(&out.classes));
+            let mut last = None;
+            for (i, entry) in (start..*end).zip(entries.get(start as usize..).unwrap_or_default()) {
+                if last != Some(entry.class) {
+                    last = Some(entry.class);
+                    out.classes.push(entry.class);
+                    out.starts.push(i);
                 }
             }
-            out.entries.push(Entry { source, kind, data: rule.data(), gate: *gate });
+            start = *end;
         }
-        out.starts.push(len(&out.entries));
-        let mut sum = 0;
-        for n in &mut out.targets {
-            sum += *n;
-            *n = sum;
-        }
+        out.targets.push(len(&out.classes));
+        out.starts.push(start);
         out.classes.shrink_to_fit();
         out.starts.shrink_to_fit();
+        out.entries = entries;
         out
     }
 }
 
-/// Positions in ascending order of their keys (at most `greatest`), equal keys in their own order.
-fn order(greatest: u32, keys: impl Iterator<Item = u16> + Clone) -> Vec<u32> {
-    let mut next = vec![0u32; greatest as usize + 2];
-    let mut n = 0usize;
-    for key in keys.clone() {
-        n += 1;
-        if let Some(slot) = next.get_mut(usize::from(key) + 1) {
-            *slot += 1;
+/// Calls for each list of rules with the gate that it hangs on.
+fn each_list(policy: &Policy, mut call: impl FnMut(&[Rule], Gate)) {
+    call(&policy.rules, 0);
+    for (i, conditional) in (0u32..).zip(&policy.conditionals) {
+        call(&conditional.when_true, 1 + 2 * i);
+        call(&conditional.when_false, 2 + 2 * i);
+    }
+}
+
+/// How often each number comes up; then, where the next item of each number goes.
+struct Counts(Vec<u32>);
+
+impl Counts {
+    fn new(greatest: u32) -> Self {
+        Self(vec![0; greatest as usize + 1])
+    }
+
+    fn count(&mut self, number: u16) {
+        if let Some(n) = self.0.get_mut(usize::from(number)) {
+            *n += 1;
         }
     }
-    let mut sum = 0;
-    for slot in &mut next {
-        sum += *slot;
-        *slot = sum;
+
+    /// From counts to where each number's items start.
+    fn sum(&mut self) {
+        let mut sum = 0;
+        for n in &mut self.0 {
+            sum += std::mem::replace(n, sum);
+        }
     }
-    let mut out = vec![0u32; n];
-    for (position, key) in (0u32..).zip(keys) {
-        if let Some(slot) = next.get_mut(usize::from(key)) {
-            if let Some(place) = out.get_mut(*slot as usize) {
-                *place = position;
+
+    /// Puts an item at its number's place and moves the place on.
+    fn place<T>(&mut self, number: u16, list: &mut [T], item: T) {
+        if let Some(place) = self.0.get_mut(usize::from(number)) {
+            if let Some(slot) = list.get_mut(*place as usize) {
+                *slot = item;
             }
-            *slot += 1;
+            *place += 1;
         }
     }
-    out
 }
 
 fn len<T>(list: &[T]) -> u32 {
@@ -141,10 +185,8 @@ fn len<T>(list: &[T]) -> u32 {
 /// All indexes of a policy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
-    /// Rules of permissions, extended ones too.
-    pub(super) access: RuleIndex,
-    /// Rules that give a type.
-    pub(super) types: RuleIndex,
+    /// All rules of the tables.
+    pub(super) rules: RuleIndex,
     /// Where each type's list in `attribute_list` starts; one more at the end.
     attribute_starts: Vec<u32>,
     /// Attributes of each type and itself, as numbers (not bits).
@@ -163,17 +205,7 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn build(policy: &Policy) -> Self {
-        let always = policy.rules.iter().map(|r| (r, 0));
-        let conditional = (0u32..).zip(&policy.conditionals).flat_map(|(i, c)| {
-            let (yes, no) = (1 + 2 * i, 2 + 2 * i);
-            c.when_true.iter().map(move |r| (r, yes)).chain(c.when_false.iter().map(move |r| (r, no)))
-        });
-        let all = always.chain(conditional);
-        let gives_type = |r: &Rule| r.raw().3 & 0x70 != 0;
-        let (types, classes) = (policy.types.greatest(), policy.classes.greatest());
-        let access = RuleIndex::build(types, classes, all.clone().filter(|(r, _)| !gives_type(r)));
-        let by_type = RuleIndex::build(types, classes, all.filter(|(r, _)| gives_type(r)));
-
+        let rules = RuleIndex::build(policy);
         let mut attribute_starts = Vec::with_capacity(policy.type_attributes.len() + 1);
         let mut attribute_list = Vec::new();
         for (bit, attributes) in (0u32..).zip(&policy.type_attributes) {
@@ -197,8 +229,7 @@ impl Index {
         let process = policy.classes.id("process");
         let bit = |name| process.and_then(|c| policy.permission(c, name)).unwrap_or(0);
         Self {
-            access,
-            types: by_type,
+            rules,
             attribute_starts,
             attribute_list,
             names,

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::context::Context;
+use super::database::Policy;
 use super::id::ClassId;
 use super::object_contexts::{FsUseKind, Port};
-use super::policy::Policy;
 
 /// Policy capability `netif_wildcard`: names of interfaces may hold `*` and `?`.
 const NETIF_WILDCARD: u32 = 10;

@@ -2,9 +2,9 @@
 
 use super::bitmap::Bitmap;
 use super::context::Context;
+use super::database::Policy;
 use super::id::{CategoryId, OBJECT_R};
 use super::mls::{Level, Range};
-use super::policy::Policy;
 use super::types::TypeKind;
 
 /// Why a text is no context of this policy.

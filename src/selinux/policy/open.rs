@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::database::{NEWEST, OLDEST, Policy};
 use super::error::OpenError;
-use super::policy::{NEWEST, OLDEST, Policy};
 
 /// No policy is larger (the largest in use have some 10 MB); what decompresses to more is refused.
 const LIMIT: u64 = 256 << 20;
@@ -77,8 +77,8 @@ pub fn locate(named: Option<&Path>, root: Option<&Path>) -> Result<Origin, OpenE
 /// The value of SELINUXTYPE, where it is the name of a folder and no more.
 fn selinux_type(config: &str) -> Option<String> {
     let values = config.lines().filter_map(|l| l.trim().strip_prefix("SELINUXTYPE"));
-    let values = values.filter_map(|l| l.trim_start().strip_prefix('='));
-    let last = values.last()?.trim();
+    let mut values = values.filter_map(|l| l.trim_start().strip_prefix('='));
+    let last = values.next_back()?.trim();
     let plain = last.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     (plain && !last.is_empty() && !last.starts_with('.')).then(|| last.to_owned())
 }

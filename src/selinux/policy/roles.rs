@@ -1,4 +1,4 @@
-//! Roles.
+//! Roles: which types a context of a role may have, and which roles dominate which.
 
 use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};

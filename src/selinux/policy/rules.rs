@@ -1,7 +1,10 @@
 //! Type-enforcement rules (the format's `avtab`): what may be, what is audited, and what type a new object has.
 
+use super::classes::Class;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{ClassId, TypeId};
+use super::symbols::Symbols;
+use super::types::Type;
 
 /// What a rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,11 +31,35 @@ pub enum RuleKind {
 }
 
 impl RuleKind {
-    pub(super) fn decode(value: u16) -> Option<Self> {
-        use RuleKind::*;
-        [Allow, AuditAllow, DontAudit, Transition, Member, Change, AllowX, AuditAllowX, DontAuditX]
-            .into_iter()
-            .find(|k| *k as u16 == value)
+    #[inline]
+    fn decode(value: u16) -> Option<Self> {
+        Some(match value {
+            1 => RuleKind::Allow,
+            2 => RuleKind::AuditAllow,
+            4 => RuleKind::DontAudit,
+            0x10 => RuleKind::Transition,
+            0x20 => RuleKind::Member,
+            0x40 => RuleKind::Change,
+            0x100 => RuleKind::AllowX,
+            0x200 => RuleKind::AuditAllowX,
+            0x400 => RuleKind::DontAuditX,
+            _ => return None,
+        })
+    }
+
+    /// The kind as a small number, for where four bits are left.
+    #[inline]
+    pub(super) fn code(self) -> u8 {
+        // The kinds are single bits, 0 to 10.
+        #[expect(clippy::cast_possible_truncation, reason = "at most 10")]
+        let code = (self as u16).trailing_zeros() as u8;
+        code
+    }
+
+    /// From [`RuleKind::code`].
+    #[inline]
+    pub(super) fn from_code(code: u8) -> Self {
+        Self::decode(1 << (code & 15)).unwrap_or(RuleKind::Allow)
     }
 
     /// Whether the rule gives a type to a new object.
@@ -209,14 +236,14 @@ impl Extended {
     }
 }
 
-/// The most that a rule needs to be known of to be read.
+/// What rules may refer to.
 pub(super) struct Limits<'a> {
     /// Policy version.
     pub(super) version: u32,
-    /// Whether a type or attribute has this number.
-    pub(super) has_type: &'a dyn Fn(u32) -> bool,
-    /// Whether a class has this number.
-    pub(super) has_class: &'a dyn Fn(u32) -> bool,
+    /// Types and attributes.
+    pub(super) types: &'a Symbols<Type>,
+    /// Classes.
+    pub(super) classes: &'a Symbols<Class>,
 }
 
 /// Reads one table of rules: a count, then source, target, class, kind (u16 each) and the datum (u32, or, for
@@ -237,13 +264,13 @@ pub(super) fn read_list(
         let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
             return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
         };
-        if !(limits.has_type)(source.into()) {
+        if !limits.types.has(source.into()) {
             return c.fail(at, "a type's number as a rule's source", source);
         }
-        if !(limits.has_type)(target.into()) {
+        if !limits.types.has(target.into()) {
             return c.fail(at + 2, "a type's number as a rule's target", target);
         }
-        if !(limits.has_class)(class.into()) {
+        if !limits.classes.has(class.into()) {
             return c.fail(at + 4, "a class's number in a rule", class);
         }
         let data = if kind.is_extended() {
@@ -259,7 +286,7 @@ pub(super) fn read_list(
             u32::try_from(extended.len() - 1).unwrap_or(u32::MAX)
         } else {
             let data = c.u32()?;
-            if kind.gives_type() && !(limits.has_type)(data) {
+            if kind.gives_type() && !limits.types.has(data) {
                 return c.fail(at + 8, "a type's number for a new object", data);
             }
             data

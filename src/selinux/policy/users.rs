@@ -1,4 +1,4 @@
-//! SELinux users.
+//! SELinux users: which roles they may have, and in which range of levels.
 
 use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};

@@ -133,7 +133,7 @@ impl Policy {
         c.section("categories");
         let categories = Symbols::read(c, Category::MIN_SIZE, "categories", Category::read)?;
 
-        let limits = Limits { version, has_type: &|v| types.has(v), has_class: &|v| classes.has(v) };
+        let limits = Limits { version, types: &types, classes: &classes };
         let mut extended = Vec::new();
         c.section("rules");
         let rules = rules::read_list(c, &limits, &mut extended, version >= 30)?;

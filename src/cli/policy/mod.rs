@@ -1,0 +1,109 @@
+//! `perms policy …`: questions to an SELinux policy.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::Common;
+use super::error::CliError;
+use super::ui::Ui;
+use crate::report::Format;
+use crate::report::escape::escape_path;
+use crate::selinux::policy::{Origin, Policy, locate};
+
+mod info;
+mod search;
+
+/// Ask the SELinux policy
+///
+/// The policy is the file that --policy names, else the running kernel's, else the newest of the type that
+/// /etc/selinux/config configures (of --root, the latter only); the first line of the answer says which. A file may be
+/// compressed by bzip2 or gzip.
+#[derive(Debug, Args)]
+pub(super) struct PolicyArgs {
+    /// The policy to ask instead of the running kernel's
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) policy: Option<PathBuf>,
+    /// The question
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+/// The questions.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Show what the policy is and how much it holds
+    Info,
+    /// Find rules
+    Search(search::SearchArgs),
+}
+
+/// Runs it: 0 where the question has an answer, were it an empty one.
+pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, CliError> {
+    let root = (common.root != Path::new("/")).then_some(&*common.root);
+    let origin = locate(args.policy.as_deref(), root).map_err(|e| CliError::new(e.to_string()))?;
+    let policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
+    let asked = Asked { origin, policy, format: ui.format };
+    match &args.command {
+        PolicyCommand::Info => info::run(&asked, &mut ui.out)?,
+        PolicyCommand::Search(args) => search::run(&asked, args, &mut ui.out)?,
+    }
+    Ok(0)
+}
+
+/// What every question is asked of.
+struct Asked {
+    origin: Origin,
+    policy: Policy,
+    format: Format,
+}
+
+impl Asked {
+    /// The line that says which policy speaks.
+    fn head(&self, out: &mut dyn Write) -> io::Result<()> {
+        let path = escape_path(self.origin.path());
+        writeln!(out, "policy {path} ({}), version {}", self.origin.reason(), self.policy.version())
+    }
+
+    /// The same for programs.
+    fn head_json(&self) -> serde_json::Value {
+        let path = self.origin.path().to_string_lossy();
+        serde_json::json!({ "path": path, "reason": self.origin.reason(), "version": self.policy.version() })
+    }
+
+    fn json(&self, out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), CliError> {
+        serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
+        Ok(writeln!(out)?)
+    }
+}
+
+/// What is said where the policy lacks a name: the name and the nearest ones.
+fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> CliError {
+    let mut near: Vec<(usize, &str)> = known
+        .filter(|k| k.len().abs_diff(name.len()) <= 3)
+        .filter_map(|k| distance(name, k).map(|d| (d, k)))
+        .collect();
+    near.sort_unstable();
+    near.truncate(3);
+    let near: Vec<String> = near.iter().map(|(_, k)| format!("`{k}`")).collect();
+    let error = CliError::new(format!("the policy has no {kind} `{name}`"));
+    if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) }
+}
+
+/// How many letters differ, where it is no more than a third.
+fn distance(a: &str, b: &str) -> Option<usize> {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, pair) in b.iter().zip(row.windows(2)) {
+            let [diagonal, above] = pair else { continue };
+            left = (diagonal + usize::from(x != *y)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().filter(|d| d * 3 <= b.len())
+}

@@ -1,0 +1,88 @@
+//! Rules and conditions as the policy language writes them.
+
+use super::conditionals::{CondNode, Conditional};
+use super::database::Policy;
+use super::id::{ClassId, TypeId};
+use super::rules::{ExtendedKind, Rule};
+use super::symbols::Symbol;
+
+impl Policy {
+    /// A rule as the policy language writes it, without its condition.
+    pub fn rule_text(&self, rule: &Rule) -> String {
+        let name = |ty: Option<TypeId>| ty.map_or("?", |t| self.types.name(t));
+        let (source, target) = (name(rule.source()), name(rule.target()));
+        let class = rule.class().map_or("?", |c| self.classes.name(c));
+        let what = match (rule.permissions(), rule.new_type(), self.extended(rule), rule.class()) {
+            (Some(vector), _, _, Some(class)) => self.vector_text(class, vector),
+            (_, Some(ty), ..) => self.types.name(ty).to_owned(),
+            (_, _, Some(extended), _) => {
+                let operation = if extended.kind == ExtendedKind::Netlink { "nlmsg" } else { "ioctl" };
+                format!("{operation} {}", commands_text(&extended.ranges()))
+            }
+            _ => "?".to_owned(),
+        };
+        format!("{} {source} {target}:{class} {what};", rule.kind().as_str())
+    }
+
+    /// Permissions as the policy language writes them; bits without a name as a number.
+    pub fn vector_text(&self, class: ClassId, vector: u32) -> String {
+        let mut names: Vec<String> =
+            self.permission_names(class, vector).into_iter().map(str::to_owned).collect();
+        names.sort_unstable();
+        let unnamed = vector & !self.all_permissions(class);
+        // A dontaudit rule's complement has every bit that the class lacks.
+        if unnamed != 0 && unnamed != !self.all_permissions(class) {
+            names.push(format!("{unnamed:#x}"));
+        }
+        match &names[..] {
+            [one] => one.clone(),
+            _ => format!("{{ {} }}", names.join(" ")),
+        }
+    }
+
+    /// A condition as the policy language writes it.
+    pub fn condition_text(&self, conditional: &Conditional) -> String {
+        // Each with whether it must be put in parentheses within another.
+        let mut stack: Vec<(String, bool)> = Vec::new();
+        let closed = |(text, compound): (String, bool)| if compound { format!("({text})") } else { text };
+        for node in &conditional.expression {
+            let item = match node {
+                CondNode::Boolean(b) => (self.booleans.name(*b).to_owned(), false),
+                CondNode::Not => {
+                    let inner = stack.pop().map(closed).unwrap_or_default();
+                    (format!("!{inner}"), false)
+                }
+                binary => {
+                    let right = stack.pop().map(closed).unwrap_or_default();
+                    let left = stack.pop().map(closed).unwrap_or_default();
+                    let op = match binary {
+                        CondNode::And => "&&",
+                        CondNode::Or => "||",
+                        CondNode::Xor => "^",
+                        CondNode::Eq => "==",
+                        _ => "!=",
+                    };
+                    (format!("{left} {op} {right}"), true)
+                }
+            };
+            stack.push(item);
+        }
+        stack.pop().map(|(text, _)| text).unwrap_or_default()
+    }
+
+    /// The number of a type or attribute by name; of an alias, the type's.
+    pub fn type_id(&self, name: &str) -> Option<TypeId> {
+        self.types.find(name).map(Symbol::id)
+    }
+}
+
+/// Commands as the policy language writes them: `0x5401`, `{ 0x5401-0x5410 0x8912 }`.
+pub fn commands_text(ranges: &[(u16, u16)]) -> String {
+    let one = |(first, last): &(u16, u16)| {
+        if first == last { format!("{first:#06x}") } else { format!("{first:#06x}-{last:#06x}") }
+    };
+    match ranges {
+        [range] => one(range),
+        _ => format!("{{ {} }}", ranges.iter().map(one).collect::<Vec<_>>().join(" ")),
+    }
+}
