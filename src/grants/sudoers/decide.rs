@@ -215,7 +215,8 @@ fn password(m: &Matcher, q: &Question, target: &Runas, settings: &Settings) -> P
     }
     let in_target_group = target.group.is_none_or(|(name, _)| q.who.in_group(name));
     // An empty runas list makes the caller the target.
-    let by_empty_list = settings.runas.as_ref().is_some_and(|r| r.users.iter().all(|u| u.value == User::Myself));
+    let by_empty_list =
+        settings.runas.as_ref().is_some_and(|r| r.users.iter().all(|u| u.value == User::Myself));
     let oneself = (by_empty_list || (q.who.uid.is_some() && q.who.uid == target.user.uid)) && in_target_group;
     if q.who.uid == Some(0) || oneself {
         return Password::Same;
