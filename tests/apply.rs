@@ -170,6 +170,11 @@ fn what_cannot_be_done_leaves_everything_as_it_was() {
             "www-data",
         ),
         (
+            "a target that is not there",
+            deployer_with_commands().replace("as = \"root\"", "as = \"flame\""),
+            "flame",
+        ),
+        (
             "a home in a folder that is not there",
             DEPLOYER.replace("/home/durhack-deployer", "/no/such/home"),
             "/no/such",

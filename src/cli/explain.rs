@@ -28,8 +28,7 @@ pub(super) fn run(ui: &mut Ui, args: ExplainArgs) -> Result<u8, CliError> {
         return Ok(0);
     }
     let name = wanted.rsplit("::").next().unwrap_or(&wanted);
-    let near: Vec<&str> =
-        codes::all().map(|c| c.id).filter(|id| id.ends_with(name) || id.starts_with(&wanted)).collect();
+    let near: Vec<&str> = codes::all().map(|c| c.id).filter(|id| id.contains(name)).collect();
     let error = CliError::new(format!("there is no code `{wanted}`"));
     Err(if near.is_empty() {
         error.hint("perms explain lists all")

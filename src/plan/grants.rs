@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Change, Item, Names, doas, sudo};
+use super::accounts::finding;
+use super::{Change, Fix, Item, Names, Sign, doas, sudo};
 use crate::grants::identity::Identity;
 use crate::host::Host;
 use crate::manifest::Manifest;
+use crate::report::Class;
+use crate::report::codes::account as codes;
 
 /// Compares the declared commands with what the host grants. Whole files that are to be rewritten come back by path.
 pub(super) fn compare_grants(
@@ -15,10 +18,45 @@ pub(super) fn compare_grants(
     names: &Names,
 ) -> (Vec<Item>, BTreeMap<PathBuf, Change>) {
     let (mut items, mut contents) = sudo::compare(manifests, host, names);
+    items.extend(unknown_targets(manifests, host, names));
     let (more, doas) = doas::compare(manifests, host, names);
     items.extend(more);
     contents.extend(doas);
     (items, contents)
+}
+
+/// Commands that are to be run as somebody who is not there: sudo and doas take such a rule without a word.
+fn unknown_targets(manifests: &[Manifest], host: &Host, names: &Names) -> Vec<Item> {
+    let mut items = Vec::new();
+    for (app, m) in manifests.iter().enumerate() {
+        for c in &m.commands {
+            let name = &c.runas.value;
+            let mut accounts = host.accounts.clone();
+            if name == "ALL" || names.uid(name).is_some() || accounts.look_elsewhere_for_user(name) {
+                continue;
+            }
+            let f = finding(
+                m,
+                &codes::MISSING_USER,
+                Class::Missing,
+                &format!("user {name}"),
+                Some(&c.runas.origin),
+            )
+            .is("not there", "there: a command is to be run as it")
+            .remedy("make the account first, or mend the name");
+            items.push(Item {
+                app,
+                sign: Sign::Attention,
+                area: "user",
+                subject: name.clone(),
+                origin: Some(c.runas.origin.clone()),
+                details: vec![format!("is {}; should be {}", f.is, f.should), f.remedy.clone()],
+                findings: vec![f],
+                fix: Fix::Blocked,
+            });
+        }
+    }
+    items
 }
 
 /// The account of an application as the grant files see it now (its groups are those it has, declared or not), or as it
