@@ -383,6 +383,27 @@ mode = "2750"
 }
 
 #[test]
+fn an_owner_beside_access_is_of_the_folder_alone() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.manifest("durhack-deployer", &format!("{DEPLOYER}owner = \"root\"\nmode = \"0755\"\n"));
+    t.expect(0, &["apply", "--yes"]);
+    let mine = t.at("etc/nginx/conf.d/mine.conf");
+    std::fs::write(&mine, "x").unwrap();
+    std::os::unix::fs::chown(&mine, Some(1001), Some(1001)).unwrap();
+    t.audit(0);
+    t.chmod("etc/nginx/conf.d", 0o777);
+    assert_eq!(t.audit(8), [("path::wrong-mode".to_owned(), "/etc/nginx/conf.d".to_owned())]);
+    t.expect(0, &["apply", "--yes"]);
+    std::os::unix::fs::chown(t.at("etc/nginx/conf.d"), Some(1001), None).unwrap();
+    assert_eq!(t.audit(4), [("path::wrong-owner".to_owned(), "/etc/nginx/conf.d".to_owned())]);
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+}
+
+#[test]
 fn labels_are_set_where_the_file_system_has_them() {
     if !root() || !support::have("getfacl") {
         return;

@@ -285,8 +285,10 @@ pub static PATH_TABLE: Table = Table {
         Key {
             name: "recursive",
             shape: Shape::Bool,
-            absent: Absent::Default("`true` with `access` where the path is a folder, else `false`"),
-            doc: "whether all that is said here holds for everything below, too",
+            absent: Absent::Default(
+                "`access` holds for everything below, and with it `acl` and `default_acl`; `owner`, `group` and `mode` do not",
+            ),
+            doc: "whether all that is said here holds for everything below, too, or nothing of it",
         },
         Key { name: "owner", shape: Shape::Text(OWNER), absent: Absent::Nothing, doc: "who owns it" },
         Key {

@@ -69,8 +69,8 @@ fn rule(sink: &mut Sink, table: &Reader<'_>, user: Option<&str>) -> Option<PathR
                 ));
             }
         }
-    } else if recursive.as_ref().map_or(access.is_some(), |r| r.value) {
-        octal_recursive(sink, mode.as_ref(), recursive.is_none());
+    } else if recursive.as_ref().is_some_and(|r| r.value) {
+        octal_recursive(sink, mode.as_ref());
     }
     if access.is_some() {
         for entry in [&acl, &default_acl].into_iter().flatten().flat_map(|list| &list.value) {
@@ -169,8 +169,7 @@ fn incomplete_create(sink: &mut Sink, table: &Reader<'_>) {
     }
 }
 
-/// `silently`: it is `access` that makes the rule one for everything below.
-fn octal_recursive(sink: &mut Sink, mode: Option<&Spanned<ModeSpec>>, silently: bool) {
+fn octal_recursive(sink: &mut Sink, mode: Option<&Spanned<ModeSpec>>) {
     let Some(Spanned { value: ModeSpec::Octal(bits), origin }) = mode else { return };
     let letters = |shift: u16| {
         let bits = bits >> shift;
@@ -192,17 +191,8 @@ fn octal_recursive(sink: &mut Sink, mode: Option<&Spanned<ModeSpec>>, silently: 
         "every file below would be executable"
     };
     let mut d = Diagnostic::new(&code::OCTAL_RECURSIVE, message, origin.clone(), label);
-    if silently {
-        d = d.note(
-            "why",
-            "with `access`, a rule is for everything below, too, unless it says `recursive = false`",
-        );
-    }
     let symbolic = format!("mode = \"u={},g={},o={}\"", letters(6), letters(3), letters(0));
     d = d.note("help", format!("`{symbolic}`: `X` is `x` where it belongs"));
-    if silently {
-        d = d.note("or", "say `kind = \"file\"` if it is one file");
-    }
     sink.push(d);
 }
 

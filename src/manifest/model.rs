@@ -111,8 +111,8 @@ pub struct PathRule {
     pub kind: Option<Spanned<FileKind>>,
     /// `create`: make it (a file or a folder, by `kind`, which is then told, as is `mode`) if it is not there.
     pub create: Option<Spanned<bool>>,
-    /// `recursive`: all of this rule for everything below, too. Unless told, true with `access` (where the path is a
-    /// folder), else false.
+    /// `recursive`: all of this rule for everything below, too, or nothing of it. Unless told, `access` holds below (and
+    /// with it the ACLs), owner, group and mode do not: what lies in a folder may well belong to others.
     pub recursive: Option<Spanned<bool>>,
     /// `owner`: a user's name or a number in a string.
     pub owner: Option<Spanned<String>>,

@@ -18,6 +18,8 @@ pub struct Demand {
     pub origin: Origin,
     /// What it wants.
     pub what: What,
+    /// It wants that of everything below, too.
+    pub deep: bool,
 }
 
 /// What is wanted.

@@ -217,7 +217,7 @@ fn add_searches<'p>(
                 What::Entry(Tag::User(uid), _) => names.credentials(&names.show_user(*uid)),
                 _ => None,
             };
-            Some(Demand { origin: d.origin.clone(), what: What::Search(creds?) })
+            Some(Demand { origin: d.origin.clone(), what: What::Search(creds?), deep: false })
         })
         .collect();
     for p in parents {
@@ -230,7 +230,12 @@ type UnknownName = (&'static str, String, Origin);
 /// What a rule demands, with names made ids.
 fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<Demand>, UnknownName> {
     let mut out = Vec::new();
-    let mut demand = |origin: &Origin, what| out.push(Demand { origin: origin.clone(), what });
+    let told = rule.recursive.as_ref().map(|r| r.value);
+    let mut demand = |origin: &Origin, what| {
+        let by_default =
+            rule.access.is_some() && !matches!(what, What::Owner(_) | What::Group(_) | What::Mode(_));
+        out.push(Demand { origin: origin.clone(), what, deep: told.unwrap_or(by_default) });
+    };
     let user = &manifest.app.user;
     if let Some(a) = &rule.access {
         let creds = names
@@ -271,7 +276,7 @@ fn rules_on<'r>(rules: &'r [Compiled], path: &Path) -> (Vec<&'r Demand>, Option<
     let mut narrowest = None;
     // `rules` is sorted by path, so a prefix comes before what it is a prefix of.
     for r in rules.iter().filter(|r| r.path == path || (r.recursive && path.starts_with(&r.path))) {
-        demands.extend(&r.demands);
+        demands.extend(r.demands.iter().filter(|d| d.deep || r.path == path));
         narrowest = Some(r);
     }
     (demands, narrowest)
@@ -288,7 +293,7 @@ fn visit(
     let mut failures: Vec<(PathBuf, io::Error)> = Vec::new();
     // Most trees are under one rule alone: then there is nothing to look up on the way.
     let alone = rules.iter().filter(|r| r.path.starts_with(&start.path)).count() == 1;
-    let (first_demands, _) = rules_on(rules, &start.path);
+    let below: Vec<&Demand> = start.demands.iter().filter(|d| d.deep).collect();
     let mut failed = |p: &Path, e: io::Error| failures.push((p.to_owned(), e));
     let mut unreadable: Vec<(PathBuf, io::Error)> = Vec::new();
     let mut each = |entry: &Entry| {
@@ -296,8 +301,8 @@ fn visit(
         diffs.seen += 1;
         let extra = searches.remove(&entry.path).unwrap_or_default();
         let looked_up;
-        let (mut demands, rule) = if alone && start.recursive {
-            (first_demands.clone(), start)
+        let (mut demands, rule) = if alone && start.recursive && entry.depth > 0 {
+            (below.clone(), start)
         } else {
             looked_up = rules_on(rules, &entry.path);
             (looked_up.0, looked_up.1.unwrap_or(start))
