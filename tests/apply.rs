@@ -515,6 +515,12 @@ fn sudo_rules_are_written_checked_and_kept_narrow() {
     std::fs::remove_file(t.at(fragment)).unwrap();
     assert_eq!(t.audit(4), [("sudo::missing-rule".to_owned(), format!("/{fragment}"))]);
     t.expect(0, &["apply", "--yes"]);
+    // What is no longer declared does not outlive its declaration.
+    t.manifest("durhack-deployer", DEPLOYER);
+    assert_eq!(t.audit(8), [("sudo::left-over".to_owned(), format!("/{fragment}"))]);
+    t.expect(0, &["apply", "--yes"]);
+    assert!(!t.at(fragment).exists());
+    t.audit(0);
     // One run after the other, back to where it was.
     while t.perms(&["rollback"]).status == 0 {}
     let mut after = t.snapshot();

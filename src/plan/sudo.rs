@@ -147,7 +147,7 @@ impl Comparison<'_> {
         let Some(first) = first else {
             // Only what perms wrote: a file that somebody else gave this name is a matter of its rules.
             if let Ok(text) = is
-                && text.bytes.starts_with(header(m).as_bytes())
+                && text.bytes.starts_with(format!("# {}", header(m)).as_bytes())
             {
                 let f = finding(m, &codes::LEFT_OVER, Class::Excess, &place, Some(&m.app.origin))
                     .is("there", "not there: the manifest declares no command for sudo")
@@ -413,9 +413,9 @@ pub fn fragment_path(m: &Manifest) -> PathBuf {
     Path::new(SUDOERS_D).join(&m.app.name.value)
 }
 
-/// The first line of a fragment, by which perms knows its own.
+/// What a fragment's first line says, by which perms knows its own.
 fn header(m: &Manifest) -> String {
-    format!("# perms: {}. Written by perms apply", m.app.name.value)
+    format!("perms: {}. Written by perms apply", m.app.name.value)
 }
 
 /// The text of an application's fragment.
