@@ -237,10 +237,7 @@ fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel) -> Line<'
         },
     };
     let body = rest.strip_prefix(b" ").unwrap_or(rest);
-    let (body, enriched) = match memchr(0x1d, body) {
-        Some(at) => (body.get(..at).unwrap_or_default(), body.get(at + 1..).unwrap_or_default()),
-        None => (body, &b""[..]),
-    };
+    let (body, enriched) = split_enriched(body);
     Line::Record(Record {
         kind,
         channel,
@@ -253,6 +250,19 @@ fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel) -> Line<'
         interpreted,
         tag_pid: None,
     })
+}
+
+/// The body, and what auditd appended to it after byte 0x1D: upper-case keys. A program's message may hold such a byte,
+/// too, to have its own end cut off: then what follows is not of that form.
+fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
+    if let Some(at) = memchr::memrchr(0x1d, body)
+        && let (Some(before), Some(after)) = (body.get(..at), body.get(at + 1..))
+        && after.first().is_none_or(u8::is_ascii_uppercase)
+        && memmem::find(after, b"scontext=").is_none()
+    {
+        return (before, after);
+    }
+    (body, b"")
 }
 
 /// A line of syslog, the journal, dmesg or logcat.

@@ -2,6 +2,7 @@
 //!
 //! Everything that came from the log passes `escape` on its way out.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::{Advice, Group, Lesson, Refused};
@@ -155,12 +156,8 @@ fn by_code<'a>(all: impl Iterator<Item = &'a Advice>) -> Vec<(Code, Vec<&'a Advi
 fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) -> io::Result<()> {
     writeln!(out, "  {}: {} ({})", code.id, code.summary, thousands(len(items.len())))?;
     let arrow = if format == Format::Plain { "next:" } else { "→" };
-    let mut distinct: Vec<&&Advice> = Vec::new();
-    for item in items {
-        if !distinct.contains(&item) {
-            distinct.push(item);
-        }
-    }
+    let mut seen = HashSet::new();
+    let distinct: Vec<&&Advice> = items.iter().filter(|item| seen.insert((&item.text, &item.next))).collect();
     let mut said = None;
     for item in distinct.iter().take(SHOWN) {
         if said.replace(&item.text) != Some(&item.text) {
