@@ -76,9 +76,8 @@ pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
         count(log.tally.denials, "denial", "denials"),
         thousands(len(log.denials.len())),
     );
-    match period(log.denials.values().map(|d| &d.seen)) {
-        (Some(first), Some(last)) => line.push_str(&format!(", {}", span(first, last))),
-        _ => {}
+    if let (Some(first), Some(last)) = period(log.denials.values().map(|d| &d.seen)) {
+        line.push_str(&format!(", {}", span(first, last)));
     }
     writeln!(out, "{line}")?;
     let t = &log.tally;
