@@ -22,7 +22,9 @@ use std::process::Command;
 
 use clap::Parser;
 use perms::cli::{learn, why};
-use perms::report::Format;
+use perms::denials::input::Source::Stdin;
+use perms::manifest::Manifest;
+use perms::report::{Format, Source};
 
 #[derive(Parser)]
 struct Learn {
@@ -376,4 +378,105 @@ fn audit2allow_gives_the_same_rules() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn manifest(text: &str) -> Manifest {
+    let source = Source::new("/etc/perms.d/app.toml", text);
+    let (manifest, diagnostics) = perms::manifest::load::parse(&source);
+    manifest.unwrap_or_else(|| panic!("{diagnostics:?}"))
+}
+
+/// A denial of `domain`, with the user as auditd writes it.
+fn denial(serial: u32, domain: &str, uid: u32, user: &str, target: &str) -> String {
+    format!(
+        "type=AVC msg=audit(1795243565.012:{serial}): avc:  denied  {{ read }} for  pid=7 comm=\"gunicorn\" name=\"x\" \
+         dev=\"vda\" ino=9 scontext=system_u:system_r:{domain}:s0 tcontext=system_u:object_r:{target}:s0 tclass=file \
+         permissive=0\ntype=SYSCALL msg=audit(1795243565.012:{serial}): arch=c000003e syscall=257 success=no exit=-13 \
+         pid=7 uid={uid} comm=\"gunicorn\" exe=\"/usr/bin/python3\" key=(null)\x1dARCH=x86_64 SYSCALL=openat UID=\"{user}\"\n"
+    )
+}
+
+#[test]
+fn denials_are_sorted_to_the_applications_of_the_manifests() {
+    let manifests = [
+        manifest("[app]\nname = \"bornhack\"\nuser = \"bornhack\"\n[selinux]\ndomain = \"httpd_t\"\n"),
+        manifest("[app]\nname = \"bar\"\nuser = { uid = 2002 }\n[selinux]\ndomain = \"httpd_t\"\n"),
+        manifest("[app]\nname = \"mailer\"\nuser = \"mailer\"\n[selinux]\ndomain = \"mailer_t\"\n"),
+        manifest("[app]\nname = \"plain\"\nuser = \"plain\"\n"),
+    ];
+    let log = [
+        denial(1, "httpd_t", 2001, "bornhack", "a_t"),
+        denial(2, "httpd_t", 2002, "unknown(2002)", "b_t"),
+        denial(3, "httpd_t", 33, "www-data", "c_t"),
+        denial(4, "mailer_t", 0, "root", "d_t"),
+        denial(5, "initrc_t", 999, "plain", "e_t"),
+        denial(6, "httpd_t", 2001, "bornhack", "f_t"),
+        denial(7, "httpd_t", 2002, "bar", "f_t"),
+    ]
+    .concat();
+    let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(log));
+    let log = perms::denials::read(&[Stdin], Some(stdin), perms::denials::Options::default());
+    let lesson = perms::learn::learn(&log, &manifests, &perms::learn::Options::default());
+    let groups: Vec<(String, String)> = lesson
+        .groups
+        .iter()
+        .map(|g| {
+            let targets: Vec<&str> = g.te.iter().map(|(rule, _)| rule.target_text()).collect();
+            (format!("{:?}", g.owner), targets.join(" "))
+        })
+        .collect();
+    let expected = [
+        ("App(\"bar\")", "b_t f_t"),
+        ("App(\"bornhack\")", "a_t f_t"),
+        ("App(\"mailer\")", "d_t"),
+        ("App(\"plain\")", "e_t"),
+        ("Domain(httpd_t)", "c_t"),
+    ];
+    assert_eq!(groups, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+}
+
+#[test]
+fn what_goes_wrong_is_said_and_is_the_exit_status() {
+    let good = denial(1, "httpd_t", 33, "www-data", "a_t");
+    let (out, err, status) = run_learn(&["/nonexistent/audit.log", "-"], good.as_bytes());
+    assert_eq!(status, 1);
+    assert!(err.contains("cannot open `/nonexistent/audit.log`"), "{err}");
+    assert!(out.contains("allow httpd_t a_t:file read;"), "the rest is read all the same: {out}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let (_, err, status) = run_why(&[dir.path().to_str().unwrap()], b"");
+    assert!(status == 1 && err.contains("there is no file in the folder"), "{err}");
+
+    // A module of somebody else's is left alone, and nothing is written beside it.
+    let theirs = dir.path().join("httpd_t.te");
+    std::fs::write(&theirs, "module httpd_t 9.0;\n").unwrap();
+    let both = good + &denial(2, "ftpd_t", 33, "www-data", "a_t");
+    let (_, err, status) = run_learn(&["-o", dir.path().to_str().unwrap(), "-"], both.as_bytes());
+    assert!(status == 1 && err.contains("was not made by perms learn"), "{err}");
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "module httpd_t 9.0;\n");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+
+    for bad in ["a b", "user", "1x", "", "x.y", "x;"] {
+        assert!(Learn::try_parse_from(["learn", "--name", bad]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn the_plain_form_draws_nothing() {
+    for sample in samples() {
+        let (out, _, _) = sample.learn(&["--plain"]);
+        let (why, _, _) = run_why(&["--plain", &sample.log], b"");
+        assert!(!out.contains('→') && !why.contains('→'), "{}", sample.name);
+    }
+}
+
+#[test]
+fn a_log_made_to_take_long_does_not() {
+    // All records of one event, which each denial would be joined with.
+    let part = denial(1, "httpd_t", 33, "www-data", "a_t");
+    let log = part.repeat(20_000);
+    let started = std::time::Instant::now();
+    let (out, _, status) = run_learn(&["-"], log.as_bytes());
+    assert!(status == 0 && out.contains("20,000 denials, 1 distinct"), "{out}");
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }

@@ -155,15 +155,11 @@ fn forward(text: &[u8]) -> Result<Contexts<'_>, Fault> {
     let mut tcontext: Option<&[u8]> = None;
     for field in fields::fields(text) {
         match field.key {
-            b"scontext" => {
-                if found.replace((field.start, field.value)).is_some() {
-                    return Err((&FORGED_RECORD, "two source contexts: the line was edited or forged"));
-                }
+            b"scontext" if found.replace((field.start, field.value)).is_some() => {
+                return Err((&FORGED_RECORD, "two source contexts: the line was edited or forged"));
             }
-            b"tcontext" => {
-                if tcontext.replace(field.value).is_some() {
-                    return Err((&FORGED_RECORD, "two target contexts: the line was edited or forged"));
-                }
+            b"tcontext" if tcontext.replace(field.value).is_some() => {
+                return Err((&FORGED_RECORD, "two target contexts: the line was edited or forged"));
             }
             b"tclass" => {
                 let (Some((start, scontext)), Some(tcontext)) = (found, tcontext) else { continue };
@@ -217,14 +213,12 @@ fn finish<'a>(
     };
     for field in fields::fields(tail) {
         match field.key {
-            b"permissive" => {
-                if avc.permissive.is_none() {
-                    avc.permissive = match field.value {
-                        b"0" => Some(false),
-                        b"1" => Some(true),
-                        _ => return Err((&BAD_RECORD, "`permissive=` is neither 0 nor 1")),
-                    };
-                }
+            b"permissive" if avc.permissive.is_none() => {
+                avc.permissive = match field.value {
+                    b"0" => Some(false),
+                    b"1" => Some(true),
+                    _ => return Err((&BAD_RECORD, "`permissive=` is neither 0 nor 1")),
+                };
             }
             b"srawcon" => avc.srawcon = Some(field),
             b"trawcon" => avc.trawcon = Some(field),

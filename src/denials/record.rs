@@ -237,10 +237,7 @@ fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel) -> Line<'
         },
     };
     let body = rest.strip_prefix(b" ").unwrap_or(rest);
-    let (body, enriched) = match memchr(0x1d, body) {
-        Some(at) => (body.get(..at).unwrap_or_default(), body.get(at + 1..).unwrap_or_default()),
-        None => (body, &b""[..]),
-    };
+    let (body, enriched) = split_enriched(body);
     Line::Record(Record {
         kind,
         channel,
@@ -253,6 +250,19 @@ fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel) -> Line<'
         interpreted,
         tag_pid: None,
     })
+}
+
+/// The body, and what auditd appended to it after byte 0x1D: upper-case keys. A program's message may hold such a byte,
+/// too, to have its own end cut off: then what follows is not of that form.
+fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
+    if let Some(at) = memchr::memrchr(0x1d, body)
+        && let (Some(before), Some(after)) = (body.get(..at), body.get(at + 1..))
+        && after.first().is_none_or(u8::is_ascii_uppercase)
+        && memmem::find(after, b"scontext=").is_none()
+    {
+        return (before, after);
+    }
+    (body, b"")
 }
 
 /// A line of syslog, the journal, dmesg or logcat.
@@ -493,16 +503,14 @@ fn syslog_time(line: &[u8]) -> Option<(Option<u64>, &[u8])> {
         let rest = rest.strip_prefix(b" ").unwrap_or(rest);
         let (day, rest) = split_space(rest)?;
         let (clock, rest) = split_space(rest)?;
-        let day = number(day)?;
+        let day = number(day).filter(|d| *d <= 31)?;
         let month = u64::try_from(month).ok()?;
         let clock = clock_micros(clock)?;
         return Some((Some((month * 32 + day) * 86_400_000_000 + clock), rest));
     }
     // `2026-11-21T06:54:40.855000+01:00 …` and `Sat 2026-11-21 06:54:40 UTC …`.
     let (date, mut rest) = match split_space(line)? {
-        (day, rest) if matches!(day, b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun") => {
-            split_space(rest)?
-        }
+        (b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun", rest) => split_space(rest)?,
         other => other,
     };
     let (year, month, day) = (number(date.get(..4)?)?, number(date.get(5..7)?)?, number(date.get(8..10)?)?);
@@ -697,6 +705,7 @@ mod tests {
             b"node=",
             b"\xff\xfe\x00",
             b"hello",
+            b"Nov 9999999999999999999 06:54:41 web kernel: x",
         ] {
             assert!(matches!(line(bad), Line::Unread(_)), "{bad:?}");
         }

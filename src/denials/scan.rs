@@ -92,6 +92,10 @@ pub fn read(sources: &[Source], stdin: Option<Box<dyn Read + Send>>, options: Op
     collected.into_log(sources.iter().map(Source::name).collect())
 }
 
+/// Most records of an event that are looked at. The kernel writes a few dozen at the most; a log that was made up
+/// might hold a million of one event, and a million denials of it.
+const MOST_OF_EVENT: usize = 100;
+
 /// A block that was scanned, and not yet joined.
 struct Scanned {
     source: u32,
@@ -130,7 +134,7 @@ impl Scanned {
         whole.unwrap_or_default()
     }
 
-    /// The other records of event `id` in this block.
+    /// The other records of event `id` in this block, the first [`MOST_OF_EVENT`].
     fn others(&self, id: EventId) -> impl Iterator<Item = Record<'_>> {
         let from = self.index.partition_point(|(other, _)| *other < id);
         self.index
@@ -138,6 +142,7 @@ impl Scanned {
             .unwrap_or_default()
             .iter()
             .take_while(move |(other, _)| *other == id)
+            .take(MOST_OF_EVENT)
             .filter_map(|(_, span)| match record::line(self.text(*span)) {
                 Line::Record(r) => Some(r),
                 _ => None,
@@ -310,8 +315,10 @@ fn join(window: &[Scanned], at: usize, lane: &mut Collected) {
             && record.kind == Kind::Avc
         {
             others.extend(this.others(id));
-            // The command line comes last; without it, the event may go on in a neighbour.
-            if !others.iter().any(|r| r.kind == Kind::Proctitle) {
+            // The system call comes first and the command line last; without both, part of the event may be in a
+            // neighbour.
+            let has = |kind| others.iter().any(|r| r.kind == kind);
+            if !has(Kind::Syscall) || !has(Kind::Proctitle) {
                 for neighbour in [before, after].into_iter().flatten() {
                     others.extend(neighbour.others(id));
                 }

@@ -157,19 +157,21 @@ impl<'a> Group<'a> {
 fn cautions(log: &Log) -> Vec<Caution> {
     let mut list = Vec::new();
     let mut say = |code, text: String| list.push(Caution { code, text });
+    let distinct = |n: usize| text::count(text::len(n), "distinct denial", "distinct denials");
     let permissive = log.denials.values().filter(|d| d.permissive > 0).count();
     if permissive > 0 {
         say(
             &PERMISSIVE,
-            format!(
-                "{permissive} distinct denials were let through (permissive): their counts say nothing of frequency"
-            ),
+            format!("{} let through (permissive): counts say nothing of frequency", distinct(permissive)),
         );
     }
     if log.lost > 0 {
         say(
             &LOST_RECORDS,
-            format!("{} lines say that audit records were lost: denials may be missing", log.lost),
+            format!(
+                "{} that audit records were lost: denials may be missing",
+                text::count(log.lost, "line says", "lines say")
+            ),
         );
     }
     let forgeable = log.denials.values().filter(|d| d.seen.counts.forgeable()).count();
@@ -177,7 +179,8 @@ fn cautions(log: &Log) -> Vec<Caution> {
         say(
             &FORGEABLE,
             format!(
-                "{forgeable} distinct denials come only from lines that any local user can write: check them first"
+                "{} only in lines that any local user can write: to be checked first",
+                distinct(forgeable)
             ),
         );
     }
@@ -185,19 +188,14 @@ fn cautions(log: &Log) -> Vec<Caution> {
         let older = log.denials.values().filter(|d| d.seen.last.is_some_and(|t| t < load)).count();
         if older > 0 {
             let when = text::time(load);
-            say(
-                &OLD_POLICY,
-                format!("{older} distinct denials are from before the policy was last loaded ({when})"),
-            );
+            say(&OLD_POLICY, format!("{} from before the policy was last loaded ({when})", distinct(older)));
         }
     }
     let unknown = log.denials.values().filter(|d| !d.unknown.is_empty()).count();
     if unknown > 0 {
         say(
             &UNKNOWN_PERMISSION,
-            format!(
-                "{unknown} distinct denials hold a permission that is not known; their rules are without it"
-            ),
+            format!("{} with a permission that is not known; the rules are without it", distinct(unknown)),
         );
     }
     list

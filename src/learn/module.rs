@@ -30,12 +30,8 @@ pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<M
         text::count(text::len(denials), "distinct denial", "distinct denials"),
         text::count(times, "time", "times")
     );
-    match (first, last) {
-        (Some(first), Some(last)) if first != last => {
-            from.push_str(&format!(", {} to {}", text::time(first), text::time(last)));
-        }
-        (Some(first), _) => from.push_str(&format!(", {}", text::time(first))),
-        _ => {}
+    if let (Some(first), Some(last)) = (first, last) {
+        from.push_str(&format!(", {}", text::span(first, last)));
     }
     head.push(from + ".");
     head.push("No policy was read: part of it may be allowed already.".to_owned());

@@ -2,6 +2,7 @@
 //!
 //! Everything that came from the log passes `escape` on its way out.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::{Advice, Group, Lesson, Refused};
@@ -21,6 +22,19 @@ pub const NO_POLICY: &str =
 pub fn time(ms: u64) -> String {
     let stamp = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     stamp.map_or_else(|| "an impossible time".to_owned(), |s| s.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+/// From the one to the other, the day said once where it is the same.
+pub fn span(first: u64, last: u64) -> String {
+    let (from, to) = (time(first), time(last));
+    if from == to {
+        return to;
+    }
+    let from = from.trim_end_matches(" UTC");
+    match (from.split_once(' '), to.split_once(' ')) {
+        (Some((day, _)), Some((other, clock))) if day == other => format!("{from} to {clock}"),
+        _ => format!("{from} to {to}"),
+    }
 }
 
 /// First and last time of all of `seen`.
@@ -62,18 +76,16 @@ pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
         count(log.tally.denials, "denial", "denials"),
         thousands(len(log.denials.len())),
     );
-    match period(log.denials.values().map(|d| &d.seen)) {
-        (Some(first), Some(last)) if first == last => line.push_str(&format!(", {}", time(first))),
-        (Some(first), Some(last)) => line.push_str(&format!(", {} to {}", time(first), time(last))),
-        _ => {}
+    if let (Some(first), Some(last)) = period(log.denials.values().map(|d| &d.seen)) {
+        line.push_str(&format!(", {}", span(first, last)));
     }
     writeln!(out, "{line}")?;
     let t = &log.tally;
     let rest: Vec<String> = [
         (t.refusals, "refusals without a permission"),
-        (t.granted, "granted and audited"),
-        (t.notices, "changes of policy, mode and booleans"),
-        (t.other_modules, "of AppArmor or IPE"),
+        (t.granted, "accesses granted and audited"),
+        (t.notices, "notices of policy, mode and booleans"),
+        (t.other_modules, "records of AppArmor or IPE"),
         (t.other_records, "other audit records"),
         (t.text, "other log lines"),
         (t.separators, "separators"),
@@ -81,10 +93,10 @@ pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     ]
     .into_iter()
     .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{} {what}", thousands(n)))
+    .map(|(n, what)| format!("{what} {}", thousands(n)))
     .collect();
     if !rest.is_empty() {
-        writeln!(out, "the other lines: {}", rest.join(", "))?;
+        writeln!(out, "the other lines: {}", rest.join("; "))?;
     }
     Ok(())
 }
@@ -155,18 +167,18 @@ fn by_code<'a>(all: impl Iterator<Item = &'a Advice>) -> Vec<(Code, Vec<&'a Advi
 fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) -> io::Result<()> {
     writeln!(out, "  {}: {} ({})", code.id, code.summary, thousands(len(items.len())))?;
     let arrow = if format == Format::Plain { "next:" } else { "→" };
-    let mut distinct: Vec<&&Advice> = Vec::new();
-    for item in items {
-        if !distinct.contains(&item) {
-            distinct.push(item);
-        }
-    }
+    let mut seen = HashSet::new();
+    let distinct: Vec<&&Advice> = items.iter().filter(|item| seen.insert((&item.text, &item.next))).collect();
     let mut said = None;
-    for item in distinct.iter().take(SHOWN) {
+    let mut shown = distinct.iter().take(SHOWN).peekable();
+    while let Some(item) = shown.next() {
         if said.replace(&item.text) != Some(&item.text) {
             writeln!(out, "    {}", escape(&item.text))?;
         }
-        writeln!(out, "    {arrow} {}", escape(&item.next))?;
+        // The same step for several: once, below them.
+        if shown.peek().is_none_or(|following| following.next != item.next) {
+            writeln!(out, "    {arrow} {}", escape(&item.next))?;
+        }
     }
     more(out, "    ", distinct.len(), SHOWN, "of this kind; perms why shows each")
 }

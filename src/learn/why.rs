@@ -38,10 +38,7 @@ pub fn denial(
         text::count(denial.seen.counts.least(), "time", "times"),
     )?;
     match (denial.seen.first, denial.seen.last) {
-        (Some(first), Some(last)) if first != last => {
-            writeln!(out, ", {} to {}", text::time(first), text::time(last))?;
-        }
-        (Some(first), _) => writeln!(out, ", {}", text::time(first))?,
+        (Some(first), Some(last)) => writeln!(out, ", {}", text::span(first, last))?,
         _ => writeln!(out)?,
     }
     line(out, "program", &text::sample(&e.programs, 4))?;
