@@ -8,10 +8,11 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
-use crate::report::{Format, escape};
 use crate::report::escape::escape_path;
+use crate::report::{Format, escape};
 use crate::selinux::policy::{BooleanId, ClassId, Conditioned, Origin, Policy, Symbol as _, TypeId, locate};
 
+mod diff;
 mod info;
 mod reach;
 mod search;
@@ -42,10 +43,15 @@ pub(super) enum PolicyCommand {
     WhoCan(who_can::WhoCanArgs),
     Reach(reach::ReachArgs),
     Why(why::WhyArgs),
+    Diff(diff::DiffArgs),
 }
 
 /// Runs it: 0 where the question has an answer, were it an empty one.
 pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, CliError> {
+    if let PolicyCommand::Diff(args) = &args.command {
+        // Two policies of its own, and none that would have to be found.
+        return diff::run(args, ui.format == Format::Json, &mut ui.out);
+    }
     let root = (common.root != Path::new("/")).then_some(&*common.root);
     let origin = locate(args.policy.as_deref(), root).map_err(|e| CliError::new(e.to_string()))?;
     let policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
@@ -55,6 +61,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
         PolicyCommand::Search(args) => search::run(&asked, args, &mut ui.out)?,
         PolicyCommand::WhoCan(args) => who_can::run(&asked, args, &mut ui.out)?,
         PolicyCommand::Reach(args) => reach::run(&asked, args, &mut ui.out)?,
+        PolicyCommand::Diff(_) => {}
         PolicyCommand::Why(args) => return why::run(&asked, args, &mut ui.out),
     }
     Ok(0)

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::super::error::CliError;
 use super::{Asked, boolean, class, conditioned_json, conditioned_text, permissions};
 use crate::report::{Format, escape};
-use crate::selinux::policy::{
-    Change, Context, Explanation, FailedConstraint, Policy, View, Whose,
-};
+use crate::selinux::policy::{Change, Context, Explanation, FailedConstraint, Policy, View, Whose};
 
 /// Explain why a context may, or may not, do something to another
 ///
@@ -113,7 +111,13 @@ impl Story<'_, '_> {
         }
         if let Some((vector, bound)) = &e.bounds {
             let (ty, bound) = (policy.types().name(self.source.ty), policy.types().name(bound.ty));
-            writeln!(out, "  {} is bounded by {}, which lacks {}", escape(ty), escape(bound), names(*vector))?;
+            writeln!(
+                out,
+                "  {} is bounded by {}, which lacks {}",
+                escape(ty),
+                escape(bound),
+                names(*vector)
+            )?;
         }
         for change in self.changes() {
             writeln!(out, "  {}", escape(&change))?;
@@ -200,9 +204,8 @@ impl Story<'_, '_> {
         let names = |vector| policy.permission_names(self.class, vector);
         let (s, t) = (self.source.ty, self.target.ty);
         let near = self.view.nearest(s, t, self.class, e.no_rule, NEAREST);
-        let rules = |list: &[_], holds| {
-            list.iter().map(|r| conditioned_json(policy, r, holds)).collect::<Vec<_>>()
-        };
+        let rules =
+            |list: &[_], holds| list.iter().map(|r| conditioned_json(policy, r, holds)).collect::<Vec<_>>();
         let constraints: Vec<Value> = e
             .constraints
             .iter()
@@ -271,7 +274,9 @@ fn change_text(policy: &Policy, change: &Change) -> String {
     let one_of = |wanted: &bool| if *wanted { "one of" } else { "none of" };
     match change {
         Change::Low(whose, level) => format!("give {} the low level {}", of(whose), policy.level_text(level)),
-        Change::High(whose, level) => format!("give {} the high level {}", of(whose), policy.level_text(level)),
+        Change::High(whose, level) => {
+            format!("give {} the high level {}", of(whose), policy.level_text(level))
+        }
         Change::Type(whose, types, wanted) => {
             let names = list(types.iter().map(|t| policy.types().name(*t)).collect());
             format!("{} needs a type or attribute that is {} {names}", of(whose), one_of(wanted))

@@ -79,6 +79,15 @@ impl<'p> Tree<'p> {
         process: Option<&Context>,
     ) -> Option<Self> {
         let parties = Parties { source, target, process };
+        Self::build(policy, constraint, |leaf| leaf_holds(policy, leaf, &parties))
+    }
+
+    /// The tree with whatever `holds` says of each leaf.
+    pub(super) fn build(
+        policy: &'p Policy,
+        constraint: &'p Constraint,
+        holds: impl Fn(&Node) -> bool,
+    ) -> Option<Self> {
         let mut stack: Vec<Tree<'p>> = Vec::new();
         for node in &constraint.nodes {
             let tree = match node {
@@ -91,11 +100,7 @@ impl<'p> Tree<'p> {
                     let right = stack.pop()?;
                     Tree::Or(Box::new(stack.pop()?), Box::new(right))
                 }
-                leaf => Tree::Leaf(Leaf {
-                    text: leaf_text(policy, leaf),
-                    holds: leaf_holds(policy, leaf, &parties),
-                    node: leaf,
-                }),
+                leaf => Tree::Leaf(Leaf { text: leaf_text(policy, leaf), holds: holds(leaf), node: leaf }),
             };
             stack.push(tree);
         }

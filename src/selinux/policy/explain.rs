@@ -160,13 +160,12 @@ impl<'p> View<'p> {
         let policy = self.policy();
         let always = policy.rules().iter().map(|rule| (Conditioned { rule, condition: None }, true));
         let states: Vec<bool> = policy.conditionals().iter().map(|c| self.is_true(c)).collect();
-        let conditional =
-            policy.conditionals().iter().enumerate().zip(states).flat_map(|((i, c), state)| {
-                let of = move |branch: bool| {
-                    move |rule| (Conditioned { rule, condition: Some((i, branch)) }, state == branch)
-                };
-                c.when_true.iter().map(of(true)).chain(c.when_false.iter().map(of(false)))
-            });
+        let conditional = policy.conditionals().iter().enumerate().zip(states).flat_map(|((i, c), state)| {
+            let of = move |branch: bool| {
+                move |rule| (Conditioned { rule, condition: Some((i, branch)) }, state == branch)
+            };
+            c.when_true.iter().map(of(true)).chain(c.when_false.iter().map(of(false)))
+        });
         always.chain(conditional)
     }
 
@@ -229,7 +228,8 @@ impl<'p> View<'p> {
         let mut out: Vec<BooleanChange> = found
             .into_iter()
             .map(|set| {
-                let opens = self.opened_by(&self.with_changed(&set)).saturating_sub(missing.count_ones() as usize);
+                let opens =
+                    self.opened_by(&self.with_changed(&set)).saturating_sub(missing.count_ones() as usize);
                 let changes = set.into_iter().map(|b| (b, !self.boolean(b))).collect();
                 BooleanChange { changes, opens }
             })
@@ -281,12 +281,7 @@ const MOST: usize = 4;
 
 /// Calls for each subset of `size`.
 fn each_set(all: &[BooleanId], size: usize, call: &mut impl FnMut(&[BooleanId])) {
-    fn go(
-        rest: &[BooleanId],
-        size: usize,
-        set: &mut Vec<BooleanId>,
-        call: &mut impl FnMut(&[BooleanId]),
-    ) {
+    fn go(rest: &[BooleanId], size: usize, set: &mut Vec<BooleanId>, call: &mut impl FnMut(&[BooleanId])) {
         if size == 0 {
             return call(set);
         }

@@ -72,7 +72,8 @@ impl<'p> View<'p> {
     /// The domains that `source` may become.
     pub fn transitions(&self, source: TypeId) -> Vec<DomainTransition> {
         let policy = self.policy();
-        let (Some(process), Some(file)) = (policy.classes().id("process"), policy.classes().id("file")) else {
+        let (Some(process), Some(file)) = (policy.classes().id("process"), policy.classes().id("file"))
+        else {
             return Vec::new();
         };
         let bit = |class, name| policy.permission(class, name).unwrap_or(0);
@@ -91,9 +92,8 @@ impl<'p> View<'p> {
             .map(|to| {
                 let access = on_process(source, to);
                 let enters = |program: &&TypeId| on_file(to, **program) & entrypoint != 0;
-                let automatic = |program| {
-                    self.type_by_rule(RuleKind::Transition, source, program, process) == Some(to)
-                };
+                let automatic =
+                    |program| self.type_by_rule(RuleKind::Transition, source, program, process) == Some(to);
                 let entered: Vec<(TypeId, bool)> = if access & transition != 0 {
                     programs.iter().filter(enters).map(|p| (*p, automatic(*p))).collect()
                 } else {
