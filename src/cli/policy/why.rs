@@ -59,9 +59,7 @@ pub(super) fn run(asked: &Asked, args: &WhyArgs, out: &mut dyn Write) -> Result<
     let allowed = explanation.allowed == vector;
     let story = Story { view: &view, source: &source, target: &target, class, explanation: &explanation };
     if asked.format == Format::Json {
-        let mut answer = story.json();
-        answer["policy"] = asked.head_json();
-        asked.json(out, &answer)?;
+        asked.json(out, &story.json(asked.head_json()))?;
     } else {
         asked.head(out)?;
         story.text(out)?;
@@ -198,7 +196,7 @@ impl Story<'_, '_> {
         changes.iter().map(one).collect()
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, head: Value) -> Value {
         let policy = self.view.policy();
         let e = self.explanation;
         let names = |vector| policy.permission_names(self.class, vector);
@@ -239,6 +237,7 @@ impl Story<'_, '_> {
             })
             .collect();
         json!({
+            "policy": head,
             "source": policy.context_text(self.source),
             "target": policy.context_text(self.target),
             "class": policy.classes().name(self.class),

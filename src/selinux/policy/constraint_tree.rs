@@ -247,7 +247,8 @@ fn level_changes(pair: u32, op: Op, a: &Level, b: &Level) -> Vec<Change> {
         Op::Neq | Op::Incomp => return vec![Change::OtherLevels],
     };
     use Whose::{Source, Target};
-    let (first, second): (fn(Whose, Level) -> Change, fn(Whose, Level) -> Change) = match pair {
+    type Make = fn(Whose, Level) -> Change;
+    let (first, second): (Make, Make) = match pair {
         attr::L1L2 => (Change::Low, Change::Low),
         attr::L1H2 | attr::L1H1 | attr::L2H2 => (Change::Low, Change::High),
         attr::H1L2 => (Change::High, Change::Low),
