@@ -8,12 +8,16 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
-use crate::report::Format;
 use crate::report::escape::escape_path;
-use crate::selinux::policy::{Origin, Policy, locate};
+use crate::report::{Format, escape};
+use crate::selinux::policy::{BooleanId, ClassId, Conditioned, Origin, Policy, Symbol as _, TypeId, locate};
 
+mod diff;
 mod info;
+mod reach;
 mod search;
+mod who_can;
+mod why;
 
 /// Ask the SELinux policy
 ///
@@ -35,12 +39,19 @@ pub(super) struct PolicyArgs {
 pub(super) enum PolicyCommand {
     /// Show what the policy is and how much it holds
     Info,
-    /// Find rules
     Search(search::SearchArgs),
+    WhoCan(who_can::WhoCanArgs),
+    Reach(reach::ReachArgs),
+    Why(why::WhyArgs),
+    Diff(diff::DiffArgs),
 }
 
 /// Runs it: 0 where the question has an answer, were it an empty one.
 pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, CliError> {
+    if let PolicyCommand::Diff(args) = &args.command {
+        // Two policies of its own, and none that would have to be found.
+        return diff::run(args, ui.format == Format::Json, &mut ui.out);
+    }
     let root = (common.root != Path::new("/")).then_some(&*common.root);
     let origin = locate(args.policy.as_deref(), root).map_err(|e| CliError::new(e.to_string()))?;
     let policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
@@ -48,6 +59,10 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
     match &args.command {
         PolicyCommand::Info => info::run(&asked, &mut ui.out)?,
         PolicyCommand::Search(args) => search::run(&asked, args, &mut ui.out)?,
+        PolicyCommand::WhoCan(args) => who_can::run(&asked, args, &mut ui.out)?,
+        PolicyCommand::Reach(args) => reach::run(&asked, args, &mut ui.out)?,
+        PolicyCommand::Diff(_) => {}
+        PolicyCommand::Why(args) => return why::run(&asked, args, &mut ui.out),
     }
     Ok(0)
 }
@@ -75,6 +90,57 @@ impl Asked {
     fn json(&self, out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), CliError> {
         serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
         Ok(writeln!(out)?)
+    }
+}
+
+/// A type or attribute by name.
+fn ty(policy: &Policy, name: &str) -> Result<TypeId, CliError> {
+    let known = || policy.types().records().iter().map(|t| t.name());
+    policy.type_id(name).ok_or_else(|| unknown("type", name, known()))
+}
+
+/// A class by name.
+fn class(policy: &Policy, name: &str) -> Result<ClassId, CliError> {
+    let known = || policy.classes().iter().map(|c| c.name());
+    policy.classes().id(name).ok_or_else(|| unknown("class", name, known()))
+}
+
+/// A boolean by name.
+fn boolean(policy: &Policy, name: &str) -> Result<BooleanId, CliError> {
+    let known = || policy.booleans().iter().map(|b| b.name());
+    policy.booleans().id(name).ok_or_else(|| unknown("boolean", name, known()))
+}
+
+/// Permissions of a class by name.
+fn permissions(policy: &Policy, class: ClassId, names: &[String]) -> Result<u32, CliError> {
+    let known = || policy.permissions(class).map(|p| &*p.name);
+    names.iter().try_fold(0, |vector, name| {
+        let bit = policy.permission(class, name).ok_or_else(|| unknown("permission", name, known()))?;
+        Ok(vector | bit)
+    })
+}
+
+/// A rule with its condition, escaped.
+fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> String {
+    let rule = escape(&policy.rule_text(found.rule));
+    match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
+        Some((conditional, branch)) => {
+            let now = if holds { "on" } else { "off" };
+            format!("{rule}  [ {} ]:{branch}, {now} now", escape(&policy.condition_text(conditional)))
+        }
+        None => rule,
+    }
+}
+
+/// The same for programs.
+fn conditioned_json(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> serde_json::Value {
+    let rule = policy.rule_text(found.rule);
+    match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
+        Some((conditional, branch)) => {
+            let condition = policy.condition_text(conditional);
+            serde_json::json!({ "rule": rule, "condition": condition, "when": branch, "holds": holds })
+        }
+        None => serde_json::json!({ "rule": rule, "holds": holds }),
     }
 }
 

@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::report::{Format, escape, escape_bytes};
-use crate::selinux::policy::{Found, Party, Policy, Query, RuleKind, Symbol, View};
+use crate::selinux::policy::{Found, Party, Policy, Query, RuleKind, View};
 
 use super::super::error::CliError;
-use super::{Asked, unknown};
+use super::{Asked, boolean, class, ty, unknown};
 
 /// Find rules
 ///
@@ -147,8 +147,7 @@ struct Line {
 }
 
 fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
-    let types = || policy.types().records().iter().map(|t| t.name());
-    let ty = |name: &str| policy.type_id(name).ok_or_else(|| unknown("type", name, types()));
+    let ty = |name: &str| ty(policy, name);
     let party = |name: &Option<String>| match name {
         None => Ok(None),
         Some(name) if args.direct => ty(name).map(|t| Some(Party::Written(t))),
@@ -156,8 +155,7 @@ fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
     };
     let mut classes = Vec::new();
     for name in &args.class {
-        let known = || policy.classes().iter().map(|c| c.name());
-        classes.push(policy.classes().id(name).ok_or_else(|| unknown("class", name, known()))?);
+        classes.push(class(policy, name)?);
     }
     for name in &args.permission {
         let all =
@@ -172,8 +170,7 @@ fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
     }
     let mut booleans = Vec::new();
     for name in &args.boolean {
-        let known = || policy.booleans().iter().map(|b| b.name());
-        booleans.push(policy.booleans().id(name).ok_or_else(|| unknown("boolean", name, known()))?);
+        booleans.push(boolean(policy, name)?);
     }
     Ok(Query {
         kinds: args.kind.iter().map(|k| k.rule()).collect(),

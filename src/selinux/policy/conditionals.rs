@@ -8,6 +8,9 @@ use super::rules::{self, Extended, Limits, Rule};
 /// How deep the kernel's stack is when it evaluates an expression (`COND_EXPR_MAXDEPTH`).
 const MAX_DEPTH: usize = 10;
 
+/// The longest expression that is read; those in use have some 10 steps.
+const MAX_STEPS: usize = 1000;
+
 /// One step of an expression in postfix order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CondNode {
@@ -91,6 +94,9 @@ impl Conditional {
         let state = c.u32()?;
         let state = flag(c, at, state)?;
         let count = c.count(8, "steps of a condition")?;
+        if count > MAX_STEPS {
+            return c.fail(at + 4, format!("at most {MAX_STEPS} steps of a condition"), count);
+        }
         let mut expression = Vec::with_capacity(count);
         let mut depth = 0;
         for _ in 0..count {

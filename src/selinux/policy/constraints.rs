@@ -6,6 +6,9 @@ use super::cursor::{Cursor, Result, Sink};
 /// How deep the kernel's stack is when it evaluates an expression (`CEXPR_MAXDEPTH`).
 const MAX_DEPTH: usize = 5;
 
+/// The longest expression that is read. Those in use have some 50 steps; what walks a tree of them must not run deep.
+const MAX_STEPS: usize = 1000;
+
 /// The parts of a context or of two ranges that a leaf compares; the numbers are the format's (`CEXPR_*`).
 pub mod attr {
     /// The user.
@@ -153,6 +156,9 @@ impl Constraint {
         let at = c.offset();
         let permissions = c.u32()?;
         let count = c.count(12, "steps of a constraint")?;
+        if count > MAX_STEPS {
+            return c.fail(at + 4, format!("at most {MAX_STEPS} steps of a constraint"), count);
+        }
         let mut nodes = Vec::with_capacity(count);
         let mut depth = 0;
         for _ in 0..count {

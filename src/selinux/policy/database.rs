@@ -373,6 +373,24 @@ impl Policy {
         Ok(())
     }
 
+    /// Has constraints that are written with an attribute hold for a type that now has it.
+    pub(super) fn expand_in_constraints(&mut self, ty: TypeId, attribute: TypeId) {
+        let classes: Vec<ClassId> = self.classes.iter().map(|c| c.id).collect();
+        for class in classes {
+            let Some(class) = self.classes.get_mut(class) else { continue };
+            let constraints = class.constraints.iter_mut().chain(&mut class.validatetrans);
+            for node in constraints.flat_map(|c| &mut c.nodes) {
+                if let Node::Names { attr, names, .. } = node
+                    && *attr & attr::TYPE != 0
+                    && names.written.types.contains(attribute.bit())
+                    && !names.written.negated.contains(attribute.bit())
+                {
+                    names.set.insert(ty.bit());
+                }
+            }
+        }
+    }
+
     fn names_exist(&self, constraint: &Constraint) -> bool {
         constraint.nodes.iter().all(|node| match node {
             Node::Names { attr, names, .. } => {

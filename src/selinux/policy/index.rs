@@ -68,12 +68,6 @@ impl RuleIndex {
         found.map_or(&[], |i| self.group(first + i))
     }
 
-    /// All groups of a target: class and entries.
-    pub(super) fn of_target(&self, target: TypeId) -> impl Iterator<Item = (ClassId, &[Entry])> {
-        let (first, last) = self.groups(target).unwrap_or((0, 0));
-        (first..last).filter_map(|i| Some((ClassId::new((*self.classes.get(i)?).into())?, self.group(i))))
-    }
-
     fn groups(&self, target: TypeId) -> Option<(usize, usize)> {
         let t = target.get() as usize;
         Some((*self.targets.get(t)? as usize, *self.targets.get(t + 1)? as usize))

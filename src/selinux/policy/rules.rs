@@ -172,6 +172,15 @@ impl Rule {
         self.kind().is_extended().then_some(self.data)
     }
 
+    /// Adds the permissions of a rule of the same kind, between the same.
+    pub(super) fn widen(&mut self, other: &Rule) {
+        match self.kind() {
+            RuleKind::Allow | RuleKind::AuditAllow => self.data |= other.data,
+            RuleKind::DontAudit => self.data &= other.data,
+            _ => {}
+        }
+    }
+
     pub(super) fn data(&self) -> u32 {
         self.data
     }
@@ -213,6 +222,36 @@ impl Extended {
                 self.driver == driver && self.bit(function)
             }
         }
+    }
+
+    /// The smallest sets that hold these commands: one for each high byte, or one of whole drivers.
+    pub(super) fn of_commands(kind: ExtendedKind, commands: &[(u16, u16)]) -> Vec<Self> {
+        let mut by_driver = std::collections::BTreeMap::new();
+        let mut whole = [0u32; 8];
+        for (first, last) in commands {
+            for command in *first..=*last {
+                let [driver, function] = command.to_be_bytes();
+                let bits = by_driver.entry(driver).or_insert([0u32; 8]);
+                if let Some(word) = bits.get_mut(usize::from(function / 32)) {
+                    *word |= 1 << (function % 32);
+                }
+            }
+        }
+        if kind == ExtendedKind::IoctlFunction {
+            by_driver.retain(|driver, bits| {
+                let all = *bits == [u32::MAX; 8];
+                if let Some(word) = whole.get_mut(usize::from(driver / 32)).filter(|_| all) {
+                    *word |= 1 << (driver % 32);
+                }
+                !all
+            });
+        }
+        let mut out: Vec<Self> =
+            by_driver.into_iter().map(|(driver, bits)| Self { kind, driver, bits }).collect();
+        if whole != [0; 8] {
+            out.push(Self { kind: ExtendedKind::IoctlDriver, driver: 0, bits: whole });
+        }
+        out
     }
 
     fn bit(&self, n: u8) -> bool {

@@ -1,0 +1,295 @@
+//! Why a permission is denied, exactly, and what the smallest changes would be.
+//!
+//! The causes are those that the kernel's decision has, each by itself: that one is there does not hide another (an
+//! `allow` rule alone does not help where a constraint denies too).
+
+use super::constraint_tree::{Leaf, Tree};
+use super::context::Context;
+use super::decide::View;
+use super::id::{BooleanId, ClassId, TypeId};
+use super::rules::{Rule, RuleKind};
+
+/// Everything that stands between a source and permissions on a target.
+#[derive(Debug, Clone)]
+pub struct Explanation<'p> {
+    /// What was asked for.
+    pub requested: u32,
+    /// What of it is allowed.
+    pub allowed: u32,
+    /// What of it no rule in force allows.
+    pub no_rule: u32,
+    /// Constraints that deny part of it: all that fail for what is requested, also where a rule lacks as well.
+    pub constraints: Vec<FailedConstraint<'p>>,
+    /// What of it needs a role `allow` rule that is not there.
+    pub role: u32,
+    /// What of it the bounds of the source's type (the context here) do not have.
+    pub bounds: Option<(u32, Context)>,
+    /// Whether the denial is let through: the source's type is permissive.
+    pub permissive: bool,
+    /// What of the denied would be reported; the rest is silenced by `dontaudit` rules.
+    pub audited: u32,
+}
+
+/// A constraint that does not hold.
+#[derive(Debug, Clone)]
+pub struct FailedConstraint<'p> {
+    /// What of the requested it denies.
+    pub permissions: u32,
+    /// The expression, each part with whether it holds.
+    pub tree: Tree<'p>,
+    /// The smallest sets of leaves by whose turning it would hold, shortest first; at most [`WAYS`].
+    ///
+    /// [`WAYS`]: super::WAYS
+    pub ways: Vec<Vec<Leaf<'p>>>,
+}
+
+/// A rule with the condition that it hangs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditioned<'p> {
+    /// The rule.
+    pub rule: &'p Rule,
+    /// Its conditional's place among [`Policy::conditionals`](super::Policy::conditionals), and whether it must be
+    /// true.
+    pub condition: Option<(usize, bool)>,
+}
+
+/// States of booleans that would let a rule allow what is denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BooleanChange {
+    /// What to change, each with its new state; none of them can be left out.
+    pub changes: Vec<(BooleanId, bool)>,
+    /// How many other accesses (a source type, a target type, a class and a permission, as rules write them) it would
+    /// open.
+    pub opens: usize,
+}
+
+/// What comes near to a rule that is missing.
+#[derive(Debug, Clone, Default)]
+pub struct Nearest<'p> {
+    /// Rules in force for the same source, target and class with other permissions.
+    pub other_permissions: Vec<Conditioned<'p>>,
+    /// Rules in force for the same source, class and one of the permissions, on other targets.
+    pub other_targets: Vec<Conditioned<'p>>,
+    /// Rules that would allow it and are turned off.
+    pub turned_off: Vec<Conditioned<'p>>,
+}
+
+impl<'p> View<'p> {
+    /// Says why `requested` permissions of `class` are denied, or that they are not.
+    pub fn explain(
+        &self,
+        source: &Context,
+        target: &Context,
+        class: ClassId,
+        requested: u32,
+    ) -> Explanation<'p> {
+        let rules = self.by_rules(source.ty, target.ty, class);
+        let access = self.access(source, target, class);
+        let bounds = self.bounds(source, target).and_then(|(bound, on)| {
+            let missing = requested & !self.access(&bound, &on, class).allowed;
+            (missing != 0).then_some((missing, bound))
+        });
+        Explanation {
+            requested,
+            allowed: requested & access.allowed,
+            no_rule: requested & !rules.allowed,
+            constraints: self.failed_constraints(source, target, class, requested),
+            role: self.denied_by_roles(source, target, class, requested),
+            bounds,
+            permissive: access.permissive,
+            audited: if access.never_audit { 0 } else { requested & !access.allowed & access.audit_deny },
+        }
+    }
+
+    /// The constraints that do not hold and touch a requested permission.
+    fn failed_constraints(
+        &self,
+        source: &Context,
+        target: &Context,
+        class: ClassId,
+        requested: u32,
+    ) -> Vec<FailedConstraint<'p>> {
+        let policy = self.policy();
+        let Some(class) = policy.classes().get(class) else { return Vec::new() };
+        let touching = class.constraints.iter().filter(|c| c.permissions & requested != 0);
+        touching
+            .filter_map(|constraint| {
+                let tree = Tree::new(policy, constraint, source, target, None)?;
+                if tree.holds() {
+                    return None;
+                }
+                let ways = tree.ways();
+                Some(FailedConstraint { permissions: constraint.permissions & requested, tree, ways })
+            })
+            .collect()
+    }
+
+    /// What rules come near to allowing this; at most `limit` of each sort.
+    pub fn nearest(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        requested: u32,
+        limit: usize,
+    ) -> Nearest<'p> {
+        let policy = self.policy();
+        let mut out = Nearest::default();
+        for (found, holds) in self.conditioned() {
+            let rule = found.rule;
+            let (Some(s), Some(t)) = (rule.source(), rule.target()) else { continue };
+            if rule.kind() != RuleKind::Allow || rule.class() != Some(class) || !policy.covers(s, source) {
+                continue;
+            }
+            let grants = rule.permissions().unwrap_or(0) & requested != 0;
+            let list = match (policy.covers(t, target), grants, holds) {
+                (true, true, false) => &mut out.turned_off,
+                (true, false, true) => &mut out.other_permissions,
+                (false, true, true) => &mut out.other_targets,
+                _ => continue,
+            };
+            if list.len() < limit {
+                list.push(found);
+            }
+        }
+        out
+    }
+
+    /// Every rule with its condition and whether it is in force.
+    pub(super) fn conditioned(&self) -> impl Iterator<Item = (Conditioned<'p>, bool)> {
+        let policy = self.policy();
+        let always = policy.rules().iter().map(|rule| (Conditioned { rule, condition: None }, true));
+        let states: Vec<bool> = policy.conditionals().iter().map(|c| self.is_true(c)).collect();
+        let conditional = policy.conditionals().iter().enumerate().zip(states).flat_map(|((i, c), state)| {
+            let of = move |branch: bool| {
+                move |rule| (Conditioned { rule, condition: Some((i, branch)) }, state == branch)
+            };
+            c.when_true.iter().map(of(true)).chain(c.when_false.iter().map(of(false)))
+        });
+        always.chain(conditional)
+    }
+
+    /// The smallest sets of boolean changes by which rules would allow all of `requested` (what constraints, roles and
+    /// bounds deny stays denied): none of a set can be left out, sets of few changes first, then those that open
+    /// least. Conditions whose expressions have more booleans than `MOST` are passed over.
+    pub fn boolean_changes(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        requested: u32,
+    ) -> Vec<BooleanChange> {
+        let policy = self.policy();
+        let missing = requested & !self.by_rules(source, target, class).allowed;
+        if missing == 0 {
+            return Vec::new();
+        }
+        // Which booleans matter: those of conditions with a rule that grants part of what is missing.
+        let mut booleans: Vec<BooleanId> = Vec::new();
+        let mut can_grant = 0;
+        for (found, _) in self.conditioned() {
+            let rule = found.rule;
+            let (Some(s), Some(t)) = (rule.source(), rule.target()) else { continue };
+            let grants = rule.permissions().unwrap_or(0) & missing;
+            if rule.kind() != RuleKind::Allow
+                || grants == 0
+                || rule.class() != Some(class)
+                || !policy.covers(s, source)
+                || !policy.covers(t, target)
+            {
+                continue;
+            }
+            if let Some(conditional) = found.condition.and_then(|(i, _)| policy.conditionals().get(i)) {
+                can_grant |= grants;
+                booleans.extend(conditional.booleans());
+            }
+        }
+        booleans.sort_unstable();
+        booleans.dedup();
+        if can_grant != missing {
+            return Vec::new();
+        }
+        let mut found: Vec<Vec<BooleanId>> = Vec::new();
+        for size in 1..=MOST.min(booleans.len()) {
+            // Large sets only of few booleans, so that the work stays small.
+            if size > 2 && booleans.len() > 24 {
+                break;
+            }
+            each_set(&booleans, size, &mut |set| {
+                if found.iter().any(|smaller| smaller.iter().all(|b| set.contains(b))) {
+                    return;
+                }
+                let view = self.with_changed(set);
+                if requested & !view.by_rules(source, target, class).allowed == 0 {
+                    found.push(set.to_vec());
+                }
+            });
+        }
+        let mut out: Vec<BooleanChange> = found
+            .into_iter()
+            .map(|set| {
+                let opens =
+                    self.opened_by(&self.with_changed(&set)).saturating_sub(missing.count_ones() as usize);
+                let changes = set.into_iter().map(|b| (b, !self.boolean(b))).collect();
+                BooleanChange { changes, opens }
+            })
+            .collect();
+        out.sort_by_key(|c| (c.changes.len(), c.opens));
+        out
+    }
+
+    fn with_changed(&self, set: &[BooleanId]) -> View<'p> {
+        let mut states: Vec<bool> = Vec::new();
+        for n in 1..=self.policy().booleans().greatest() {
+            let Some(b) = BooleanId::new(n) else { continue };
+            states.push(self.boolean(b) != set.contains(&b));
+        }
+        View::with_states(self.policy(), states)
+    }
+
+    /// How many accesses (types expanded, by permission) the other view allows by conditional rules and this one
+    /// does not.
+    fn opened_by(&self, other: &View<'p>) -> usize {
+        let policy = self.policy();
+        let mut seen = std::collections::BTreeMap::new();
+        for conditional in policy.conditionals() {
+            let (before, after) = (self.is_true(conditional), other.is_true(conditional));
+            if before == after {
+                continue;
+            }
+            let opened = if after { &conditional.when_true } else { &conditional.when_false };
+            for rule in opened.iter().filter(|r| r.kind() == RuleKind::Allow) {
+                let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
+                    continue;
+                };
+                for source in policy.expand(s) {
+                    for target in policy.expand(t) {
+                        *seen.entry((source, target, class)).or_insert(0) |= rule.permissions().unwrap_or(0);
+                    }
+                }
+            }
+        }
+        let new = |((source, target, class), vector): ((TypeId, TypeId, ClassId), u32)| {
+            vector & !self.by_rules(source, target, class).allowed
+        };
+        seen.into_iter().map(new).map(|v| v.count_ones() as usize).sum()
+    }
+}
+
+/// The most booleans that are changed together.
+const MOST: usize = 4;
+
+/// Calls for each subset of `size`.
+fn each_set(all: &[BooleanId], size: usize, call: &mut impl FnMut(&[BooleanId])) {
+    fn go(rest: &[BooleanId], size: usize, set: &mut Vec<BooleanId>, call: &mut impl FnMut(&[BooleanId])) {
+        if size == 0 {
+            return call(set);
+        }
+        for (i, b) in rest.iter().enumerate() {
+            set.push(*b);
+            go(rest.get(i + 1..).unwrap_or_default(), size - 1, set, call);
+            set.pop();
+        }
+    }
+    go(all, size, &mut Vec::new(), call);
+}
