@@ -34,6 +34,10 @@ pub fn eve() -> Identity {
     Identity::new("eve", Some(2002)).with_group("dep", Some(2000)).with_group("ops", Some(2010))
 }
 
+pub fn daemon() -> Identity {
+    Identity::new("daemon", Some(1)).with_group("daemon", Some(1))
+}
+
 pub fn root() -> Identity {
     Identity::new("root", Some(0)).with_group("root", Some(0))
 }

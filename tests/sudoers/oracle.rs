@@ -4,14 +4,14 @@ use perms::grants::identity::Identity;
 use perms::grants::sudoers::{Behaviour, Outcome, Password, Question, Target, Tree, decide, default_target};
 
 use crate::generate;
-use crate::harness::{Random, Real, Sudo, bob, cases, dep, eve, host, root};
+use crate::harness::{Random, Real, Sudo, bob, cases, daemon, dep, eve, host, root};
 
 fn account(name: &str) -> Identity {
     match name {
         "dep" => dep(),
         "bob" => bob(),
         "eve" => eve(),
-        "daemon" => Identity::new("daemon", Some(1)).with_group("daemon", Some(1)),
+        "daemon" => daemon(),
         _ => root(),
     }
 }

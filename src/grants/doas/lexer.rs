@@ -63,6 +63,8 @@ impl<'t> Lexer<'t> {
 
     /// The next token, and where it begins.
     pub(super) fn next(&mut self) -> (Token, usize) {
+        // A word after a line that was continued is never a keyword: doas forgets to forget the newline.
+        let mut plain = true;
         loop {
             while matches!(self.at(self.pos), Some(b' ' | b'\t')) {
                 self.pos += 1;
@@ -82,9 +84,12 @@ impl<'t> Lexer<'t> {
                     }
                     Token::Newline
                 }
-                Some(_) => match self.word() {
+                Some(_) => match self.word(plain) {
                     Some(token) => return (token, start),
-                    None => continue,
+                    None => {
+                        plain = false;
+                        continue;
+                    }
                 },
             };
             self.pos += 1;
@@ -93,10 +98,10 @@ impl<'t> Lexer<'t> {
     }
 
     /// A word. `None` if nothing came of it but an escaped newline.
-    fn word(&mut self) -> Option<Token> {
+    fn word(&mut self, mut plain: bool) -> Option<Token> {
         let start = self.pos;
         let mut word = Vec::new();
-        let (mut escape, mut quotes, mut quoted, mut plain) = (false, false, false, true);
+        let (mut escape, mut quotes, mut quoted) = (false, false, false);
         let mut quote_at = start;
         loop {
             let Some(c) = self.at(self.pos) else {

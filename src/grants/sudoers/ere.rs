@@ -80,10 +80,6 @@ impl Translator<'_> {
                 b'(' => {
                     open += 1;
                     self.out.push_str("(?:");
-                    // `()` is allowed; a repetition at the start of a group is not.
-                    if matches!(self.peek(), Some(b'*' | b'+' | b'?' | b'{')) {
-                        return Err(Refusal::NotLinear);
-                    }
                     atom = false;
                 }
                 b')' if open > 0 => {
@@ -97,31 +93,23 @@ impl Translator<'_> {
                     atom = true;
                 }
                 b'|' => {
-                    if matches!(self.peek(), Some(b'*' | b'+' | b'?' | b'{')) {
-                        return Err(Refusal::NotLinear);
-                    }
                     self.out.push('|');
                     atom = false;
                 }
                 b'^' | b'$' => {
                     self.out.push(char::from(c));
-                    if matches!(self.peek(), Some(b'*' | b'+' | b'?' | b'{')) {
+                    if c == b'$' && matches!(self.peek(), Some(b'*' | b'+' | b'?' | b'{')) {
                         return Err(Refusal::NotLinear);
                     }
                     atom = false;
                 }
+                // sudo refuses two repetitions in a row, the C library one at the start of anything.
+                b'*' | b'+' | b'?' | b'{' if !atom => return Err(Refusal::Invalid),
                 b'*' | b'+' | b'?' => {
-                    if !atom {
-                        // sudo refuses two repetitions in a row; at the start they are undefined.
-                        return Err(Refusal::NotLinear);
-                    }
                     self.out.push(char::from(c));
                     atom = false;
                 }
                 b'{' => {
-                    if !atom {
-                        return Err(Refusal::NotLinear);
-                    }
                     self.interval()?;
                     atom = false;
                 }

@@ -195,6 +195,13 @@ fn arguments(args: &[String]) -> Result<String, FragmentError> {
             }
         }
     }
+    // A backslash, blanks and the end of the line would go on with the next line.
+    for blank in [" ", "\t"] {
+        if let Some(before) = out.strip_suffix(&format!("\\{blank}")) {
+            out = format!("{before}[\\{blank}]");
+            break;
+        }
+    }
     // Two quotes alone mean "no arguments"; a bracket around the first keeps them what they are.
     if out == "\"\"" {
         out = "[\"]\"".to_owned();
@@ -285,6 +292,7 @@ mod tests {
         assert_eq!(written(&["/bin/x", "\"\""]), "/bin/x [\"]\"");
         assert_eq!(written(&["/bin/x", "a", "", "b"]), "/bin/x a\\  b");
         assert_eq!(written(&["/bin/x", "", "b"]), "/bin/x \\ b");
+        assert_eq!(written(&["/bin/x", "a", ""]), "/bin/x a[\\ ]");
         assert_eq!(written(&["/opt/a b/c,d[1]"]), "/opt/a\\ b/c\\,d[[]1[]] \"\"");
     }
 

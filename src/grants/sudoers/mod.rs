@@ -12,6 +12,7 @@
 //! leaves open); where a mistake stands, sudo's recovery is followed, so that what is read here is what sudo reads.
 
 pub mod ast;
+pub mod check;
 pub mod check_copy;
 pub mod command;
 pub mod decide;
@@ -33,6 +34,7 @@ pub mod tree;
 pub mod values;
 pub mod verdict;
 
+pub use check::check;
 pub use check_copy::{CopyError, CopyFile, rewritten_for_check, rewritten_text};
 pub use command::{Behaviour, NoPrograms, Programs};
 pub use decide::{Decision, Outcome, Password, Question, Target, decide, default_target};

@@ -214,11 +214,7 @@ impl<'f> Parser<'f> {
                 AliasKind::Host => self.host_list().map(|(m, e)| (Members::Hosts(m), e))?,
                 AliasKind::Command => self.command_list().map(|(m, e)| (Members::Commands(m), e))?,
             };
-            let last = match self.peek() {
-                Token::Colon => false,
-                Token::Newline => true,
-                _ => return self.mistake(),
-            };
+            // The alias holds, whatever follows: sudo's parser sees what follows only after it has added it.
             let alias =
                 Alias { kind, name: name.clone(), name_span: at.span, span: at.span.to(end), members };
             let key = (kind, name);
@@ -230,10 +226,11 @@ impl<'f> Parser<'f> {
             let placed = PlacedAlias { file: at.file, alias: alias.clone() };
             self.stream.tree.aliases.insert(key, Arc::new(placed));
             defined.push(alias);
-            if last {
-                return Ok(());
-            }
-            self.bump();
+            match self.peek() {
+                Token::Colon => self.bump(),
+                Token::Newline => return Ok(()),
+                _ => return self.mistake(),
+            };
         }
     }
 

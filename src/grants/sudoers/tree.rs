@@ -194,6 +194,10 @@ pub enum ProblemKind {
     Alias,
     /// sudo takes it, visudo does not.
     VisudoRefuses,
+    /// A Defaults parameter that sudo passes over and visudo refuses.
+    Defaults,
+    /// Nothing that stops sudo or visudo.
+    Warning,
     /// sudo refuses to run for anybody.
     Fatal,
     /// The limits of this reader: more files or bytes than any real policy has.
