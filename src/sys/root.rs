@@ -1,8 +1,8 @@
 //! The tree that `perms` works on (`/`, or `--root DIR`), and paths resolved beneath it.
 //!
 //! A path is resolved one component at a time. A symbolic link is followed only if nobody but a
-//! trusted user (root, or whoever runs `perms`) could have put it there: it belongs to one, and it lies
-//! in a folder that belongs to one and that others cannot write (or that is sticky). Absolute links
+//! trusted user (root, or whoever runs `perms`) could have put it there: it belongs to one, and all folders
+//! above it belong to one and cannot be written by others. Absolute links
 //! start again at the root, `..` stops at it, so nothing outside is ever reached.
 
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,8 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{Beside, Handle, Kind, Meta};
 
+/// Stands for the owner in [`ResolveError::UntrustedLink`] where the folder's mode or ACL lets others write.
+const SOMEBODY: u32 = u32::MAX;
 /// Links followed before a path is given up, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
 
@@ -49,7 +51,7 @@ pub enum ResolveError {
         at: PathBuf,
     },
     /// A link that somebody else could have placed.
-    #[error("`{}` is a symbolic link that uid {owner} could have placed: not followed", .at.display())]
+    #[error("`{}` is a symbolic link that {} could have placed: not followed", .at.display(), whoever(*.owner))]
     UntrustedLink {
         /// The link.
         at: PathBuf,
@@ -82,6 +84,13 @@ pub enum ResolveError {
         /// What.
         error: io::Error,
     },
+}
+
+fn whoever(owner: u32) -> String {
+    if owner == SOMEBODY {
+        return "whoever may write a folder above it".to_owned();
+    }
+    format!("uid {owner}")
 }
 
 impl ResolveError {
@@ -193,7 +202,8 @@ impl Root {
                 if links > MAX_LINKS {
                     return Err(ResolveError::Loop { at: child_path });
                 }
-                if let Some(owner) = self.could_have_placed(&meta, &child_meta) {
+                let folders = trail.iter().map(|(_, _, m)| m).chain([&meta]);
+                if let Some(owner) = self.could_have_placed(folders, &child_meta) {
                     return Err(ResolveError::UntrustedLink { at: child_path, owner });
                 }
                 let target =
@@ -213,19 +223,22 @@ impl Root {
         Ok(Resolved { handle: here, meta, path: at, parents })
     }
 
-    /// An untrusted user who could have put this link into this folder, if there is one.
-    fn could_have_placed(&self, folder: &Meta, link: &Meta) -> Option<u32> {
+    /// An untrusted user who could have put this link where it is found below these folders, if there is one
+    /// ([`SOMEBODY`] if it is not known who). That the link is a trusted user's is not enough: whoever may write two
+    /// folders can move a link, or a folder with a link in it, from one to the other. That holds in a sticky folder too,
+    /// into which anybody can move names.
+    fn could_have_placed<'m>(&self, folders: impl Iterator<Item = &'m Meta>, link: &Meta) -> Option<u32> {
         if !self.trusts(link.uid) {
             return Some(link.uid);
         }
-        if !self.trusts(folder.uid) {
-            return Some(folder.uid);
-        }
-        // In a sticky folder others can add names but not replace a trusted user's own.
-        let writable_by_others = folder.mode & 0o022 != 0 && folder.mode & 0o1000 == 0;
-        // The owning group of a root-owned folder may be trusted by the administrator, the rest of the world never.
-        if writable_by_others && folder.mode & 0o002 != 0 {
-            return Some(u32::MAX);
+        for folder in folders {
+            if !self.trusts(folder.uid) {
+                return Some(folder.uid);
+            }
+            // The group's digit is the mask of an ACL where there is one: named users may write then.
+            if folder.mode & 0o022 != 0 {
+                return Some(SOMEBODY);
+            }
         }
         None
     }
