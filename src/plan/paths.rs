@@ -113,6 +113,8 @@ pub fn compare_paths(
 ) -> PathDiffs {
     let mut diffs = PathDiffs::default();
     let mut searches: BTreeMap<PathBuf, Vec<(usize, Demand)>> = BTreeMap::new();
+    // Paths that were reached through links, and the folders that have to stay closed for that.
+    let mut relied: Vec<(PathTrouble, Vec<PathBuf>)> = Vec::new();
     let mut starts: Vec<(Compiled, Option<Handle>)> = Vec::new();
     let mut order: Vec<(usize, &PathRule)> =
         manifests.iter().enumerate().flat_map(|(app, m)| m.paths.iter().map(move |r| (app, r))).collect();
@@ -142,6 +144,9 @@ pub fn compare_paths(
                 {
                     diffs.troubles.push(trouble(Trouble::Kind { is: r.meta.kind }));
                     continue;
+                }
+                if !r.relied.is_empty() {
+                    relied.push((trouble(Trouble::Missing(PathBuf::new())), r.relied.clone()));
                 }
                 add_searches(&mut searches, app, &demands, names, r.parents.iter().map(|(p, _)| p));
                 starts.push((compiled(app, rule, r.path.clone(), &r.meta, demands), Some(r.handle)));
@@ -192,6 +197,14 @@ pub fn compare_paths(
         *state = compare(Kind::Directory, state, &demands).1;
     }
     visit_parents(host, searches, &mut diffs);
+    for (trouble, folders) in relied {
+        let opened =
+            |p: &PathBuf| diffs.files.get(p).is_some_and(|d| !host.root.closed(d.after.uid, d.after.mode));
+        if let Some(at) = folders.into_iter().find(opened) {
+            let e = ResolveError::LinkIsOpened { path: trouble.path.clone(), folder: at };
+            diffs.troubles.push(PathTrouble { trouble: Trouble::Untrusted(e), ..trouble });
+        }
+    }
     // One change of a file, by whichever of its names comes first.
     let mut seen = BTreeSet::new();
     diffs.files.retain(|_, d| d.before.is_none() || d.linked || seen.insert(d.object));

@@ -39,6 +39,8 @@ pub struct Resolved {
     pub path: PathBuf,
     /// Every folder passed on the way (links' folders too), the root first.
     pub parents: Vec<(PathBuf, Handle)>,
+    /// The folders whose being closed to others made the links on the way believable.
+    pub relied: Vec<PathBuf>,
 }
 
 /// Why a path could not be resolved.
@@ -57,6 +59,14 @@ pub enum ResolveError {
         at: PathBuf,
         /// Who could have.
         owner: u32,
+    },
+    /// A link that is believed only as long as a folder stays as it is, which is to be opened to others.
+    #[error("`{}` leads through a symbolic link, which others can replace once they may write `{}`", .path.display(), .folder.display())]
+    LinkIsOpened {
+        /// The path.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
     },
     /// A component that is used as a folder and is none.
     #[error("`{}` is not a directory", .at.display())]
@@ -150,6 +160,12 @@ impl Root {
         self.trusted.contains(&uid)
     }
 
+    /// Whether a folder of this owner and mode is closed to all but trusted users. The group's digit is the mask of an ACL
+    /// where there is one: named users may write then.
+    pub fn closed(&self, uid: u32, mode: u16) -> bool {
+        self.trusts(uid) && mode & 0o022 == 0
+    }
+
     /// Resolves an absolute path, following a link at its end too.
     pub fn resolve(&self, path: &Path) -> Result<Resolved, ResolveError> {
         self.resolve_to(path, true)
@@ -173,6 +189,7 @@ impl Root {
         // The folders from the root to where we are: what `..` goes back along.
         let mut trail: Vec<(PathBuf, Handle, Meta)> = Vec::new();
         let mut parents: Vec<(PathBuf, Handle)> = Vec::new();
+        let mut relied: Vec<PathBuf> = Vec::new();
         let mut at = PathBuf::from("/");
         let mut here = root;
         let mut todo: Vec<OsString> = components(path);
@@ -206,6 +223,7 @@ impl Root {
                 if let Some(owner) = self.could_have_placed(folders, &child_meta) {
                     return Err(ResolveError::UntrustedLink { at: child_path, owner });
                 }
+                relied.extend(trail.iter().map(|(p, _, _)| p.clone()).chain([at.clone()]));
                 let target =
                     PathBuf::from(OsString::from_vec(child.link_target().map_err(io_at(&child_path))?));
                 if target.is_absolute() {
@@ -220,7 +238,7 @@ impl Root {
             trail.push((at, here, meta));
             (at, here, meta) = (child_path, child, child_meta);
         }
-        Ok(Resolved { handle: here, meta, path: at, parents })
+        Ok(Resolved { handle: here, meta, path: at, parents, relied })
     }
 
     /// An untrusted user who could have put this link where it is found below these folders, if there is one
@@ -232,12 +250,8 @@ impl Root {
             return Some(link.uid);
         }
         for folder in folders {
-            if !self.trusts(folder.uid) {
-                return Some(folder.uid);
-            }
-            // The group's digit is the mask of an ACL where there is one: named users may write then.
-            if folder.mode & 0o022 != 0 {
-                return Some(SOMEBODY);
+            if !self.closed(folder.uid, folder.mode) {
+                return Some(if self.trusts(folder.uid) { SOMEBODY } else { folder.uid });
             }
         }
         None
