@@ -113,8 +113,12 @@ pub(super) fn change_user(
     to: &UserState,
 ) -> Result<(), ApplyError> {
     edit(root, "passwd", |lines| {
-        with_fields(lines, |[user, _, uid, gid, _, home, shell]: &mut [Vec<u8>; 7]| {
+        with_fields(lines, |[user, password, uid, gid, _, home, shell]: &mut [Vec<u8>; 7]| {
             if user == name.as_bytes() {
+                // A password that stands here is the one that counts.
+                if from.locked != to.locked && password != b"x" {
+                    *password = locked(password, to.locked);
+                }
                 *uid = to.uid.to_string().into_bytes();
                 *gid = to.gid.to_string().into_bytes();
                 *home = to.home.clone().into_bytes();
@@ -154,16 +158,19 @@ fn members(root: &Root, name: &str, wanted: impl Fn(&[u8]) -> bool) -> Result<()
     Ok(())
 }
 
-/// The line of shadow with the password locked or not, as usermod(8) does it: by a `!` before it.
-fn lock(line: Line, name: &str, locked: bool) -> Line {
-    if name_of(&line) != name.as_bytes() {
+/// The line of shadow with the password locked or not.
+fn lock(line: Line, name: &str, lock: bool) -> Line {
+    let Some(rest) = line.strip_prefix(name.as_bytes()).and_then(|l| l.strip_prefix(b":")) else {
         return line;
-    }
-    let rest = line.get(name.len() + 1..).unwrap_or_default();
-    let rest = match (rest.strip_prefix(b"!"), locked) {
-        (None, true) => [b"!", rest].concat(),
-        (Some(rest), false) => rest.to_vec(),
-        _ => return line,
     };
-    [name.as_bytes(), b":", &rest].concat()
+    [name.as_bytes(), b":", &locked(rest, lock)].concat()
+}
+
+/// A password (and what follows it) locked or not, as usermod(8) does it: by a `!` before it.
+fn locked(password: &[u8], lock: bool) -> Vec<u8> {
+    match (password.strip_prefix(b"!"), lock) {
+        (None, true) => [b"!", password].concat(),
+        (Some(password), false) => password.to_vec(),
+        _ => password.to_vec(),
+    }
 }
