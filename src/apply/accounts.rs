@@ -1,22 +1,15 @@
-//! Changes to accounts: by the host's own useradd, usermod and groupadd; by [`super::account_files`] in a copy whose
-//! owners are only kept beside it, where those tools would refuse to work, and where they do not know `--prefix`.
+//! Changes to accounts: by the host's own useradd, usermod and groupadd; by [`super::account_files`] in any other tree.
 
 use std::collections::BTreeSet;
 
 use super::{ApplyError, account_files};
-use crate::host::Accounts;
+use crate::host::{Accounts, Password};
 use crate::plan::UserState;
 use crate::sys::{Root, run};
 
-fn tool(root: &Root, tool: &str, args: &[String]) -> Result<(), ApplyError> {
-    let mut all = Vec::new();
-    if !root.is_host() {
-        // Not --root: that would run the code and the configuration of the tree as root of this host.
-        all.extend(["--prefix".to_owned(), root.path().display().to_string()]);
-    }
-    all.extend_from_slice(args);
-    let what = format!("{tool} {}", all.join(" "));
-    let ended = run::run(tool, &all, b"").map_err(|e| ApplyError::new(what.clone(), e))?;
+fn tool(tool: &str, args: &[String]) -> Result<(), ApplyError> {
+    let what = format!("{tool} {}", args.join(" "));
+    let ended = run::run(tool, args, b"").map_err(|e| ApplyError::new(what.clone(), e))?;
     if ended.success { Ok(()) } else { Err(ApplyError::new(what, ended.said())) }
 }
 
@@ -27,16 +20,13 @@ fn read(root: &Root) -> Result<Accounts, ApplyError> {
 /// Makes a group.
 pub(super) fn make_group(root: &Root, name: &str, gid: u32) -> Result<(), ApplyError> {
     if let Some(g) = read(root)?.group(name) {
-        return if g.gid == gid {
-            Ok(())
-        } else {
-            Err(ApplyError::new(format!("group {name}"), format!("it has come to be, with gid {}", g.gid)))
-        };
+        let why = format!("it has come to be, with gid {}", g.gid);
+        return Err(ApplyError::new(format!("group {name}"), why).refused().remedy("run perms plan again"));
     }
-    if root.keeps_owners_beside() {
+    if !root.is_host() {
         return account_files::add_group(root, name, gid);
     }
-    tool(root, "groupadd", &["--gid".into(), gid.to_string(), name.into()])
+    tool("groupadd", &["--gid".into(), gid.to_string(), name.into()])
 }
 
 /// Deletes a group, if it is there with this gid.
@@ -45,22 +35,19 @@ pub(super) fn delete_group(root: &Root, name: &str, gid: u32) -> Result<(), Appl
         Some(g) if g.gid == gid => {}
         _ => return Ok(()),
     }
-    if root.keeps_owners_beside() {
+    if !root.is_host() {
         return account_files::remove_group(root, name);
     }
-    tool(root, "groupdel", &[name.into()])
+    tool("groupdel", &[name.into()])
 }
 
 /// Makes a user, without a home folder (that is a change of its own), its password locked.
 pub(super) fn make_user(root: &Root, name: &str, u: &UserState) -> Result<(), ApplyError> {
     if let Some(is) = read(root)?.user(name) {
-        return if is.uid == u.uid {
-            Ok(())
-        } else {
-            Err(ApplyError::new(format!("user {name}"), format!("it has come to be, with uid {}", is.uid)))
-        };
+        let why = format!("it has come to be, with uid {}", is.uid);
+        return Err(ApplyError::new(format!("user {name}"), why).refused().remedy("run perms plan again"));
     }
-    if root.keeps_owners_beside() {
+    if !root.is_host() {
         return account_files::add_user(root, name, u);
     }
     let mut args: Vec<String> = vec![
@@ -82,7 +69,12 @@ pub(super) fn make_user(root: &Root, name: &str, u: &UserState) -> Result<(), Ap
         args.extend(["--groups".into(), join(&u.groups)]);
     }
     args.push(name.into());
-    tool(root, "useradd", &args)
+    tool("useradd", &args)?;
+    // A group may still list an account of this name that is long gone; useradd leaves that, and the new one would have it.
+    if read(root)?.supplementary(name) != u.groups {
+        tool("usermod", &["--groups".into(), join(&u.groups), name.into()])?;
+    }
+    Ok(())
 }
 
 /// Deletes a user that [`make_user`] made. `userdel` also deletes a group of the user's name; one that was there before
@@ -91,18 +83,45 @@ pub(super) fn delete_user(root: &Root, name: &str, uid: u32) -> Result<(), Apply
     let before = read(root)?;
     match before.user(name) {
         Some(u) if u.uid == uid => {}
+        // A run that was cut off may have got no further than shadow.
+        None if !root.is_host() => {}
         _ => return Ok(()),
     }
-    if root.keeps_owners_beside() {
+    if !root.is_host() {
         return account_files::remove_user(root, name);
     }
-    tool(root, "userdel", &[name.into()])?;
+    tool("userdel", &[name.into()])?;
     if let Some(g) = before.group(name)
         && read(root)?.group(name).is_none()
     {
-        tool(root, "groupadd", &["--gid".into(), g.gid.to_string(), name.into()])?;
+        tool("groupadd", &["--gid".into(), g.gid.to_string(), name.into()])?;
     }
     Ok(())
+}
+
+/// What is there of a user, as far as a plan speaks of it.
+pub(super) fn state(accounts: &Accounts, name: &str) -> Option<UserState> {
+    let u = accounts.user(name)?;
+    Some(UserState {
+        uid: u.uid,
+        gid: u.gid,
+        home: u.home.clone(),
+        shell: u.shell.clone(),
+        groups: accounts.supplementary(name),
+        locked: accounts.password(name) == Password::Locked,
+        system: false,
+    })
+}
+
+/// Each part is as before or as after (a tool that was cut off may have done a part of its work).
+fn between(is: &UserState, a: &UserState, b: &UserState) -> bool {
+    is.uid == a.uid
+        && [a.gid, b.gid].contains(&is.gid)
+        && [&a.home, &b.home].contains(&&is.home)
+        && [&a.shell, &b.shell].contains(&&is.shell)
+        && [a.locked, b.locked].contains(&is.locked)
+        && is.groups.iter().all(|g| a.groups.contains(g) || b.groups.contains(g))
+        && a.groups.intersection(&b.groups).all(|g| is.groups.contains(g))
 }
 
 /// Takes a user from one state to another.
@@ -112,12 +131,14 @@ pub(super) fn change_user(
     from: &UserState,
     to: &UserState,
 ) -> Result<(), ApplyError> {
-    if read(root)?.user(name).is_none_or(|u| u.uid != from.uid) {
-        return Err(ApplyError::new(format!("user {name}"), "it has changed since the plan was made")
-            .remedy("run perms plan again"));
+    let is = state(&read(root)?, name);
+    if is.as_ref().is_none_or(|is| !between(is, from, to)) {
+        return Err(ApplyError::new(format!("user {name}"), "it has changed since")
+            .refused()
+            .remedy("run perms plan again and look at what has changed"));
     }
-    if root.keeps_owners_beside() || !root.is_host() {
-        return account_files::change_user(root, name, to);
+    if !root.is_host() {
+        return account_files::change_user(root, name, from, to);
     }
     let mut args: Vec<String> = Vec::new();
     if from.home != to.home {
@@ -139,7 +160,7 @@ pub(super) fn change_user(
         return Ok(());
     }
     args.push(name.into());
-    tool(root, "usermod", &args)
+    tool("usermod", &args)
 }
 
 fn join(groups: &BTreeSet<String>) -> String {

@@ -27,7 +27,9 @@ pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
     journal::begin(root, &run, plan.apps(), &changes)?;
     for (i, change) in changes.iter().enumerate() {
         if let Err(e) = make(root, change) {
-            return Err(take_back(root, &run, changes.get(..=i).unwrap_or(&changes), e));
+            // A change that was refused was not begun: what is there is another's, and not ours to take back.
+            let begun = if e.refused { i } else { i + 1 };
+            return Err(take_back(root, &run, changes.get(..begun).unwrap_or(&changes), e));
         }
     }
     if let Err(e) = grants::check_after(root, &before) {
@@ -68,8 +70,8 @@ fn make(root: &Root, change: &Change) -> Result<(), ApplyError> {
             accounts::change_user(root, name, before, after)
         }
         Change::Make { path, directory, state } => files::make(root, path, *directory, state),
-        Change::State { path, before, after } => {
-            files::set_state(root, path, before, after, false).map(|_| ())
+        Change::State { path, object, before, after } => {
+            files::set_state(root, path, *object, before, after, false).map(|_| ())
         }
         Change::Content { path, before, after } => {
             files::set_content(root, path, before.as_ref(), after.as_ref()).map(|_| ())
@@ -89,13 +91,15 @@ pub(super) fn undo(root: &Root, change: &Change) -> Result<Option<String>, Apply
             accounts::change_user(root, name, after, before).map(|()| None)
         }
         Change::Make { path, directory, .. } => files::unmake(root, path, *directory),
-        Change::State { path, before, after } => match files::set_state(root, path, after, before, true) {
-            Ok(_) => Ok(None),
-            Err(e) if root.open_exact(path).is_err_and(|r| r.is_not_found()) => {
-                Ok(Some(format!("{} is gone ({e})", path.display())))
+        Change::State { path, object, before, after } => {
+            match files::set_state(root, path, *object, after, before, true) {
+                Ok(_) => Ok(None),
+                Err(e) if root.open_exact(path).is_err_and(|r| r.is_not_found()) => {
+                    Ok(Some(format!("{} is gone ({e})", path.display())))
+                }
+                Err(e) => Err(e),
             }
-            Err(e) => Err(e),
-        },
+        }
         Change::Content { path, before, after } => {
             files::set_content(root, path, after.as_ref(), before.as_ref()).map(|_| None)
         }

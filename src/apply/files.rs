@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::ApplyError;
+use crate::grants::acl::{Acl, Perms, Tag};
 use crate::host::FileState;
 use crate::plan::Image;
 use crate::sys::write::{self, Looks};
@@ -18,6 +19,7 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> ApplyError + '_ {
 
 fn not_as_planned(path: &Path, why: &str) -> ApplyError {
     ApplyError::new(path.display().to_string(), why)
+        .refused()
         .remedy("run perms plan again and look at what has changed")
 }
 
@@ -26,11 +28,16 @@ fn not_as_planned(path: &Path, why: &str) -> ApplyError {
 pub(super) fn set_state(
     root: &Root,
     path: &Path,
+    object: u64,
     from: &FileState,
     to: &FileState,
     lenient: bool,
 ) -> Result<bool, ApplyError> {
-    let (handle, meta) = root.open_exact(path).map_err(|e| ApplyError::new(path.display().to_string(), e))?;
+    let (handle, meta) = root.open_exact(path).map_err(|e| not_as_planned(path, &e.to_string()))?;
+    // Of the same looks and yet another: moved or linked here by whoever may write the folder, to have its rights changed.
+    if meta.id.1 != object {
+        return Err(not_as_planned(path, "another file has its name since the plan was made"));
+    }
     let is = FileState::read(&handle, &meta).map_err(failed(path))?;
     if is == *to {
         return Ok(false);
@@ -52,24 +59,45 @@ fn between(is: &FileState, a: &FileState, b: &FileState) -> bool {
     [a.uid, b.uid].contains(&is.uid)
         && [a.gid, b.gid].contains(&is.gid)
         && [&a.label, &b.label].contains(&&is.label)
-        && (is.acl.is_none() || [&a.acl, &b.acl].contains(&&is.acl))
+        && [a, b].iter().any(|s| same_named(&is.full_acl(), &s.full_acl()))
         && [&a.default_acl, &b.default_acl].contains(&&is.default_acl)
 }
 
-/// Owner first (it takes setuid bits away), then mode, then ACLs (which set the mode's group digit), then the label.
+/// Whether the entries of named users and groups are the same: what `put` leaves in between differs in the others only.
+fn same_named(a: &Acl, b: &Acl) -> bool {
+    a.named().eq(b.named()) || !a.has_named()
+}
+
+/// In an order in which nobody has at any moment what he has neither before nor after: where the owner changes, first
+/// what the old and the new owner, group and others have in common, then the owner (which takes setuid bits away), then
+/// mode and ACL, which are one to the kernel, then the rest.
 fn put(handle: &Handle, meta: &Meta, is: &FileState, to: &FileState) -> io::Result<()> {
-    if (is.uid, is.gid) != (to.uid, to.gid) {
+    let set_acl = |acl: &Acl| write::set_access_acl(handle, Some(&acl.to_xattr()));
+    let chown = (is.uid, is.gid) != (to.uid, to.gid);
+    if chown && meta.kind != Kind::Link {
+        let (mut common, new) = (is.full_acl(), to.full_acl());
+        for tag in [Tag::UserObj, Tag::GroupObj, Tag::Other] {
+            let both =
+                common.effective(tag).unwrap_or(Perms::NONE) & new.effective(tag).unwrap_or(Perms::NONE);
+            common.set(tag, both);
+        }
+        if is.acl.is_some() {
+            set_acl(&common)?;
+        } else {
+            write::chmod(handle, (is.mode & to.mode & 0o7000) | common.mode_bits())?;
+        }
+    }
+    if chown {
         write::chown(handle, to.uid, to.gid)?;
     }
     if meta.kind != Kind::Link {
-        if is.acl.is_some() && to.acl.is_none() {
-            write::set_access_acl(handle, None)?;
+        // An ACL that says no more than a mode is stored as one: never taken off by itself, which would leave its mask
+        // behind as the owning group's right.
+        if is.acl.is_some() || to.acl.is_some() {
+            set_acl(&to.full_acl())?;
         }
         if handle.meta()?.mode != to.mode {
             write::chmod(handle, to.mode)?;
-        }
-        if let Some(acl) = &to.acl {
-            write::set_access_acl(handle, Some(&acl.to_xattr()))?;
         }
         if is.default_acl != to.default_acl {
             let bytes = to.default_acl.as_ref().map(crate::grants::acl::Acl::to_xattr);
@@ -91,12 +119,12 @@ pub(super) fn make(root: &Root, path: &Path, directory: bool, state: &FileState)
     let made = if directory {
         write::make_directory(&folder, name, &looks)
     } else {
-        match folder.open_child(name) {
-            Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            Err(_) => write::replace(&folder, name, b"", &looks),
-        }
+        write::make_file(&folder, name, b"", &looks)
     };
-    made.map_err(failed(path))
+    made.map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => not_as_planned(path, "it has come to be since the plan was made"),
+        _ => failed(path)(e),
+    })
 }
 
 /// Takes away what [`make`] made, if it is still empty. Says why not otherwise.

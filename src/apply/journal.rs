@@ -4,16 +4,16 @@
 //! written when it has. A journal without an end is of a run that was cut off: any of its changes may have been made
 //! or not, which `rollback` finds out by looking.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::ApplyError;
-use super::lock::{PRIVATE, STATE};
+use super::lock::{PRIVATE, STATE, only_ours, state_folder};
 use crate::plan::Change;
-use crate::sys::write::{Looks, make_directories, replace};
+use crate::sys::write::{Looks, replace};
 use crate::sys::{ResolveError, Root};
 
 /// Journals larger than this are refused.
@@ -105,9 +105,18 @@ pub fn end(root: &Root, run: &str, end: End) -> Result<(), ApplyError> {
 }
 
 fn write(root: &Root, run: &str, extension: &str, text: &[u8]) -> io::Result<()> {
-    make_directories(root, &folder(), &PRIVATE)?;
-    let folder = root.resolve(&folder())?.handle;
+    let folder = state_folder(root, &folder())?;
     replace(&folder, &OsString::from(format!("{run}.{extension}")), text, &FILE)
+}
+
+/// What somebody else could have written is not read: a journal says what root is to do.
+fn read_ours(root: &Root, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let folder = root.resolve(&folder())?;
+    let file = folder.handle.open_child(OsStr::new(name))?;
+    for meta in [&folder.meta, &file.meta()?] {
+        only_ours(root, meta)?;
+    }
+    file.read(limit)
 }
 
 /// The names of all runs, oldest first.
@@ -123,8 +132,7 @@ pub fn runs(root: &Root) -> Result<Vec<String>, ApplyError> {
 /// Reads a run.
 pub fn read(root: &Root, run: &str) -> Result<Run, ApplyError> {
     let what = || format!("reading the journal of run {run}");
-    let text =
-        root.read(&folder().join(format!("{run}.jsonl")), LIMIT).map_err(|e| ApplyError::new(what(), e))?;
+    let text = read_ours(root, &format!("{run}.jsonl"), LIMIT).map_err(|e| ApplyError::new(what(), e))?;
     let mut lines = text.split(|b| *b == b'\n').filter(|l| !l.is_empty());
     let header: Header = lines
         .next()
@@ -141,10 +149,7 @@ pub fn read(root: &Root, run: &str) -> Result<Run, ApplyError> {
     if changes.len() != header.changes {
         return Err(ApplyError::new(what(), "it is cut short"));
     }
-    let end = root
-        .read(&folder().join(format!("{run}.end")), 4096)
-        .ok()
-        .and_then(|t| serde_json::from_slice(&t).ok());
+    let end = read_ours(root, &format!("{run}.end"), 4096).ok().and_then(|t| serde_json::from_slice(&t).ok());
     Ok(Run { header, changes, end })
 }
 

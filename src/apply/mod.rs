@@ -24,11 +24,17 @@ pub struct ApplyError {
     pub why: String,
     /// What to do.
     pub remedy: Option<String>,
+    /// The change was refused before it was begun, because the host is not as the plan saw it: there is nothing to undo.
+    refused: bool,
 }
 
 impl ApplyError {
     fn new(what: impl Into<String>, why: impl ToString) -> Self {
-        ApplyError { what: what.into(), why: why.to_string(), remedy: None }
+        ApplyError { what: what.into(), why: why.to_string(), remedy: None, refused: false }
+    }
+
+    fn refused(self) -> Self {
+        ApplyError { refused: true, ..self }
     }
 
     fn remedy(mut self, remedy: impl Into<String>) -> Self {

@@ -65,6 +65,8 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, C
             }
         }
     }
+    // What cannot be shown is not done.
+    ui.out.flush()?;
     let done = apply::apply(&loaded.host.root, &plan)?;
     match ui.format {
         Format::Json => {

@@ -98,7 +98,8 @@ pub fn main() -> ExitCode {
     });
     match result {
         Ok(status) => ExitCode::from(status),
-        Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
+        // Whoever reads our output has gone away. Nothing to say, but it was no success: what it would have said is lost.
+        Err(e) if e.is_broken_pipe() => ExitCode::from(1),
         Err(e) => {
             let _ = ui.out.flush();
             e.show(&mut ui);

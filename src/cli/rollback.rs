@@ -53,8 +53,17 @@ fn list(ui: &mut Ui, root: &Root) -> Result<u8, CliError> {
     if ui.format == Format::Human && names.is_empty() {
         writeln!(ui.out, "There are no runs.")?;
     }
+    let mut status = 0;
     for n in names {
-        let run = apply::journal::read(root, &n)?;
+        // One that cannot be read does not hide the others.
+        let run = match apply::journal::read(root, &n) {
+            Ok(run) => run,
+            Err(e) => {
+                writeln!(ui.out, "{}  {}", escape(&n), escape(&e.to_string()))?;
+                status = 1;
+                continue;
+            }
+        };
         let end = match run.end {
             Some(apply::journal::End::Applied) => "applied",
             Some(apply::journal::End::Undone) => "failed and undone",
@@ -68,5 +77,5 @@ fn list(ui: &mut Ui, root: &Root) -> Result<u8, CliError> {
             escape(&run.header.apps.join(", "))
         )?;
     }
-    Ok(0)
+    Ok(status)
 }

@@ -40,7 +40,8 @@ impl Ui {
 
     /// Asks a yes-or-no question; anything but yes is no. `None` if there is nobody to ask.
     pub(super) fn ask(&mut self, question: &str) -> io::Result<Option<bool>> {
-        if !io::stdin().is_terminal() {
+        // Who does not see the question cannot answer it.
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
             return Ok(None);
         }
         write!(self.out, "{question} [y/N] ")?;

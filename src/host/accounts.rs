@@ -54,6 +54,8 @@ pub struct Accounts {
     users: Vec<User>,
     groups: Vec<Group>,
     shadow: Option<Vec<(String, String)>>,
+    /// Passwords that stand in passwd itself, where shadow is not asked.
+    unshadowed: Vec<(String, String)>,
     /// Ranges of login.defs that ids of new accounts are taken from.
     ranges: Ranges,
     /// Lines that could not be understood, as `FILE:LINE`.
@@ -98,7 +100,13 @@ impl Accounts {
         let mut a = Accounts::default();
         for (n, line) in lines(passwd) {
             match parse_user(line) {
-                Some(u) => a.users.push(u),
+                Some(u) => {
+                    let password = line.split(':').nth(1).unwrap_or("x");
+                    if password != "x" && a.users.iter().all(|o| o.name != u.name) {
+                        a.unshadowed.push((u.name.clone(), password.to_owned()));
+                    }
+                    a.users.push(u);
+                }
                 None => a.unreadable.push(format!("/etc/passwd:{n}")),
             }
         }
@@ -166,7 +174,10 @@ impl Accounts {
 
     /// Whether a password opens the account.
     pub fn password(&self, user: &str) -> Password {
-        let Some(shadow) = &self.shadow else { return Password::Unknown };
+        let own = self.unshadowed.iter().find(|(n, _)| n == user);
+        let Some(shadow) = own.map(|_| &self.unshadowed).or(self.shadow.as_ref()) else {
+            return Password::Unknown;
+        };
         match shadow.iter().find(|(n, _)| n == user).map(|(_, p)| p.as_str()) {
             None => Password::Unknown,
             Some("") => Password::Empty,

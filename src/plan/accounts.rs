@@ -65,6 +65,17 @@ impl Planner<'_> {
             Some(g) => Some(g.value),
             None => self.accounts.next_gid(rule.system, None, &self.new_gids),
         };
+        let taken = rule.gid.as_ref().and_then(|g| {
+            let there = self.accounts.groups().iter().find(|o| o.gid == g.value).map(|o| o.name.clone());
+            there.or_else(|| self.new_gids.contains(&g.value).then(|| "another new group".to_owned()))
+        });
+        if let (Some(other), Some(g)) = (taken, &rule.gid) {
+            let f =
+                finding(m, &codes::MISSING_GROUP, Class::Missing, &format!("group {name}"), Some(&g.origin))
+                    .is("not there", "there")
+                    .remedy(format!("gid {} belongs to {other}: declare another", g.value));
+            return self.attention(app, "group", name, &g.origin, f, Fix::Blocked);
+        }
         self.make_group(app, m, name, gid, &rule.origin);
     }
 
@@ -209,8 +220,10 @@ impl Planner<'_> {
             let f = f.remedy("no id is free in the range of login.defs");
             return self.attention(app, "user", name, &rule.origin, f, Fix::Blocked);
         };
-        if let Some(other) = self.accounts.users().iter().find(|u| u.uid == uid) {
-            let f = f.remedy(format!("uid {uid} belongs to {}: declare another", other.name));
+        let there = self.accounts.users().iter().find(|u| u.uid == uid).map(|u| u.name.clone());
+        let new = self.new_uids.contains(&uid).then(|| "another new account".to_owned());
+        if let Some(other) = there.or(new) {
+            let f = f.remedy(format!("uid {uid} belongs to {other}: declare another"));
             return self.attention(app, "user", name, &rule.origin, f, Fix::Blocked);
         }
         let primary = rule.group.as_ref().map_or(name, |g| &g.value);

@@ -43,6 +43,8 @@ pub enum Change {
         /// Its path below the root, free of links.
         #[serde(with = "lossless::path")]
         path: PathBuf,
+        /// Its inode number: what has the name later need not be the same file.
+        object: u64,
         /// What it was.
         before: FileState,
         /// What it becomes.

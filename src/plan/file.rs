@@ -148,27 +148,78 @@ pub enum Difference {
     },
 }
 
+/// Rounds of [`compare`]. Two are enough for all but several users on an ACL that was not in force.
+const ROUNDS: usize = 4;
+
 /// Compares a file with its demands. Returns the reasons, sorted, and the state that satisfies the demands with the
 /// least change (equal to `state` where there are no reasons).
 pub fn compare(kind: Kind, state: &FileState, demands: &[&Demand]) -> (Vec<Reason>, FileState) {
+    let (mut reasons, mut after) = compare_once(kind, state, demands);
+    // What is granted to one may take from another what he had by an ACL that was not in force, or by a group.
+    for _ in 1..ROUNDS {
+        if reasons.is_empty() {
+            break;
+        }
+        let (more, further) = compare_once(kind, &after, demands);
+        if more.is_empty() {
+            break;
+        }
+        let told: Vec<_> = reasons.iter().filter_map(|r| r.what.entry()).collect();
+        reasons.extend(more.into_iter().filter(|r| r.what.entry().is_some_and(|e| !told.contains(&e))));
+        after = further;
+    }
+    reasons.sort_by(|a, b| a.what.cmp(&b.what));
+    (reasons, after)
+}
+
+fn compare_once(kind: Kind, state: &FileState, demands: &[&Demand]) -> (Vec<Reason>, FileState) {
     let mut c = Comparison { kind, after: state.clone(), acl: state.full_acl(), reasons: Vec::new() };
     c.owner_and_mode(state, demands);
     if kind != Kind::Link {
-        let executable = kind == Kind::Directory || state.any_execute();
+        // As the declared mode leaves it.
+        let executable = kind == Kind::Directory || any_execute(&c.acl);
         let exact = demands.iter().any(|d| !matches!(d.what, What::Search(_)));
-        let wanted = c.wanted_entries(demands, executable, exact);
-        c.access_entries(&wanted, exact);
+        let mut wanted = declared_entries(c.after.uid, demands, executable);
+        if exact && !wanted.tolerates {
+            // Before anything is asked of what is left: a right by an entry that goes is none.
+            c.remove_undeclared(&wanted, false);
+        }
+        c.grant_entries(&wanted.access);
+        c.want_rights(&mut wanted, demands, executable, exact);
+        c.access_entries(&wanted);
         if kind == Kind::Directory {
             c.default_entries(&wanted, exact);
         }
     }
-    let Comparison { mut after, acl, mut reasons, .. } = c;
+    let Comparison { mut after, acl, reasons, .. } = c;
     if reasons.is_empty() {
         return (reasons, state.clone());
     }
     after.set_acl(acl);
-    reasons.sort_by(|a, b| a.what.cmp(&b.what));
     (reasons, after)
+}
+
+/// Whether somebody has an execute bit by mode: see [`FileState::any_execute`].
+fn any_execute(acl: &Acl) -> bool {
+    [Tag::UserObj, Tag::GroupObj, Tag::Other]
+        .into_iter()
+        .filter_map(|t| acl.effective(t))
+        .any(|p| p.contains(Perms::X))
+}
+
+impl Difference {
+    /// The entry that it is about, if it is about one: whether it is of the default ACL, and whose.
+    fn entry(&self) -> Option<(bool, Tag)> {
+        match self {
+            Difference::MissingEntry { default, tag, .. }
+            | Difference::Masked { default, tag, .. }
+            | Difference::WrongEntry { default, tag, .. }
+            | Difference::WiderEntry { default, tag, .. }
+            | Difference::UndeclaredEntry { default, tag, .. } => Some((*default, *tag)),
+            Difference::NoSearch { uid } => Some((false, Tag::User(*uid))),
+            _ => None,
+        }
+    }
 }
 
 /// What the demands come to for one file.
@@ -178,8 +229,11 @@ struct Wanted {
     default: BTreeMap<Tag, (Perms, Origin)>,
     /// Search permission is the reason, no declared entry.
     search: BTreeMap<Tag, (Perms, Origin, u32)>,
-    /// Entries that may be there: an owner's own, which the kernel does not look at.
-    idle: BTreeSet<Tag>,
+    /// Entries that may be there: those of users with rights, which are looked at by what they can do, and an owner's own,
+    /// which the kernel does not look at.
+    judged: BTreeSet<Tag>,
+    /// The entry of an owner with rights in the default ACL: it may be there too.
+    idle_default: Option<Tag>,
     tolerates: bool,
 }
 
@@ -224,13 +278,16 @@ impl Comparison {
                 | (own(Tag::UserObj) << 6)
                 | (own(Tag::GroupObj) << 3)
                 | own(Tag::Other);
-            let should = match mode {
+            let mut should = match mode {
                 ModeSpec::Octal(bits) => bits & 0o7777,
                 ModeSpec::Symbolic { user, group, other } => {
                     let bits = |p: AclPerms| u16::from(p.bits(executable));
                     (state.mode & 0o7000) | (bits(user) << 6) | (bits(group) << 3) | bits(other)
                 }
             };
+            // The owner who was given rights has them, whatever the mode says of an owner.
+            let executable = self.kind == Kind::Directory || should & 0o111 != 0;
+            should |= u16::from(self.owner_needs(demands, executable).bits()) << 6;
             if is != should {
                 self.reason(Some(&d.origin), Difference::Mode { is, should });
                 self.after.mode = (self.after.mode & 0o777) | (should & 0o7000);
@@ -242,31 +299,28 @@ impl Comparison {
         }
     }
 
-    fn wanted_entries(&mut self, demands: &[&Demand], executable: bool, exact: bool) -> Wanted {
-        let mut w = Wanted::default();
-        for d in demands {
-            match &d.what {
-                What::Entry(tag, p) => {
-                    add(&mut w.access, *tag, Perms::from_bits(p.bits(executable)), &d.origin);
-                }
-                What::DefaultEntry(tag, p) => {
-                    add(&mut w.default, *tag, Perms::from_bits(p.bits(true)), &d.origin);
-                }
-                What::ToleratesEntries => w.tolerates = true,
-                _ => {}
+    /// What the owner must have because access or search was declared for him.
+    fn owner_needs(&self, demands: &[&Demand], executable: bool) -> Perms {
+        demands.iter().fold(Perms::NONE, |all, d| match &d.what {
+            What::Access(creds, access) if creds.uid == self.after.uid => {
+                all | rights_of(*access, executable)
             }
-        }
+            What::Search(creds) if creds.uid == self.after.uid => all | Perms::X,
+            _ => all,
+        })
+    }
+
+    fn want_rights(&mut self, w: &mut Wanted, demands: &[&Demand], executable: bool, exact: bool) {
         for d in demands {
             if let What::Access(creds, access) = &d.what {
-                self.want_access(&mut w, &d.origin, creds, *access, executable);
+                self.want_access(w, &d.origin, creds, *access, executable);
             }
         }
         for d in demands {
             if let What::Search(creds) = &d.what {
-                self.want_search(&mut w, &d.origin, creds, exact);
+                self.want_search(w, &d.origin, creds, exact);
             }
         }
-        w
     }
 
     fn want_access(
@@ -277,14 +331,9 @@ impl Comparison {
         access: Access,
         executable: bool,
     ) {
-        let base = match access {
-            Access::Read => Perms::R,
-            Access::Write => Perms::RW,
-        };
-        let wanted = if executable { base | Perms::X } else { base };
+        let wanted = rights_of(access, executable);
         let tag = Tag::User(creds.uid);
         if self.after.uid == creds.uid {
-            w.idle.insert(tag);
             let is = self.acl.get(Tag::UserObj).unwrap_or(Perms::NONE);
             if !is.contains(wanted) {
                 self.reason(Some(origin), Difference::OwnerRights { is, should: wanted });
@@ -298,25 +347,28 @@ impl Comparison {
             add(&mut w.access, tag, wanted, origin);
         }
         if self.kind == Kind::Directory && (needed || access == Access::Write) {
-            add(&mut w.default, tag, base | Perms::X, origin);
+            add(&mut w.default, tag, rights_of(access, true), origin);
         }
     }
 
     fn want_search(&mut self, w: &mut Wanted, origin: &Origin, creds: &Credentials, exact: bool) {
         let tag = Tag::User(creds.uid);
-        if let Some((perms, _)) = w.access.get_mut(&tag) {
+        if self.after.uid != creds.uid
+            && let Some((perms, _)) = w.access.get_mut(&tag)
+        {
             *perms = *perms | Perms::X;
             return;
         }
         let now = self.rights(creds);
+        if exact && !w.tolerates && self.acl.get(tag).is_some() && self.after.uid != creds.uid {
+            // The entry is there to pass through; what it gives beyond that was not declared.
+            let mut without = self.acl.clone();
+            without.remove(tag);
+            let base = self.rights_by(creds, &without);
+            add(&mut w.access, tag, base | Perms::X, origin);
+            return;
+        }
         if now.contains(Perms::X) {
-            if exact && self.acl.get(tag).is_some() && self.after.uid != creds.uid {
-                // The entry is there to pass through; what it gives beyond that was not declared.
-                let mut without = self.acl.clone();
-                without.remove(tag);
-                let base = self.rights_by(creds, &without);
-                add(&mut w.access, tag, base | Perms::X, origin);
-            }
             return;
         }
         if self.after.uid == creds.uid {
@@ -339,13 +391,10 @@ impl Comparison {
         rights(creds, &Object { uid: self.after.uid, gid: self.after.gid, mode, acl: Some(acl) })
     }
 
-    fn access_entries(&mut self, w: &Wanted, exact: bool) {
-        if exact && !w.tolerates {
-            self.remove_undeclared(w, false);
-        }
+    /// Grants these entries where they are not as they should be.
+    fn grant_entries(&mut self, entries: &BTreeMap<Tag, (Perms, Origin)>) {
         // All looks before the first grant: a grant takes others down to what a narrow mask left them.
-        let found: Vec<_> = w
-            .access
+        let found: Vec<_> = entries
             .iter()
             .filter_map(|(&tag, (perms, origin))| {
                 Some((tag, *perms, origin, entry_difference(&self.acl, false, tag, *perms)?))
@@ -355,6 +404,10 @@ impl Comparison {
             self.reason(Some(origin), what);
             self.acl.grant(tag, perms);
         }
+    }
+
+    fn access_entries(&mut self, w: &Wanted) {
+        self.grant_entries(&w.access);
         for (&tag, (perms, origin, uid)) in &w.search {
             self.reason(Some(origin), Difference::NoSearch { uid: *uid });
             self.acl.grant(tag, *perms);
@@ -391,20 +444,24 @@ impl Comparison {
         let acl = if default { self.after.default_acl.clone() } else { Some(self.acl.clone()) };
         let Some(mut acl) = acl else { return };
         let declared = if default { &w.default } else { &w.access };
-        let undeclared: Vec<Tag> = acl
+        let undeclared: Vec<(Tag, Surplus)> = acl
             .named()
             .map(|e| e.tag)
-            .filter(|t| {
-                !declared.contains_key(t) && !w.idle.contains(t) && (default || !w.search.contains_key(t))
-            })
+            .filter(|t| !declared.contains_key(t))
+            .filter(|t| if default { w.idle_default != Some(*t) } else { !w.judged.contains(t) })
+            .map(|t| (t, surplus(&acl, default, t)))
+            .filter(|(_, s)| *s != Surplus::None)
             .collect();
         if undeclared.is_empty() {
             return;
         }
-        for tag in undeclared {
+        for (tag, surplus) in undeclared {
             let is = acl.effective(tag).unwrap_or(Perms::NONE);
             self.reason(None, Difference::UndeclaredEntry { default, tag, is });
-            acl.remove(tag);
+            match surplus {
+                Surplus::AllBut(kept) => acl.set(tag, kept),
+                _ => drop(acl.remove(tag)),
+            }
         }
         acl.normalise();
         if default {
@@ -413,6 +470,88 @@ impl Comparison {
             self.acl = acl;
         }
     }
+}
+
+/// What of an entry that nobody declared is a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surplus {
+    /// Nothing: it takes from what everybody has. That is no privilege, and without it somebody would gain one.
+    None,
+    /// All of it.
+    All,
+    /// What it gives beyond this; the rest of it takes away.
+    AllBut(Perms),
+}
+
+fn surplus(acl: &Acl, default: bool, tag: Tag) -> Surplus {
+    let is = acl.effective(tag).unwrap_or(Perms::NONE);
+    if !default && !acl.in_force() {
+        // The kernel does not look at it.
+        return Surplus::All;
+    }
+    let others = acl.get(Tag::Other).unwrap_or(Perms::NONE);
+    // The most that whom it is for could have without it: a user may be in any group.
+    let without = match tag {
+        Tag::User(_) => acl
+            .entries()
+            .iter()
+            .filter(|e| matches!(e.tag, Tag::GroupObj | Tag::Group(_)))
+            .filter_map(|e| acl.effective(e.tag))
+            .fold(others, |all, p| all | p),
+        _ => others,
+    };
+    if is.contains(without) {
+        return Surplus::All;
+    }
+    let kept = is & others;
+    if kept == is { Surplus::None } else { Surplus::AllBut(kept) }
+}
+
+/// The entries that are declared as such, and whose entries are judged by what they can do.
+fn declared_entries(owner: u32, demands: &[&Demand], executable: bool) -> Wanted {
+    let mut w = Wanted::default();
+    for d in demands {
+        match &d.what {
+            What::Entry(tag, p) => {
+                add(&mut w.access, *tag, Perms::from_bits(p.bits(executable)), &d.origin);
+            }
+            What::DefaultEntry(tag, p) => {
+                add(&mut w.default, *tag, Perms::from_bits(p.bits(true)), &d.origin);
+            }
+            What::ToleratesEntries => w.tolerates = true,
+            What::Access(creds, _) if creds.uid == owner => {
+                w.judged.insert(Tag::User(owner));
+                w.idle_default = Some(Tag::User(owner));
+            }
+            What::Access(creds, _) | What::Search(creds) => {
+                w.judged.insert(Tag::User(creds.uid));
+            }
+            _ => {}
+        }
+    }
+    // What is wanted of one entry for several reasons is one wish.
+    for d in demands {
+        let (creds, rights) = match &d.what {
+            What::Access(creds, access) => (creds, rights_of(*access, executable)),
+            What::Search(creds) => (creds, Perms::X),
+            _ => continue,
+        };
+        if creds.uid != owner
+            && let Some((perms, _)) = w.access.get_mut(&Tag::User(creds.uid))
+        {
+            *perms = *perms | rights;
+        }
+    }
+    w
+}
+
+/// The rights that an access comes to.
+fn rights_of(access: Access, executable: bool) -> Perms {
+    let base = match access {
+        Access::Read => Perms::R,
+        Access::Write => Perms::RW,
+    };
+    if executable { base | Perms::X } else { base }
 }
 
 fn add(entries: &mut BTreeMap<Tag, (Perms, Origin)>, tag: Tag, perms: Perms, origin: &Origin) {

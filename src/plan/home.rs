@@ -1,5 +1,6 @@
 //! The home folders of managed accounts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::accounts::finding;
@@ -14,13 +15,31 @@ use crate::report::codes::path as codes;
 /// Rights of a new home folder: its owner's alone.
 const MODE: u16 = 0o700;
 
+/// The homes that are to be made, by path.
+pub(super) fn to_make(items: &mut [Item]) -> BTreeMap<PathBuf, &mut FileState> {
+    items
+        .iter_mut()
+        .filter_map(|i| match &mut i.fix {
+            Fix::Changes(changes) => Some(changes),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|c| match c {
+            Change::Make { path, state, .. } => Some((path.clone(), state)),
+            _ => None,
+        })
+        .collect()
+}
+
 /// A declared home that is not there is made, owned by its user, unless a `[[path]]` declares it.
 pub(super) fn compare_homes(manifests: &[Manifest], host: &Host, names: &Names) -> Vec<Item> {
     let mut items = Vec::new();
     for (app, m) in manifests.iter().enumerate() {
         let user = &m.app.user;
         let Some(home) = user.home.as_ref().filter(|_| user.managed) else { continue };
-        if home.value == PathBuf::from("/nonexistent") || m.paths.iter().any(|p| p.path.value == home.value) {
+        if home.value == PathBuf::from("/nonexistent")
+            || manifests.iter().flat_map(|m| &m.paths).any(|p| p.path.value == home.value)
+        {
             continue;
         }
         let Err(error) = host.root.resolve(&home.value) else { continue };

@@ -80,7 +80,8 @@ pub(super) fn compare_labels(manifests: &[Manifest], host: &Host, diffs: &mut Pa
                     &mut |path, e| failures.borrow_mut().push((path.to_owned(), e)),
                 );
                 for (path, e) in failures.into_inner() {
-                    diffs.troubles.push(PathTrouble { path, ..trouble(e.to_string()) });
+                    let what = Trouble::UnreadableBelow(e.to_string());
+                    diffs.troubles.push(PathTrouble { path, trouble: what, ..trouble(String::new()) });
                 }
             }
             // A pattern may well speak of what is not there yet.
@@ -123,6 +124,7 @@ fn compare(entry: &Entry, c: &Compiled<'_>, diffs: &mut PathDiffs) -> std::io::R
             top: c.stem.clone(),
             path: entry.path.clone(),
             kind: entry.meta.kind,
+            object: entry.meta.id.1,
             reasons: vec![reason],
             before: Some(before),
             after,

@@ -22,10 +22,18 @@ impl Names {
         for g in accounts.groups() {
             names.add_group(&g.name, g.gid);
         }
+        let mut memberships: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for g in accounts.groups() {
+            for m in &g.members {
+                memberships.entry(m).or_default().push(g.gid);
+            }
+        }
         for u in accounts.users() {
-            let groups: Vec<u32> =
-                accounts.supplementary(&u.name).iter().filter_map(|g| accounts.gid_of(g)).collect();
-            names.add_user(&u.name, u.uid, u.gid, groups);
+            // The first line of a name counts, as for getpwnam(3).
+            if !names.users.contains_key(&u.name) {
+                let groups = memberships.get(u.name.as_str()).cloned().unwrap_or_default();
+                names.add_user(&u.name, u.uid, u.gid, groups);
+            }
         }
         names
     }

@@ -81,7 +81,7 @@ fn rule_item(m: &Manifest, app: usize, top: &std::path::Path, files: Vec<FileDif
             findings.push(missing_finding(m, &f));
         }
         changes.push(match f.before {
-            Some(before) => Change::State { path: f.path, before, after: f.after },
+            Some(before) => Change::State { path: f.path, object: f.object, before, after: f.after },
             None => Change::Make { directory: f.kind == Kind::Directory, path: f.path, state: f.after },
         });
     }
@@ -184,6 +184,12 @@ fn trouble(m: &Manifest, t: PathTrouble) -> Item {
                 .is(format!("not known: {what}"), "as declared")
                 .remedy("run as root");
             (f, Fix::Blocked)
+        }
+        Trouble::UnreadableBelow(what) => {
+            let f = f(&path_codes::UNREADABLE, Class::Unchecked)
+                .is(format!("not known: {what}"), "as declared")
+                .remedy("run as root; if that was root, see what lies there (findmnt -T, ls -la)");
+            (f, Fix::ByHand)
         }
         Trouble::UnknownName { what, name } => {
             let code: Code = if what == "user" {

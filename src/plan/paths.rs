@@ -1,6 +1,6 @@
 //! `[[path]]` × the file system: one walk over everything declared, each file compared with all that is demanded of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,8 @@ pub struct FileDiff {
     pub path: PathBuf,
     /// What it is.
     pub kind: Kind,
+    /// Its inode number; 0 if it is to be made.
+    pub object: u64,
     /// Why it is not as demanded, sorted.
     pub reasons: Vec<Reason>,
     /// What it was; none if it is to be made.
@@ -61,8 +63,11 @@ pub enum Trouble {
     },
     /// A link on the way that somebody else could have placed.
     Untrusted(ResolveError),
-    /// It, or something below, could not be looked at.
+    /// It could not be looked at.
     Unreadable(String),
+    /// It lies below a declared path and could not be looked at. Whoever may write there can bring that about (a folder
+    /// too deep, a file system of his own), so it stops nothing else.
+    UnreadableBelow(String),
     /// A name that no account has.
     UnknownName {
         /// `user` or `group`.
@@ -91,18 +96,31 @@ struct Compiled {
     kind: Kind,
     recursive: bool,
     demands: Vec<Demand>,
+    /// A file with several names: device and inode number, as more than one of them may be declared.
+    linked: Option<(u64, u64)>,
 }
 
 /// Compares everything declared with what is there.
-pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &dyn Fn()) -> PathDiffs {
+///
+/// `homes` are the folders that are to be made beside those declared, with their states, which learn here who must pass
+/// through them.
+pub fn compare_paths(
+    manifests: &[Manifest],
+    host: &Host,
+    names: &Names,
+    homes: BTreeMap<PathBuf, &mut FileState>,
+    tick: &dyn Fn(),
+) -> PathDiffs {
     let mut diffs = PathDiffs::default();
     let mut searches: BTreeMap<PathBuf, Vec<(usize, Demand)>> = BTreeMap::new();
+    // Paths that were reached through links, and the folders that have to stay closed for that.
+    let mut relied: Vec<(PathTrouble, Vec<PathBuf>)> = Vec::new();
     let mut starts: Vec<(Compiled, Option<Handle>)> = Vec::new();
     let mut order: Vec<(usize, &PathRule)> =
         manifests.iter().enumerate().flat_map(|(app, m)| m.paths.iter().map(move |r| (app, r))).collect();
     order.sort_by(|a, b| a.1.path.value.cmp(&b.1.path.value));
     // Folders that are to be made, so that what lies in them can be made too.
-    let mut made: Vec<PathBuf> = Vec::new();
+    let mut made: BTreeSet<PathBuf> = homes.keys().cloned().collect();
     for (app, rule) in order {
         let Some(manifest) = manifests.get(app) else { continue };
         let demands = match demands(manifest, rule, names) {
@@ -127,8 +145,11 @@ pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &
                     diffs.troubles.push(trouble(Trouble::Kind { is: r.meta.kind }));
                     continue;
                 }
+                if !r.relied.is_empty() {
+                    relied.push((trouble(Trouble::Missing(PathBuf::new())), r.relied.clone()));
+                }
                 add_searches(&mut searches, app, &demands, names, r.parents.iter().map(|(p, _)| p));
-                starts.push((compiled(app, rule, r.path.clone(), r.meta.kind, demands), Some(r.handle)));
+                starts.push((compiled(app, rule, r.path.clone(), &r.meta, demands), Some(r.handle)));
             }
             Ok(Found::ToMake(path, parents)) => {
                 add_searches(&mut searches, app, &demands, names, parents.iter());
@@ -137,14 +158,26 @@ pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &
                     _ => Kind::Directory,
                 };
                 if kind == Kind::Directory {
-                    made.push(path.clone());
+                    made.insert(path.clone());
                 }
-                starts.push((compiled(app, rule, path, kind, demands), None));
+                starts.push((
+                    Compiled {
+                        app,
+                        origin: rule.origin.clone(),
+                        recursive: recursive(rule, kind),
+                        path,
+                        kind,
+                        demands,
+                        linked: None,
+                    },
+                    None,
+                ));
             }
             Err(t) => diffs.troubles.push(trouble(t)),
         }
     }
-    starts.sort_by(|a, b| a.0.path.cmp(&b.0.path));
+    // Of two rules on one path the recursive one first: the walk goes as deep as the first.
+    starts.sort_by(|a, b| (&a.0.path, !a.0.recursive).cmp(&(&b.0.path, !b.0.recursive)));
     let (rules, mut handles): (Vec<Compiled>, Vec<Option<Handle>>) = starts.into_iter().unzip();
     for (i, rule) in rules.iter().enumerate() {
         let handle = handles.get_mut(i).and_then(Option::take);
@@ -158,7 +191,23 @@ pub fn compare_paths(manifests: &[Manifest], host: &Host, names: &Names, tick: &
             _ => {}
         }
     }
+    for (path, state) in homes {
+        let wanted = searches.remove(&path).unwrap_or_default();
+        let demands: Vec<&Demand> = wanted.iter().map(|(_, d)| d).collect();
+        *state = compare(Kind::Directory, state, &demands).1;
+    }
     visit_parents(host, searches, &mut diffs);
+    for (trouble, folders) in relied {
+        let opened =
+            |p: &PathBuf| diffs.files.get(p).is_some_and(|d| !host.root.closed(d.after.uid, d.after.mode));
+        if let Some(at) = folders.into_iter().find(opened) {
+            let e = ResolveError::LinkIsOpened { path: trouble.path.clone(), folder: at };
+            diffs.troubles.push(PathTrouble { trouble: Trouble::Untrusted(e), ..trouble });
+        }
+    }
+    // One change of a file, by whichever of its names comes first.
+    let mut seen = BTreeSet::new();
+    diffs.files.retain(|_, d| d.before.is_none() || d.linked || seen.insert(d.object));
     diffs
 }
 
@@ -167,7 +216,7 @@ enum Found {
     ToMake(PathBuf, Vec<PathBuf>),
 }
 
-fn find(host: &Host, path: &Path, rule: &PathRule, made: &[PathBuf]) -> Result<Found, Trouble> {
+fn find(host: &Host, path: &Path, rule: &PathRule, made: &BTreeSet<PathBuf>) -> Result<Found, Trouble> {
     let error = match host.root.resolve(path) {
         Ok(r) => return Ok(Found::There(r)),
         Err(e) => e,
@@ -177,28 +226,48 @@ fn find(host: &Host, path: &Path, rule: &PathRule, made: &[PathBuf]) -> Result<F
             if !rule.create.as_ref().is_some_and(|c| c.value) {
                 return Err(Trouble::Missing(at));
             }
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                return Err(Trouble::Missing(at));
-            };
-            match host.root.resolve(parent) {
-                Ok(p) if p.meta.kind == Kind::Directory => {
-                    let parents = p.parents.iter().map(|(p, _)| p.clone()).chain([p.path.clone()]).collect();
-                    Ok(Found::ToMake(p.path.join(name), parents))
-                }
-                Ok(p) => Err(Trouble::Unreadable(format!("`{}` is not a directory", p.path.display()))),
-                Err(_) if made.iter().any(|m| m == parent) => Ok(Found::ToMake(path.to_owned(), Vec::new())),
-                Err(_) => Err(Trouble::Missing(at)),
-            }
+            to_make(host, path, made, at)
         }
         e @ ResolveError::UntrustedLink { .. } => Err(Trouble::Untrusted(e)),
         e => Err(Trouble::Unreadable(e.to_string())),
     }
 }
 
-fn compiled(app: usize, rule: &PathRule, path: PathBuf, kind: Kind, demands: Vec<Demand>) -> Compiled {
-    let recursive =
-        kind == Kind::Directory && rule.recursive.as_ref().map_or(rule.access.is_some(), |r| r.value);
-    Compiled { app, origin: rule.origin.clone(), path, kind, recursive, demands }
+/// What is to be made: the folder above it is there, or is to be made itself.
+fn to_make(host: &Host, path: &Path, made: &BTreeSet<PathBuf>, at: PathBuf) -> Result<Found, Trouble> {
+    for above in path.ancestors().skip(1) {
+        let found = match host.root.resolve(above) {
+            Ok(found) if found.meta.kind == Kind::Directory => found,
+            Ok(r) => return Err(Trouble::Unreadable(format!("`{}` is not a directory", r.path.display()))),
+            Err(e) if e.is_not_found() => continue,
+            Err(e @ ResolveError::UntrustedLink { .. }) => return Err(Trouble::Untrusted(e)),
+            Err(e) => return Err(Trouble::Unreadable(e.to_string())),
+        };
+        let mut parents: Vec<PathBuf> = found.parents.into_iter().map(|(p, _)| p).collect();
+        let mut here = found.path;
+        for name in path.strip_prefix(above).unwrap_or(Path::new("")) {
+            parents.push(here.clone());
+            here = here.join(name);
+        }
+        let missing = parents.iter().skip_while(|p| host.root.resolve(p).is_ok());
+        let all_made = missing.into_iter().all(|p| made.contains(p));
+        return if all_made { Ok(Found::ToMake(here, parents)) } else { Err(Trouble::Missing(at)) };
+    }
+    Err(Trouble::Missing(at))
+}
+
+fn recursive(rule: &PathRule, kind: Kind) -> bool {
+    kind == Kind::Directory && rule.recursive.as_ref().map_or(rule.access.is_some(), |r| r.value)
+}
+
+fn compiled(app: usize, rule: &PathRule, path: PathBuf, meta: &Meta, demands: Vec<Demand>) -> Compiled {
+    let (kind, recursive) = (meta.kind, recursive(rule, meta.kind));
+    Compiled { app, origin: rule.origin.clone(), path, kind, recursive, demands, linked: other_names(meta) }
+}
+
+/// What tells a file that has several names, if it has.
+fn other_names(meta: &Meta) -> Option<(u64, u64)> {
+    (meta.kind != Kind::Directory && meta.links > 1).then_some(meta.id)
 }
 
 /// Whoever is given a right on a path must be able to reach it.
@@ -271,13 +340,23 @@ fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<De
 }
 
 /// The rules on `path`, from the widest to the narrowest, and their demands.
-fn rules_on<'r>(rules: &'r [Compiled], path: &Path) -> (Vec<&'r Demand>, Option<&'r Compiled>) {
+///
+/// Of a file with several names (`linked`), those on its other declared names too: it has but one mode.
+fn rules_on<'r>(
+    rules: &'r [Compiled],
+    path: &Path,
+    linked: Option<(u64, u64)>,
+) -> (Vec<&'r Demand>, Option<&'r Compiled>) {
     let mut demands = Vec::new();
     let mut narrowest = None;
     // `rules` is sorted by path, so a prefix comes before what it is a prefix of.
-    for r in rules.iter().filter(|r| r.path == path || (r.recursive && path.starts_with(&r.path))) {
-        demands.extend(r.demands.iter().filter(|d| d.deep || r.path == path));
-        narrowest = Some(r);
+    for r in rules {
+        if r.path == path || (r.recursive && path.starts_with(&r.path)) {
+            narrowest = Some(r);
+            demands.extend(r.demands.iter().filter(|d| d.deep || r.path == path));
+        } else if linked.is_some() && r.linked == linked {
+            demands.extend(&r.demands);
+        }
     }
     (demands, narrowest)
 }
@@ -304,7 +383,7 @@ fn visit(
         let (mut demands, rule) = if alone && start.recursive && entry.depth > 0 {
             (below.clone(), start)
         } else {
-            looked_up = rules_on(rules, &entry.path);
+            looked_up = rules_on(rules, &entry.path, other_names(&entry.meta));
             (looked_up.0, looked_up.1.unwrap_or(start))
         };
         demands.extend(extra.iter().map(|(_, d)| d));
@@ -313,6 +392,8 @@ fn visit(
                 diff.app = rule.app;
                 diff.rule = rule.origin.clone();
                 diff.top.clone_from(&rule.path);
+                // Declared by its own path, it is meant whatever other names it has.
+                diff.linked &= rule.path != entry.path;
                 diffs.files.insert(entry.path.clone(), diff);
             }
             Ok(None) => {}
@@ -322,7 +403,10 @@ fn visit(
     };
     walk(&start.path, handle, &mut each, &mut failed);
     for (path, e) in unreadable.into_iter().chain(failures) {
-        let trouble = Trouble::Unreadable(e.to_string());
+        let trouble = match path == start.path {
+            true => Trouble::Unreadable(e.to_string()),
+            false => Trouble::UnreadableBelow(e.to_string()),
+        };
         diffs.troubles.push(PathTrouble { app: start.app, origin: start.origin.clone(), path, trouble });
     }
 }
@@ -342,6 +426,7 @@ fn look(entry: &Entry, demands: &[&Demand]) -> io::Result<Option<FileDiff>> {
         top: PathBuf::new(),
         path: entry.path.clone(),
         kind: entry.meta.kind,
+        object: entry.meta.id.1,
         reasons,
         before: Some(before),
         after,
@@ -363,7 +448,7 @@ fn make_new(
     let mode = if kind == Kind::Directory { 0o755 } else { 0o644 };
     let blank = FileState { uid: 0, gid: 0, mode, acl: None, default_acl: None, label: None };
     let extra = searches.remove(&rule.path).unwrap_or_default();
-    let (mut demands, narrowest) = rules_on(rules, &rule.path);
+    let (mut demands, narrowest) = rules_on(rules, &rule.path, None);
     demands.extend(extra.iter().map(|(_, d)| d));
     let (reasons, after) = compare(kind, &blank, &demands);
     let rule = narrowest.unwrap_or(rule);
@@ -375,6 +460,7 @@ fn make_new(
             top: rule.path.clone(),
             path: rule.path.clone(),
             kind,
+            object: 0,
             reasons,
             before: None,
             after,

@@ -28,8 +28,10 @@ impl Plan {
     pub fn make(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn()) -> Plan {
         let mut names = Names::new(&host.accounts);
         let mut items = accounts::compare_accounts(&manifests, &mut host.accounts, &mut names);
-        items.extend(home::compare_homes(&manifests, host, &names));
-        let mut diffs = paths::compare_paths(&manifests, host, &names, tick);
+        let mut homes = home::compare_homes(&manifests, host, &names);
+        let to_make = home::to_make(&mut homes);
+        let mut diffs = paths::compare_paths(&manifests, host, &names, to_make, tick);
+        items.extend(homes);
         labels::compare_labels(&manifests, host, &mut diffs, tick);
         let seen = diffs.seen;
         items.extend(path_items::items(&manifests, diffs, &names));
@@ -61,7 +63,11 @@ impl Plan {
             changes.push(Change::Store { lines: store.0, undo: store.1 });
         }
         changes.extend(self.contents.values().cloned());
-        changes.sort_by_key(Change::rank);
+        // Folders before what lies in them, whatever the order of manifests and their lines.
+        changes.sort_by(|a, b| {
+            let made = |c: &Change| matches!(c, Change::Make { .. }).then(|| c.path().map(Path::to_owned));
+            (a.rank(), made(a)).cmp(&(b.rank(), made(b)))
+        });
         changes
     }
 

@@ -1,8 +1,8 @@
 //! The tree that `perms` works on (`/`, or `--root DIR`), and paths resolved beneath it.
 //!
 //! A path is resolved one component at a time. A symbolic link is followed only if nobody but a
-//! trusted user (root, or whoever runs `perms`) could have put it there: it belongs to one, and it lies
-//! in a folder that belongs to one and that others cannot write (or that is sticky). Absolute links
+//! trusted user (root, or whoever runs `perms`) could have put it there: it belongs to one, and all folders
+//! above it belong to one and cannot be written by others. Absolute links
 //! start again at the root, `..` stops at it, so nothing outside is ever reached.
 
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,8 @@ use rustix::fs::{Mode, OFlags};
 
 use super::{Beside, Handle, Kind, Meta};
 
+/// Stands for the owner in [`ResolveError::UntrustedLink`] where the folder's mode or ACL lets others write.
+const SOMEBODY: u32 = u32::MAX;
 /// Links followed before a path is given up, as in path_resolution(7).
 const MAX_LINKS: usize = 40;
 
@@ -37,6 +39,8 @@ pub struct Resolved {
     pub path: PathBuf,
     /// Every folder passed on the way (links' folders too), the root first.
     pub parents: Vec<(PathBuf, Handle)>,
+    /// The folders whose being closed to others made the links on the way believable.
+    pub relied: Vec<PathBuf>,
 }
 
 /// Why a path could not be resolved.
@@ -49,12 +53,20 @@ pub enum ResolveError {
         at: PathBuf,
     },
     /// A link that somebody else could have placed.
-    #[error("`{}` is a symbolic link that uid {owner} could have placed: not followed", .at.display())]
+    #[error("`{}` is a symbolic link that {} could have placed: not followed", .at.display(), whoever(*.owner))]
     UntrustedLink {
         /// The link.
         at: PathBuf,
         /// Who could have.
         owner: u32,
+    },
+    /// A link that is believed only as long as a folder stays as it is, which is to be opened to others.
+    #[error("`{}` leads through a symbolic link, which others can replace once they may write `{}`", .path.display(), .folder.display())]
+    LinkIsOpened {
+        /// The path.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
     },
     /// A component that is used as a folder and is none.
     #[error("`{}` is not a directory", .at.display())]
@@ -82,6 +94,13 @@ pub enum ResolveError {
         /// What.
         error: io::Error,
     },
+}
+
+fn whoever(owner: u32) -> String {
+    if owner == SOMEBODY {
+        return "whoever may write a folder above it".to_owned();
+    }
+    format!("uid {owner}")
 }
 
 impl ResolveError {
@@ -141,6 +160,12 @@ impl Root {
         self.trusted.contains(&uid)
     }
 
+    /// Whether a folder of this owner and mode is closed to all but trusted users. The group's digit is the mask of an ACL
+    /// where there is one: named users may write then.
+    pub fn closed(&self, uid: u32, mode: u16) -> bool {
+        self.trusts(uid) && mode & 0o022 == 0
+    }
+
     /// Resolves an absolute path, following a link at its end too.
     pub fn resolve(&self, path: &Path) -> Result<Resolved, ResolveError> {
         self.resolve_to(path, true)
@@ -164,6 +189,7 @@ impl Root {
         // The folders from the root to where we are: what `..` goes back along.
         let mut trail: Vec<(PathBuf, Handle, Meta)> = Vec::new();
         let mut parents: Vec<(PathBuf, Handle)> = Vec::new();
+        let mut relied: Vec<PathBuf> = Vec::new();
         let mut at = PathBuf::from("/");
         let mut here = root;
         let mut todo: Vec<OsString> = components(path);
@@ -193,9 +219,11 @@ impl Root {
                 if links > MAX_LINKS {
                     return Err(ResolveError::Loop { at: child_path });
                 }
-                if let Some(owner) = self.could_have_placed(&meta, &child_meta) {
+                let folders = trail.iter().map(|(_, _, m)| m).chain([&meta]);
+                if let Some(owner) = self.could_have_placed(folders, &child_meta) {
                     return Err(ResolveError::UntrustedLink { at: child_path, owner });
                 }
+                relied.extend(trail.iter().map(|(p, _, _)| p.clone()).chain([at.clone()]));
                 let target =
                     PathBuf::from(OsString::from_vec(child.link_target().map_err(io_at(&child_path))?));
                 if target.is_absolute() {
@@ -210,22 +238,21 @@ impl Root {
             trail.push((at, here, meta));
             (at, here, meta) = (child_path, child, child_meta);
         }
-        Ok(Resolved { handle: here, meta, path: at, parents })
+        Ok(Resolved { handle: here, meta, path: at, parents, relied })
     }
 
-    /// An untrusted user who could have put this link into this folder, if there is one.
-    fn could_have_placed(&self, folder: &Meta, link: &Meta) -> Option<u32> {
+    /// An untrusted user who could have put this link where it is found below these folders, if there is one
+    /// ([`SOMEBODY`] if it is not known who). That the link is a trusted user's is not enough: whoever may write two
+    /// folders can move a link, or a folder with a link in it, from one to the other. That holds in a sticky folder too,
+    /// into which anybody can move names.
+    fn could_have_placed<'m>(&self, folders: impl Iterator<Item = &'m Meta>, link: &Meta) -> Option<u32> {
         if !self.trusts(link.uid) {
             return Some(link.uid);
         }
-        if !self.trusts(folder.uid) {
-            return Some(folder.uid);
-        }
-        // In a sticky folder others can add names but not replace a trusted user's own.
-        let writable_by_others = folder.mode & 0o022 != 0 && folder.mode & 0o1000 == 0;
-        // The owning group of a root-owned folder may be trusted by the administrator, the rest of the world never.
-        if writable_by_others && folder.mode & 0o002 != 0 {
-            return Some(u32::MAX);
+        for folder in folders {
+            if !self.closed(folder.uid, folder.mode) {
+                return Some(if self.trusts(folder.uid) { SOMEBODY } else { folder.uid });
+            }
         }
         None
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -48,6 +49,9 @@ pub fn run<S: AsRef<OsStr>>(tool: &str, args: &[S], input: &[u8]) -> io::Result<
     let search: Vec<OsString> = TOOL_PATH.iter().map(OsString::from).collect();
     let mut child = Command::new(path)
         .args(args)
+        // Not ours: Ctrl-C ends perms between two changes, but must not end useradd in the middle of one.
+        .process_group(0)
+        .current_dir("/")
         .env_clear()
         .env("PATH", std::env::join_paths(search).unwrap_or_default())
         .env("LC_ALL", "C.UTF-8")

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 
 use super::handle::{ACL_ACCESS, ACL_DEFAULT, LABEL};
 use super::{Handle, Kind, Root};
@@ -83,9 +83,24 @@ pub struct Looks<'a> {
 /// written to a new file, synced, renamed, and the folder synced. The temporary name holds a dot and ends in `~`,
 /// which is what sudo skips in an include folder.
 pub fn replace(folder: &Handle, name: &OsStr, content: &[u8], looks: &Looks<'_>) -> io::Result<()> {
+    put(folder, name, content, looks, RenameFlags::empty())
+}
+
+/// Makes a file with this content. It is an error if the name is taken.
+pub fn make_file(folder: &Handle, name: &OsStr, content: &[u8], looks: &Looks<'_>) -> io::Result<()> {
+    put(folder, name, content, looks, RenameFlags::NOREPLACE)
+}
+
+fn put(
+    folder: &Handle,
+    name: &OsStr,
+    content: &[u8],
+    looks: &Looks<'_>,
+    flags: RenameFlags,
+) -> io::Result<()> {
     let temporary = temporary_name(name);
     let result = write_new(folder, &temporary, content, looks).and_then(|()| {
-        rustix::fs::renameat(folder.fd(), &temporary, folder.fd(), name)?;
+        rustix::fs::renameat_with(folder.fd(), &temporary, folder.fd(), name, flags)?;
         Ok(())
     });
     if result.is_err() {
@@ -116,7 +131,8 @@ fn write_new(folder: &Handle, name: &OsStr, content: &[u8], looks: &Looks<'_>) -
     )?;
     let mut file = std::fs::File::from(fd);
     file.write_all(content)?;
-    let handle = folder.open_child(name)?;
+    // By the descriptor that made it: whoever may write the folder could have put another file under the name by now.
+    let handle = Handle::new(file.try_clone()?.into(), folder.beside().cloned());
     set_access_acl(&handle, None)?;
     chown(&handle, looks.uid, looks.gid)?;
     chmod(&handle, looks.mode)?;
@@ -133,6 +149,7 @@ fn write_new(folder: &Handle, name: &OsStr, content: &[u8], looks: &Looks<'_>) -
 pub fn make_directory(parent: &Handle, name: &OsStr, looks: &Looks<'_>) -> io::Result<()> {
     rustix::fs::mkdirat(parent.fd(), name, Mode::from_raw_mode(0o700))?;
     let handle = parent.open_child(name)?;
+    still_the_new_folder(&handle)?;
     // A default ACL of the parent would add entries that were not asked for.
     set_access_acl(&handle, None)?;
     set_default_acl(&handle, looks.default_acl)?;
@@ -145,6 +162,23 @@ pub fn make_directory(parent: &Handle, name: &OsStr, looks: &Looks<'_>) -> io::R
         set_label(&handle, Some(label))?;
     }
     sync(parent)
+}
+
+/// `mkdir` gives no descriptor, so whoever may write the parent could have moved something else under the name before it
+/// was opened. What is ours and empty is no loss if it was.
+fn still_the_new_folder(handle: &Handle) -> io::Result<()> {
+    let st = rustix::fs::fstat(handle.fd())?;
+    let ours = st.st_uid == rustix::process::geteuid().as_raw();
+    if Kind::of_mode(st.st_mode) == Kind::Directory && ours && handle.names()?.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other("it was replaced while it was being made"))
+}
+
+/// Opens (or makes, private) the file `name` in `folder` to be locked. No link is followed.
+pub fn open_lock_file(folder: &Handle, name: &OsStr) -> io::Result<std::os::fd::OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(rustix::fs::openat(folder.fd(), name, flags, Mode::from_raw_mode(0o600))?)
 }
 
 /// Deletes a file.
