@@ -10,7 +10,7 @@ use super::parse::File;
 pub struct BlockRule {
     /// Who may.
     pub user: String,
-    /// As whom.
+    /// As whom; `ALL` for anybody.
     pub runas: String,
     /// Without a password.
     pub nopass: bool,
@@ -84,7 +84,12 @@ pub fn line(rule: &BlockRule) -> Result<String, BlockError> {
     if rule.nopass {
         text.push_str("nopass ");
     }
-    text += &format!("{} as {} cmd {}", quote(&rule.user)?, quote(&rule.runas)?, quote(command)?);
+    text += &quote(&rule.user)?;
+    // `ALL` is every target user, which doas says by naming none.
+    if rule.runas != "ALL" {
+        text += &format!(" as {}", quote(&rule.runas)?);
+    }
+    text += &format!(" cmd {}", quote(command)?);
     if !rule.any_args {
         text.push_str(" args");
         for a in args {

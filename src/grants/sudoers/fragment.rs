@@ -14,7 +14,7 @@ use super::tree::{Reading, Tree};
 pub struct FragmentRule {
     /// Who may: a user's name.
     pub user: String,
-    /// As whom: a user's name.
+    /// As whom: a user's name, or `ALL` for anybody.
     pub runas: String,
     /// Without a password. Without this `PASSWD:` is written, which asks for one whatever the Defaults say.
     pub nopasswd: bool,
@@ -100,7 +100,9 @@ pub fn fragment(app: &str, header: &str, rules: &[FragmentRule]) -> Result<Strin
 pub fn line(rule: &FragmentRule) -> Result<String, FragmentError> {
     let tag = if rule.nopasswd { "NOPASSWD" } else { "PASSWD" };
     let command = command(&rule.command, rule.args)?;
-    Ok(format!("{} ALL=({}) {tag}: {command}", user(&rule.user)?, user(&rule.runas)?))
+    // `ALL` as a target is every user, said aloud in the manifest; as a name it could not be told from that.
+    let runas = if rule.runas == "ALL" { rule.runas.clone() } else { user(&rule.runas)? };
+    Ok(format!("{} ALL=({runas}) {tag}: {command}", user(&rule.user)?))
 }
 
 /// A user's name as sudoers spells it.
@@ -217,6 +219,7 @@ fn proves(line: &str, rule: &FragmentRule) -> bool {
     }
     let Some((_, item, spec)) = tree.specs().next() else { return false };
     let word = |list: &[super::ast::Member<User>], name: &str| match list {
+        [m] if name == "ALL" => !m.negated && m.value == User::All,
         [m] => !m.negated && m.value == User::Word(name.as_bytes().to_vec()),
         _ => false,
     };
