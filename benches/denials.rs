@@ -38,8 +38,13 @@ fn log(lines: usize, percent: u64, distinct: u64) -> Vec<u8> {
         let pid = 300 + dice.below(30_000);
         if dice.below(100) < percent {
             let kind = dice.below(distinct);
-            let permission = ["read", "write", "open", "getattr", "{ read open }"][(kind % 5) as usize]
-                .trim_matches(|c| matches!(c, '{' | '}' | ' '));
+            let permission = match kind % 5 {
+                0 => "read",
+                1 => "write",
+                2 => "open",
+                3 => "getattr",
+                _ => "read open",
+            };
             let _ = writeln!(
                 text,
                 "type=AVC msg={id}: avc:  denied  {{ {permission} }} for  pid={pid} comm=\"worker-{}\" name=\"f{}\" \

@@ -7,6 +7,9 @@ use std::process::Command;
 
 use support::tree::{DEPLOYER, Tree, assert_same, run};
 
+/// Codes and places of findings.
+type Found = &'static [(&'static str, &'static str)];
+
 /// Owners and accounts can be changed by root alone.
 fn root() -> bool {
     rustix::process::geteuid().is_root() || support::skip("needs root")
@@ -70,7 +73,7 @@ fn each_drift_is_found_and_put_right() {
     let t = Tree::new();
     t.expect(0, &["apply", "--yes"]);
     let conf = "/etc/nginx/conf.d";
-    let cases: &[(&str, i32, &[(&str, &str)])] = &[
+    let cases: &[(&str, i32, Found)] = &[
         ("chmod 644 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
         ("chmod 600 etc/nginx/conf.d/default.conf", 4, &[("acl::masked", "/etc/nginx/conf.d/default.conf")]),
         (
@@ -276,7 +279,7 @@ fn nobody_leads_root_astray_with_links() {
 /// Whether a process has the tree's path among its arguments.
 fn still_at_work(root: &std::path::Path) -> bool {
     let root = root.as_os_str().as_encoded_bytes();
-    std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|p| {
+    std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok).any(|p| {
         let arguments = std::fs::read(p.path().join("cmdline")).unwrap_or_default();
         arguments.split(|b| *b == 0).any(|a| a == root)
     })
@@ -475,7 +478,7 @@ fn sudo_rules_are_written_checked_and_kept_narrow() {
     t.audit(0);
 
     let user = "durhack-deployer";
-    let cases: &[(&str, &str, i32, &[(&str, &str)])] = &[
+    let cases: &[(&str, &str, i32, Found)] = &[
         (
             "etc/sudoers.d/99-tmp",
             "durhack-deployer ALL=(root) /usr/bin/apt\n",

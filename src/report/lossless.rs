@@ -81,7 +81,6 @@ pub mod option {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     /// Writes bytes or null.
-    #[expect(clippy::ref_option, reason = "the signature that serde asks for")]
     pub fn serialize<S: Serializer>(b: &Option<Vec<u8>>, s: S) -> Result<S::Ok, S::Error> {
         match b {
             Some(b) => s.serialize_str(&encode(b)),

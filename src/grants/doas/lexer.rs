@@ -169,10 +169,8 @@ impl<'t> Lexer<'t> {
                 return None;
             }
         }
-        if plain {
-            if let Some((_, k)) = KEYWORDS.iter().find(|(w, _)| *w == word) {
-                return Some(Token::Keyword(*k));
-            }
+        if plain && let Some((_, k)) = KEYWORDS.iter().find(|(w, _)| *w == word) {
+            return Some(Token::Keyword(*k));
         }
         Some(Token::Word(word))
     }

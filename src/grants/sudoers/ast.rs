@@ -121,7 +121,7 @@ pub enum DigestKind {
 
 impl DigestKind {
     /// Length of the digest in bytes.
-    pub fn len(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             DigestKind::Sha224 => 28,
             DigestKind::Sha256 => 32,

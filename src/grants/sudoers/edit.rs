@@ -165,11 +165,9 @@ impl<'t> Edit<'t> {
         let mut items = now.items.iter();
         let mut found = None;
         for (n, (old, expected)) in self.file.items.iter().zip(&self.expected).enumerate() {
-            let Some(new) = (match expected {
+            let new = match expected {
                 Expected::Gone => continue,
-                _ => items.next(),
-            }) else {
-                return None;
+                _ => items.next()?,
             };
             match expected {
                 Expected::Spec(spec) => match &new.kind {

@@ -132,15 +132,16 @@ fn bracket(pattern: &[u8], p: usize, c: u8, flags: Flags) -> Bracket {
         if b == b'/' && flags.pathname {
             return Bracket::Fails;
         }
-        if b == b'[' && pattern.get(i + 1) == Some(&b':') {
-            if let Some((name, next)) = named(pattern, i, b':') {
-                match class(name, c, flags) {
-                    Some(yes) => found |= yes,
-                    None => return Bracket::Fails,
-                }
-                i = next;
-                continue;
+        if b == b'['
+            && pattern.get(i + 1) == Some(&b':')
+            && let Some((name, next)) = named(pattern, i, b':')
+        {
+            match class(name, c, flags) {
+                Some(yes) => found |= yes,
+                None => return Bracket::Fails,
             }
+            i = next;
+            continue;
         }
         let Some((low, next)) = element(pattern, i) else { return Bracket::Literal };
         let Some(low) = low else { return Bracket::Fails };

@@ -623,13 +623,13 @@ impl Lexer {
     }
 
     fn digest(&mut self, m: &[u8], hexadecimal: bool) -> Option<Token> {
-        let n = self.digest.len();
+        let n = self.digest.bytes();
         let wanted = if hexadecimal {
             2 * n
         } else if m.last() == Some(&b'=') {
             4 * n.div_ceil(3)
         } else {
-            (4 * n + 2) / 3
+            (4 * n).div_ceil(3)
         };
         self.state = State::Initial;
         (m.len() == wanted).then(|| Token::Digest(m.to_vec()))

@@ -166,7 +166,7 @@ fn combine(user: Verdict, group: Verdict) -> Verdict {
         for (_, g) in outcomes(group).into_iter().filter(|o| o.0) {
             sum.deny |= u.deny || g.deny;
             sum.allow |= u.allow && g.allow;
-            sum.none |= !u.deny && !g.deny && !(u.allow && g.allow);
+            sum.none |= !(u.deny || g.deny || (u.allow && g.allow));
         }
     }
     if sum.is_uncertain() {
