@@ -47,7 +47,7 @@ const PROTOCOLS: &str = "printf 'tcp 6 TCP\nudp 17 UDP\n' > /etc/protocols; ";
 const BEFORE: &str = r##"set -e
 cat > /run/before <<'X'
 boolean -m -1 httpd_enable_cgi
-boolean -m -1 ftpd_full_access
+boolean -m -1 ftp_home_dir
 port -a -t http_port_t -p udp 2004-2010
 fcontext -a -f a -t usr_t /opt/other(/.*)?
 fcontext -a -f a -t var_t -r s0 /home/projectname/media(/.*)?
@@ -101,7 +101,7 @@ done
 #[test]
 fn applied_in_one_transaction_used_and_taken_back() {
     let Some(vm) = Vm::get() else { return };
-    let protocols_then_apply = format!("{PROTOCOLS}{APPLY}");
+    let protocols_then_apply = format!("{PROTOCOLS}set -o pipefail; {APPLY} | tee /run/applied");
     // Drift that needs no transaction: what is done, what it is found by, and what takes it back.
     let drifts = [
         (
@@ -173,7 +173,8 @@ fn applied_in_one_transaction_used_and_taken_back() {
             "setsebool httpd_can_network_connect off; chcon -t var_t /home/projectname/live; perms apply --yes; perms audit",
             "getsebool httpd_can_network_connect; stat -c %C /home/projectname/live",
             STORE,
-            "perms rollback && perms rollback",
+            // The first run: the second one put right what had been broken on purpose.
+            r"perms rollback $(sed -n 's/^Run \(.*\)\. Undo.*/\1/p' /run/applied)",
             STATE,
         ],
     );
@@ -207,4 +208,122 @@ fn applied_in_one_transaction_used_and_taken_back() {
     assert_eq!(same.stdout, untouched.stdout, "a running value and a label need no transaction: {off}");
     back.expect(0);
     assert_eq!(before.stdout, after.stdout, "what rollback left behind: {back}");
+}
+
+/// A manifest in which every name is one that the policy does not have, every path one that SELinux does not look up,
+/// and a range of ports overlaps one that is defined.
+const WRONG: &str = r##"
+cat > /run/wrong.toml <<'X'
+[app]
+name = "wrong"
+user = "www-data"
+[selinux]
+domain = "nosuch_t"
+booleans = { httpd_can_network_conect = true }
+ports = [
+    { protocol = "tcp", port = "2000-2010", type = "http_port_t" },
+    { protocol = "tcp", port = 4444, type = "httpd_t" },
+]
+[[selinux.label]]
+paths = "/var/run/wsgi.*"
+type = "httpd_var_run_t"
+[[selinux.label]]
+paths = "/srv/link/x(/.*)?"
+type = "usr_t"
+[[selinux.label]]
+paths = "/srv/a(/.*)?"
+type = "httpd_sys_contnt_t"
+[[selinux.label]]
+paths = "/srv/b(/.*)?"
+type = "httpd_sys_content_t"
+level = "s7:c5"
+X
+mkdir -p /srv/real; ln -s real /srv/link
+perms apply --yes /run/wrong.toml
+"##;
+
+/// Another application, with a type under its older name, and a narrower rule after a wider one.
+const SECOND: &str = r##"
+cat > /etc/perms.d/second.toml <<'X'
+[app]
+name = "second"
+user = "www-data"
+[selinux]
+[[selinux.label]]
+paths = "/run/wsgi.*"
+type = "httpd_var_run_t"
+[[selinux.label]]
+paths = "/srv/app(/.*)?"
+type = "httpd_sys_content_t"
+[[selinux.label]]
+paths = "/srv/app/cgi(/.*)?"
+type = "httpd_sys_script_exec_t"
+X
+mkdir -p /srv/app/cgi; touch /srv/app/cgi/a /run/wsgi.sock
+# The narrower one is there already: it has to end up after the wider.
+echo "fcontext -a -f a -t httpd_sys_script_exec_t /srv/app/cgi(/.*)?" | semanage import
+perms apply --yes
+"##;
+
+const STORE_DRIFT: &str = r##"
+cat > /run/drift <<'X'
+fcontext -d -f a /home/projectname/live(/.*)?
+fcontext -a -f a -t usr_t /home/projectname/media/sub(/.*)?
+boolean -m -0 httpd_can_network_connect
+port -m -t ssh_port_t -p tcp 2003
+permissive -a httpd_t
+X
+cat /run/drift | semanage import
+"##;
+
+#[test]
+fn the_store_drifts_and_mistakes_are_said_first() {
+    let Some(vm) = Vm::get() else { return };
+    let no_tool =
+        "mv /usr/sbin/semanage /root/; perms apply --yes; s=$?; mv /root/semanage /usr/sbin/; exit $s";
+    let [host, applied, plan, looked_up, store, wrong, same, drifted, audit, untold, mended, left] = vm.steps(
+        spec(),
+        [
+            HOST,
+            &format!("{PROTOCOLS}{SECOND}"),
+            "perms plan",
+            "matchpathcon -V /srv/app/cgi/a /srv/app/index.html /home/projectname/live/index.html /run/wsgi.sock",
+            STORE,
+            WRONG,
+            STORE,
+            STORE_DRIFT,
+            AUDIT,
+            no_tool,
+            APPLY,
+            AUDIT,
+        ],
+    );
+    host.expect(0);
+    applied.expect(0);
+    plan.expect(0);
+    looked_up.expect(0);
+
+    assert_eq!(wrong.status, 1, "{wrong}");
+    for said in [
+        "domain",
+        "did you mean `httpd_can_network_connect`?",
+        "semanage port -d -p tcp 2003",
+        "type httpd_t",
+        "declare `/run/wsgi.*`",
+        "declare `/srv/real/x(/.*)?`",
+        "did you mean `httpd_sys_content_t`?",
+        "level s7:c5",
+    ] {
+        assert!(wrong.stdout.contains(said), "it does not say {said}: {wrong}");
+    }
+    assert_eq!(store.stdout, same.stdout, "something was changed: {wrong}");
+
+    drifted.expect(0);
+    let by_hand = ["label::permissive-domain", "label::undeclared"];
+    let every: BTreeSet<&str> =
+        by_hand.into_iter().chain(["label::live-only", "label::boolean", "label::port"]).collect();
+    assert_eq!((codes(&audit), audit.status), (every, 12), "{audit}");
+    assert!(untold.status == 1 && untold.stderr.contains("`semanage` is not installed"), "{untold}");
+    mended.expect(12);
+    assert_eq!((codes(&left), left.status), (BTreeSet::from(by_hand), 12), "{left}");
 }

@@ -104,21 +104,7 @@ pub(super) fn compare_labels(
 /// equivalences in, so that the specification would never decide, or semanage would not take it.
 fn aliased(c: &Compiled<'_>, manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Option<Item> {
     let m = manifests.get(c.app)?;
-    // What is there of the way counts: the rest may be made later.
-    let mut there = c.stem.as_path();
-    let resolved = loop {
-        match host.root.resolve(there) {
-            Ok(r) => break r.path,
-            Err(e) if e.is_not_found() => there = there.parent()?,
-            Err(_) => return None,
-        }
-    };
-    let rest = c.stem.strip_prefix(there).ok()?;
-    let real = if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) };
-    let looked_up = selinux.look_up_path(&real);
-    if looked_up == c.stem {
-        return None;
-    }
+    let looked_up = looked_up_elsewhere(&c.stem, host, selinux)?;
     let pattern = &c.rule.paths.value;
     let written = c.stem.to_str().filter(|s| *s != "/").and_then(|s| pattern.strip_prefix(s));
     let remedy = match (written, looked_up.to_str()) {
@@ -139,10 +125,27 @@ fn aliased(c: &Compiled<'_>, manifests: &[Manifest], host: &Host, selinux: &Seli
         area: "label",
         subject: pattern.clone(),
         origin: Some(origin.clone()),
-        details: vec![f.is.clone()],
+        details: [Some(f.is.clone()), f.remedy.clone()].into_iter().flatten().collect(),
         findings: vec![f],
         fix: Fix::Blocked,
     })
+}
+
+/// The path that SELinux looks up instead of a declared stem; none if it is the same.
+pub(super) fn looked_up_elsewhere(stem: &Path, host: &Host, selinux: &Selinux) -> Option<PathBuf> {
+    // What is there of the way counts: the rest may be made later.
+    let mut there = stem;
+    let resolved = loop {
+        match host.root.resolve(there) {
+            Ok(r) => break r.path,
+            Err(e) if e.is_not_found() => there = there.parent()?,
+            Err(_) => return None,
+        }
+    };
+    let rest = stem.strip_prefix(there).ok()?;
+    let real = if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) };
+    let looked_up = selinux.look_up_path(&real);
+    (looked_up != stem).then_some(looked_up)
 }
 
 /// The rule that decides, as in file_contexts: the last that matches, after those without metacharacters.
@@ -278,6 +281,19 @@ pub fn stem(pattern: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_specification_without_metacharacters_is_literal() {
+        for (pattern, expected) in [
+            ("/srv/a", true),
+            ("/srv/a\\.b", true),
+            ("/srv/a.b", false),
+            ("/a\\\\.", false),
+            ("/a(/.*)?", false),
+        ] {
+            assert_eq!(literal(pattern), expected, "{pattern}");
+        }
+    }
 
     #[test]
     fn the_walk_starts_where_the_pattern_leaves_off() {

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use super::accounts::finding;
 use super::change::{Change, StoreEdit};
 use super::item::{Fix, Sign};
-use super::labels::{literal, matcher, stem};
+use super::labels::{literal, looked_up_elsewhere, matcher, stem};
 use super::store::Comparison;
 use crate::host::policy_store::LocalContext;
 use crate::manifest::{LabelRule, Manifest};
@@ -57,8 +57,13 @@ pub(super) fn compare(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &P
             {
                 continue;
             }
+            let stem = stem(&rule.paths.value);
+            // Which is said with the labels.
+            if looked_up_elsewhere(&stem, c.host, c.selinux).is_some() {
+                continue;
+            }
             let setype = c.selinux.real_type(&c.host.root, &rule.setype.value);
-            all.push(Declared { app, m, rule, setype, stem: stem(&rule.paths.value) });
+            all.push(Declared { app, m, rule, setype, stem });
         }
     }
     // Where each stands among the local ones, or will: the last that fits a file decides, so of two that are declared
@@ -102,7 +107,8 @@ fn unknown_level(
     let Err(e) = policy.parse_context(&context) else { return false };
     let place = format!("level {}", level.value);
     let f = finding(m, &codes::UNKNOWN_NAME, Class::Wrong, &place, Some(&level.origin))
-        .is(e.to_string(), "a level that the policy has")
+        .is("unknown to the policy, or not for this type", "a level that the policy has")
+        .why(e.to_string())
         .remedy("mend the level");
     c.push(app, Sign::Attention, place, f, Fix::Blocked, &level.origin);
     true

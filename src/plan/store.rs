@@ -80,13 +80,18 @@ impl Comparison<'_> {
         fix: Fix,
         origin: &Origin,
     ) {
+        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
+        if sign == Sign::Attention {
+            details.extend(f.why.clone());
+            details.extend(f.remedy.clone());
+        }
         self.items.push(Item {
             app,
             sign,
             area: "selinux",
             subject,
             origin: Some(origin.clone()),
-            details: vec![format!("is {}; should be {}", f.is, f.should)],
+            details,
             findings: vec![f],
             fix,
         });
@@ -152,7 +157,7 @@ impl Comparison<'_> {
         let fits = |id| ids.is_empty() || ids.iter().any(|a| policy.covers(*a, id));
         let place = format!("type {}", name.value);
         let is = match types.find(&name.value) {
-            None => "the policy has no such type",
+            None => "unknown to the policy",
             Some(t) if t.kind == TypeKind::Attribute => "an attribute, a name for many types",
             Some(t) if fits(t.id) => return false,
             Some(_) => "a type of another sort",
@@ -187,7 +192,7 @@ impl Comparison<'_> {
                 None => "mend the name: getsebool -a lists all".to_owned(),
             };
             let f = finding(m, &codes::UNKNOWN_NAME, Class::Wrong, &place, Some(origin))
-                .is("the policy has no such boolean", word(value))
+                .is("unknown to the policy", word(value))
                 .remedy(remedy);
             return self.push(app, Sign::Attention, place, f, Fix::Blocked, origin);
         };
