@@ -125,7 +125,7 @@ fn aliased(c: &Compiled<'_>, manifests: &[Manifest], host: &Host, selinux: &Seli
         area: "label",
         subject: pattern.clone(),
         origin: Some(origin.clone()),
-        details: [Some(f.is.clone()), f.remedy.clone()].into_iter().flatten().collect(),
+        details: vec![f.is.clone(), f.remedy.clone()],
         findings: vec![f],
         fix: Fix::Blocked,
     })

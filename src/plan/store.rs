@@ -83,7 +83,7 @@ impl Comparison<'_> {
         let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
         if sign == Sign::Attention {
             details.extend(f.why.clone());
-            details.extend(f.remedy.clone());
+            details.push(f.remedy.clone());
         }
         self.items.push(Item {
             app,
