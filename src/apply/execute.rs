@@ -76,7 +76,7 @@ fn make(root: &Root, change: &Change) -> Result<(), ApplyError> {
         Change::Content { path, before, after } => {
             files::set_content(root, path, before.as_ref(), after.as_ref()).map(|_| ())
         }
-        Change::Store { lines, .. } => store::import(root, lines),
+        Change::Store { edits } => store::make(root, edits),
     }
 }
 
@@ -103,6 +103,6 @@ pub(super) fn undo(root: &Root, change: &Change) -> Result<Option<String>, Apply
         Change::Content { path, before, after } => {
             files::set_content(root, path, after.as_ref(), before.as_ref()).map(|_| None)
         }
-        Change::Store { undo, .. } => store::import(root, undo).map(|()| None),
+        Change::Store { edits } => store::undo(root, edits),
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that can be known before the first change is made.
 
-use super::{ApplyError, grants};
+use super::{ApplyError, grants, store};
 use crate::plan::{Change, Plan};
 use crate::sys::Root;
 
@@ -19,6 +19,7 @@ pub(super) fn check(
         return Err(ApplyError::new("nothing was changed", "only root can apply").remedy("sudo perms apply"));
     }
     read_only(root, changes)?;
+    store::check(root, changes)?;
     grants::check(root, plan)
 }
 

@@ -1,95 +1,143 @@
-//! SELinux as a host has it: whether it is on, and what its policy store holds of local changes.
+//! SELinux as a host has it: whether it is on, what its policy knows, and what its store holds of local changes.
+//!
+//! Everything is read from files, as `semanage` would write them; no tool is run, so that an audit takes milliseconds
+//! and works where semanage is not installed. Fields of the files: libsemanage's `*_file.c`, semanage.conf(5).
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::sys::{Root, run};
+use super::policy_store::{
+    LocalContext, LocalPort, parse_aliases, parse_boolean_names, parse_booleans, parse_contexts, parse_ports,
+};
+use crate::selinux::policy::{NEWEST, OLDEST, Policy, TypeKind};
+use crate::sys::Root;
 
 const LIMIT: u64 = 64 << 20;
+const CONFIG: &str = "/etc/selinux";
 
-/// SELinux on a host.
-#[derive(Debug, Clone, Default)]
+/// SELinux on a host. What takes time (the policy, its file contexts) is read when it is first asked for.
+#[derive(Debug, Default)]
 pub struct Selinux {
-    /// The running kernel enforces or permits by a policy (and the tree that is looked at is its own).
+    /// The running kernel has a policy loaded (and the tree that is looked at is its own).
     pub active: bool,
+    /// Whether the running kernel enforces; none where it is not active.
+    pub enforcing: Option<bool>,
+    /// `SELINUX` of /etc/selinux/config: the mode after the next boot.
+    pub configured: Option<String>,
     /// `SELINUXTYPE` of /etc/selinux/config.
     pub policy_type: Option<String>,
-    /// Whether the policy store can be changed from here.
+    /// Whether the policy store can be looked at.
     pub store: Store,
-    booleans_local: Vec<(String, bool)>,
-    ports_local: Vec<Port>,
-    contexts_local: Vec<Context>,
+    booleans: Vec<(String, bool)>,
+    ports: Vec<LocalPort>,
+    contexts: Vec<LocalContext>,
+    /// `file_contexts.subs` before `.subs_dist`: what begins with the first is looked up as the second.
+    aliases: [Vec<(String, String)>; 2],
+    boolean_names: Vec<(String, String)>,
+    folder: PathBuf,
+    base: OnceCell<Vec<LocalContext>>,
+    policy: OnceCell<Result<Policy, String>>,
 }
 
-/// Whether the policy store can be looked at and changed.
+/// Whether the policy store can be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Store {
     /// It can.
     Ready,
-    /// It cannot, and why.
+    /// There is none that belongs to a running kernel.
     #[default]
     Absent,
     /// It is there and cannot be read.
     Unreadable(String),
 }
 
-/// A port definition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Port {
-    /// `tcp`, `udp` …
-    pub protocol: String,
-    /// First port.
-    pub low: u16,
-    /// Last port.
-    pub high: u16,
-    /// Its type.
-    pub setype: String,
-}
-
-/// A local file-context specification.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Context {
-    /// The regular expression.
-    pub pattern: String,
-    /// The kind's letter; none for any.
-    pub files: Option<char>,
-    /// The type; none for `<<none>>`.
-    pub setype: Option<String>,
-}
-
 impl Selinux {
     /// Looks at SELinux beneath `root`.
     pub fn observe(root: &Root) -> Self {
-        let config = root.read(Path::new("/etc/selinux/config"), LIMIT).unwrap_or_default();
-        let policy_type = String::from_utf8_lossy(&config)
-            .lines()
-            .filter_map(|l| l.trim().strip_prefix("SELINUXTYPE="))
-            .map(|t| t.trim().to_owned())
-            .next_back()
-            .filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        let read =
+            |path: &Path| String::from_utf8_lossy(&root.read(path, LIMIT).unwrap_or_default()).into_owned();
+        let config = read(&Path::new(CONFIG).join("config"));
+        let policy_type = setting(&config, "SELINUXTYPE")
+            .filter(|t| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
         let active = root.is_host() && Path::new("/sys/fs/selinux/enforce").exists();
-        let mut s = Selinux { active, policy_type, ..Selinux::default() };
-        if let Some(t) = s.policy_type.clone().filter(|_| active) {
-            s.read_store(root, &PathBuf::from("/var/lib/selinux").join(t).join("active"));
+        let enforcing = active.then(|| read(Path::new("/sys/fs/selinux/enforce")).trim() == "1");
+        let configured = setting(&config, "SELINUX").map(|s| s.to_ascii_lowercase());
+        let mut s = Selinux { active, enforcing, configured, policy_type, ..Selinux::default() };
+        let Some(ty) = s.policy_type.clone() else { return s };
+        let contexts = Path::new(CONFIG).join(&ty).join("contexts/files");
+        s.aliases = ["file_contexts.subs", "file_contexts.subs_dist"]
+            .map(|name| parse_aliases(&read(&contexts.join(name))));
+        s.boolean_names = parse_boolean_names(&read(&Path::new(CONFIG).join(&ty).join("booleans.subs_dist")));
+        if active {
+            s.read_store(root, &ty);
         }
         s
     }
 
-    fn read_store(&mut self, root: &Root, active: &Path) {
-        if let Err(e) = root.names(active) {
-            self.store = if e.is_not_found() { Store::Absent } else { Store::Unreadable(e.to_string()) };
-            return;
-        }
-        if run::find("semanage").is_none() {
-            self.store = Store::Unreadable("`semanage` is not installed".into());
-            return;
-        }
-        let text = |name: &str| {
-            String::from_utf8_lossy(&root.read(&active.join(name), LIMIT).unwrap_or_default()).into_owned()
+    fn read_store(&mut self, root: &Root, ty: &str) {
+        // The second is where it lay before policycoreutils 2.4 (RHEL 7).
+        let folders = [Path::new("/var/lib/selinux"), Path::new(CONFIG)].map(|f| f.join(ty).join("active"));
+        let found = folders.iter().find_map(|f| match root.names(f) {
+            Err(e) if e.is_not_found() => None,
+            Err(e) => Some(Err(e)),
+            Ok(_) => Some(Ok(f)),
+        });
+        let folder = match found {
+            None => return,
+            Some(Err(e)) => {
+                self.store = Store::Unreadable(e.to_string());
+                return;
+            }
+            Some(Ok(f)) => f,
         };
-        self.booleans_local = parse_booleans(&text("booleans.local"));
-        self.ports_local = parse_ports(&text("ports.local"));
-        self.contexts_local = parse_contexts(&text("file_contexts.local"));
-        self.store = Store::Ready;
+        let mut failed = None;
+        let mut text = |name: &str| match root.read(&folder.join(name), LIMIT) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(e) => {
+                // No such file: nothing was ever changed of that kind.
+                if !e.is_not_found() {
+                    failed = Some(e.to_string());
+                }
+                String::new()
+            }
+        };
+        self.booleans = parse_booleans(&text("booleans.local"));
+        self.ports = parse_ports(&text("ports.local"));
+        self.contexts = parse_contexts(&text("file_contexts.local"));
+        self.folder.clone_from(folder);
+        self.store = failed.map_or(Store::Ready, Store::Unreadable);
+    }
+
+    /// The policy as it was built last, local changes in it, which the next boot will load; else why it cannot be read.
+    pub fn policy(&self, root: &Root) -> Result<&Policy, &str> {
+        self.policy.get_or_init(|| self.read_policy(root)).as_ref().map_err(String::as_str)
+    }
+
+    fn read_policy(&self, root: &Root) -> Result<Policy, String> {
+        let ty = self.policy_type.as_ref().ok_or("/etc/selinux/config names no SELINUXTYPE")?;
+        let folder = Path::new(CONFIG).join(ty).join("policy");
+        let names = root.names(&folder).map_err(|e| e.to_string())?;
+        let versions = names.iter().filter_map(|n| n.to_str()?.strip_prefix("policy.")?.parse::<u32>().ok());
+        let newest = versions.filter(|v| (OLDEST..=NEWEST).contains(v)).max();
+        let newest = newest.ok_or_else(|| format!("`{}` has no policy.N", folder.display()))?;
+        let path = folder.join(format!("policy.{newest}"));
+        let bytes = root.read(&path, LIMIT).map_err(|e| e.to_string())?;
+        Policy::read(&bytes).map_err(|e| format!("`{}`: {e}", path.display()))
+    }
+
+    /// The name of a type under which files and the store have it: a policy's other names (`typealias`) stand for one.
+    pub fn real_type(&self, root: &Root, name: &str) -> String {
+        let policy = self.policy_type.as_ref().and_then(|_| self.policy(root).ok());
+        let found = policy.and_then(|p| p.types().find(name).map(|t| (p, t)));
+        match found {
+            Some((p, t)) if t.kind == TypeKind::Alias => p.types().name(t.id).to_owned(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// The name of a boolean in the policy: some have an older one too (`booleans.subs_dist`).
+    pub fn real_boolean<'a>(&'a self, name: &'a str) -> &'a str {
+        self.boolean_names.iter().find(|(old, _)| old == name).map_or(name, |(_, new)| new)
     }
 
     /// The running value of a boolean.
@@ -103,99 +151,64 @@ impl Selinux {
         }
     }
 
+    /// Booleans that were ever set in the store.
+    pub fn local_booleans(&self) -> &[(String, bool)] {
+        &self.booleans
+    }
+
     /// The value that the store has for a boolean, if it was ever set there.
-    pub fn stored_boolean(&self, name: &str) -> Option<bool> {
-        self.booleans_local.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
+    pub fn local_boolean(&self, name: &str) -> Option<bool> {
+        self.booleans.iter().find(|(n, _)| n == name).map(|(_, v)| *v)
     }
 
     /// Local port definitions.
-    pub fn local_ports(&self) -> &[Port] {
-        &self.ports_local
+    pub fn local_ports(&self) -> &[LocalPort] {
+        &self.ports
     }
 
-    /// All port definitions, the policy's own too, as `semanage port -l` lists them.
-    pub fn all_ports(&self) -> Result<Vec<Port>, String> {
-        let ended = run::run("semanage", &["port", "-l", "-n"], b"").map_err(|e| e.to_string())?;
-        if !ended.success {
-            return Err(ended.said());
-        }
-        Ok(parse_port_list(&String::from_utf8_lossy(&ended.stdout)))
+    /// The local definition of exactly these ports.
+    pub fn local_port(&self, protocol: &str, low: u16, high: u16) -> Option<&LocalPort> {
+        self.ports.iter().find(|p| p.protocol == protocol && p.low == low && p.high == high)
+    }
+
+    /// Local specifications, the oldest first; of those that fit a file, the last decides.
+    pub fn local_contexts(&self) -> &[LocalContext] {
+        &self.contexts
     }
 
     /// The local specification with this pattern and kind.
-    pub fn local_context(&self, pattern: &str, files: Option<char>) -> Option<&Context> {
-        self.contexts_local.iter().rev().find(|c| c.pattern == pattern && c.files == files)
+    pub fn local_context(&self, pattern: &str, files: Option<char>) -> Option<&LocalContext> {
+        self.contexts.iter().rev().find(|c| c.pattern == pattern && c.files == files)
     }
-}
 
-/// `NAME=0|1` (booleans.local of the store).
-fn parse_booleans(text: &str) -> Vec<(String, bool)> {
-    text.lines()
-        .filter(|l| !l.trim_start().starts_with('#'))
-        .filter_map(|l| {
-            let (name, value) = l.split_once('=')?;
-            Some((name.trim().to_owned(), matches!(value.trim(), "1" | "true" | "on")))
-        })
-        .collect()
-}
-
-/// `portcon tcp 2003 system_u:object_r:http_port_t:s0` (ports.local of the store).
-fn parse_ports(text: &str) -> Vec<Port> {
-    text.lines()
-        .filter_map(|l| {
-            let mut words = l.split_whitespace();
-            if words.next()? != "portcon" {
-                return None;
-            }
-            let (protocol, range, context) = (words.next()?, words.next()?, words.next()?);
-            let (low, high) = parse_range(range)?;
-            Some(Port {
-                protocol: protocol.to_owned(),
-                low,
-                high,
-                setype: context.split(':').nth(2)?.to_owned(),
-            })
-        })
-        .collect()
-}
-
-fn parse_range(range: &str) -> Option<(u16, u16)> {
-    match range.split_once('-') {
-        Some((low, high)) => Some((low.trim().parse().ok()?, high.trim().parse().ok()?)),
-        None => range.trim().parse().ok().map(|p| (p, p)),
+    /// The policy's own specification with this pattern and kind, which semanage wants modified and not added.
+    pub fn base_context(&self, root: &Root, pattern: &str, files: Option<char>) -> Option<&LocalContext> {
+        let base = self.base.get_or_init(|| {
+            let bytes = root.read(&self.folder.join("file_contexts"), LIMIT).unwrap_or_default();
+            parse_contexts(&String::from_utf8_lossy(&bytes))
+        });
+        base.iter().rev().find(|c| c.pattern == pattern && c.files == files)
     }
-}
 
-/// `http_port_t  tcp  80, 81, 8000-8010` (semanage port -l -n).
-fn parse_port_list(text: &str) -> Vec<Port> {
-    let mut ports = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        let (Some(setype), Some(protocol)) = (words.next(), words.next()) else { continue };
-        for range in words.flat_map(|w| w.split(',')).filter(|r| !r.is_empty()) {
-            if let Some((low, high)) = parse_range(range) {
-                ports.push(Port { protocol: protocol.to_owned(), low, high, setype: setype.to_owned() });
-            }
+    /// The path under which specifications are looked up for a file: one of the aliases of file_contexts.subs and one
+    /// of file_contexts.subs_dist may take the place of its beginning.
+    pub fn look_up_path(&self, path: &Path) -> PathBuf {
+        let mut path = path.to_owned();
+        for aliases in &self.aliases {
+            let found = aliases.iter().find_map(|(from, to)| {
+                let rest = path.strip_prefix(from).ok()?;
+                Some(if rest.as_os_str().is_empty() { PathBuf::from(to) } else { Path::new(to).join(rest) })
+            });
+            path = found.unwrap_or(path);
         }
+        path
     }
-    ports
 }
 
-/// `PATTERN [-- -d …] CONTEXT` (file_contexts.local of the store).
-fn parse_contexts(text: &str) -> Vec<Context> {
-    text.lines()
-        .filter(|l| !l.trim_start().starts_with('#'))
-        .filter_map(|l| {
-            let words: Vec<&str> = l.split_whitespace().collect();
-            let (pattern, files, context) = match words.as_slice() {
-                [pattern, context] => (*pattern, None, *context),
-                [pattern, files, context] => (*pattern, files.chars().nth(1), *context),
-                _ => return None,
-            };
-            let setype = context.split(':').nth(2).map(str::to_owned);
-            Some(Context { pattern: pattern.to_owned(), files, setype })
-        })
-        .collect()
+/// The last value of a setting in /etc/selinux/config; none if it is empty.
+fn setting(config: &str, name: &str) -> Option<String> {
+    let values = config.lines().filter_map(|l| l.trim().strip_prefix(name)?.trim_start().strip_prefix('='));
+    values.map(|v| v.trim().to_owned()).next_back().filter(|v| !v.is_empty())
 }
 
 #[cfg(test)]
@@ -203,19 +216,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_store_is_read_as_semanage_writes_it() {
-        assert_eq!(
-            parse_booleans("# c\nhttpd_x=1\ny = 0\n"),
-            [("httpd_x".into(), true), ("y".into(), false)]
-        );
-        let p = Port { protocol: "tcp".into(), low: 2003, high: 2010, setype: "http_port_t".into() };
-        assert_eq!(parse_ports("portcon tcp 2003-2010 system_u:object_r:http_port_t:s0\nx\n"), [p.clone()]);
-        assert_eq!(parse_port_list("http_port_t                    tcp      2003-2010\n\n"), [p]);
-        let c = parse_contexts("/srv/a(/.*)?    --   system_u:object_r:usr_t:s0\n/b <<none>>\n");
-        assert_eq!(
-            c[0],
-            Context { pattern: "/srv/a(/.*)?".into(), files: Some('-'), setype: Some("usr_t".into()) }
-        );
-        assert_eq!(c[1].setype, None);
+    fn settings_are_read_as_libselinux_reads_them() {
+        let config = "# SELINUX=disabled\nSELINUX=enforcing\nSELINUXTYPE = mls \n";
+        assert_eq!(setting(config, "SELINUX").as_deref(), Some("enforcing"));
+        assert_eq!(setting(config, "SELINUXTYPE").as_deref(), Some("mls"));
+        assert_eq!(setting("SELINUX=\n", "SELINUX"), None);
+    }
+
+    #[test]
+    fn aliases_replace_whole_components_once() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let s = Selinux {
+            aliases: [
+                vec![pair("/site", "/var/run/site")],
+                vec![pair("/var/run", "/run"), pair("/run", "/x")],
+            ],
+            ..Selinux::default()
+        };
+        for (path, looked_up) in [
+            ("/var/run/wsgi.sock", "/run/wsgi.sock"),
+            ("/var/run", "/run"),
+            ("/var/runner", "/var/runner"),
+            ("/site/a", "/run/site/a"),
+            ("/srv", "/srv"),
+        ] {
+            assert_eq!(s.look_up_path(Path::new(path)), Path::new(looked_up), "{path}");
+        }
     }
 }

@@ -62,11 +62,64 @@ pub enum Change {
     },
     /// The SELinux policy store is changed, in one transaction.
     Store {
-        /// Lines for `semanage import`.
-        lines: Vec<String>,
-        /// Lines that undo them.
-        undo: Vec<String>,
+        /// What becomes different in it.
+        edits: Vec<StoreEdit>,
     },
+}
+
+/// One thing of the policy store that becomes different: which `semanage` command that takes depends on what is there
+/// when it is done (or undone), so the commands are not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum StoreEdit {
+    /// A boolean, in the store and in the running kernel.
+    Boolean {
+        /// Name.
+        name: String,
+        /// Its running value before.
+        running: bool,
+        /// Its value in the store before; none where the policy's own counted.
+        local: Option<bool>,
+        /// What it becomes.
+        value: bool,
+    },
+    /// A port definition.
+    Port {
+        /// `tcp`, `udp` …
+        protocol: String,
+        /// First port.
+        low: u16,
+        /// Last port.
+        high: u16,
+        /// The context of the local definition before; none where there was none.
+        before: Option<String>,
+        /// The type that it gets.
+        setype: String,
+    },
+    /// A file-context specification.
+    Context {
+        /// The regular expression.
+        pattern: String,
+        /// The kind's letter; none for any.
+        files: Option<char>,
+        /// The context of the local specification before, `<<none>>` too; none where there was none.
+        before: Option<String>,
+        /// The type that it gets.
+        setype: String,
+        /// The level that it gets; unless told, it keeps its own, and a new one gets `s0`.
+        level: Option<String>,
+        /// It is there and others that are there decide in its place: it is put after them.
+        last: bool,
+    },
+}
+
+/// The kind of file of a specification as `semanage fcontext -f` takes it.
+pub fn kind_option(files: Option<char>) -> char {
+    match files {
+        None => 'a',
+        Some('-') => 'f',
+        Some(c) => c,
+    }
 }
 
 /// A user's account as far as it is declared.

@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::accounts::finding;
 use super::file::{Difference, Reason};
+use super::item::{Fix, Item, Sign};
 use super::paths::{FileDiff, PathDiffs, PathTrouble, Trouble};
+use crate::host::selinux::Selinux;
 use crate::host::{FileState, Host};
 use crate::manifest::{LabelRule, Manifest};
+use crate::report::Class;
+use crate::report::codes::label as codes;
 use crate::sys::Kind;
 use crate::sys::walk::{Entry, walk};
 
@@ -17,26 +22,33 @@ use crate::sys::walk::{Entry, walk};
 struct Compiled<'m> {
     app: usize,
     rule: &'m LabelRule,
+    /// The type under the name that files have it by.
+    setype: String,
     regex: Regex,
+    literal: bool,
     stem: PathBuf,
 }
 
-/// Looks at every file under a label rule and adds what is wrong to `diffs`.
-pub(super) fn compare_labels(manifests: &[Manifest], host: &Host, diffs: &mut PathDiffs, tick: &dyn Fn()) {
+/// Looks at every file under a label rule and adds what is wrong to `diffs`; what is declared under a path by which
+/// SELinux does not look files up is returned.
+pub(super) fn compare_labels(
+    manifests: &[Manifest],
+    host: &Host,
+    selinux: &Selinux,
+    diffs: &mut PathDiffs,
+    tick: &dyn Fn(),
+) -> Vec<Item> {
     let mut rules = Vec::new();
     for (app, m) in manifests.iter().enumerate() {
         for rule in m.selinux.iter().flat_map(|s| &s.labels) {
-            // As libselinux compiles them: bytes, `.` takes a newline too, anchored at both ends without a group.
-            let regex = RegexBuilder::new(&format!("^{}$", rule.paths.value))
-                .unicode(false)
-                .dot_matches_new_line(true)
-                .size_limit(1 << 22)
-                .build();
-            let Ok(regex) = regex else { continue };
-            rules.push(Compiled { app, rule, regex, stem: stem(&rule.paths.value) });
+            let pattern = &rule.paths.value;
+            let Some(regex) = matcher(pattern) else { continue };
+            let setype = selinux.real_type(&host.root, &rule.setype.value);
+            rules.push(Compiled { app, rule, setype, regex, literal: literal(pattern), stem: stem(pattern) });
         }
     }
-    label_new_files(&rules, diffs);
+    label_new_files(&rules, selinux, diffs);
+    let aliased: Vec<Item> = rules.iter().filter_map(|c| aliased(c, manifests, host, selinux)).collect();
     let mut stems: Vec<&Path> = rules.iter().map(|r| r.stem.as_path()).collect();
     stems.sort_unstable();
     stems.dedup();
@@ -59,18 +71,14 @@ pub(super) fn compare_labels(manifests: &[Manifest], host: &Host, diffs: &mut Pa
         match host.root.resolve(stem) {
             Ok(r) => {
                 let failures = RefCell::new(Vec::new());
-                let canonical = r.path.clone();
                 walk(
-                    &canonical,
+                    &r.path.clone(),
                     r.handle,
                     &mut |entry| {
                         tick();
                         diffs.seen += 1;
-                        // Patterns speak of the path as declared, links on the way to the stem not resolved.
-                        let below = entry.path.strip_prefix(&canonical).unwrap_or(Path::new(""));
-                        let logical =
-                            if below.as_os_str().is_empty() { stem.to_owned() } else { stem.join(below) };
-                        if let Some(c) = deciding(&rules, &logical, entry.meta.kind)
+                        let looked_up = selinux.look_up_path(&entry.path);
+                        if let Some(c) = deciding(&rules, &looked_up, entry.meta.kind)
                             && let Err(e) = compare(entry, c, diffs)
                         {
                             failures.borrow_mut().push((entry.path.clone(), e));
@@ -89,19 +97,74 @@ pub(super) fn compare_labels(manifests: &[Manifest], host: &Host, diffs: &mut Pa
             Err(e) => diffs.troubles.push(trouble(e.to_string())),
         }
     }
+    aliased
 }
 
-/// The rule that decides: the last that matches, as in file_contexts.
+/// A rule on a path by which SELinux does not look its files up: restorecon resolves links and puts the policy's
+/// equivalences in, so that the specification would never decide, or semanage would not take it.
+fn aliased(c: &Compiled<'_>, manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Option<Item> {
+    let m = manifests.get(c.app)?;
+    let looked_up = looked_up_elsewhere(&c.stem, host, selinux)?;
+    let pattern = &c.rule.paths.value;
+    let written = c.stem.to_str().filter(|s| *s != "/").and_then(|s| pattern.strip_prefix(s));
+    let remedy = match (written, looked_up.to_str()) {
+        (Some(rest), Some(path)) => format!("declare `{}{rest}`", regex::escape(path)),
+        _ => format!("declare it below {}", looked_up.display()),
+    };
+    let origin = &c.rule.paths.origin;
+    let f = finding(m, &codes::ALIASED, Class::Wrong, pattern, Some(origin))
+        .is(
+            format!("{} is looked up as {}", c.stem.display(), looked_up.display()),
+            "the path that SELinux looks up",
+        )
+        .why("links are resolved and the policy's equivalences put in first")
+        .remedy(remedy);
+    Some(Item {
+        app: c.app,
+        sign: Sign::Attention,
+        area: "label",
+        subject: pattern.clone(),
+        origin: Some(origin.clone()),
+        details: vec![f.is.clone(), f.remedy.clone()],
+        findings: vec![f],
+        fix: Fix::Blocked,
+    })
+}
+
+/// The path that SELinux looks up instead of a declared stem; none if it is the same.
+pub(super) fn looked_up_elsewhere(stem: &Path, host: &Host, selinux: &Selinux) -> Option<PathBuf> {
+    // What is there of the way counts: the rest may be made later.
+    let mut there = stem;
+    let resolved = loop {
+        match host.root.resolve(there) {
+            Ok(r) => break r.path,
+            Err(e) if e.is_not_found() => there = there.parent()?,
+            Err(_) => return None,
+        }
+    };
+    let rest = stem.strip_prefix(there).ok()?;
+    let real = if rest.as_os_str().is_empty() { resolved } else { resolved.join(rest) };
+    let looked_up = selinux.look_up_path(&real);
+    (looked_up != stem).then_some(looked_up)
+}
+
+/// The rule that decides, as in file_contexts: the last that matches, after those without metacharacters.
 fn deciding<'c, 'm>(rules: &'c [Compiled<'m>], path: &Path, kind: Kind) -> Option<&'c Compiled<'m>> {
-    rules.iter().rev().find(|c| {
+    let fits = |c: &&Compiled<'m>| {
         c.rule.files.as_ref().is_none_or(|f| f.value == kind.letter())
             && c.regex.is_match(path.as_os_str().as_bytes())
-    })
+    };
+    rules
+        .iter()
+        .rev()
+        .filter(|c| c.literal)
+        .find(fits)
+        .or_else(|| rules.iter().rev().filter(|c| !c.literal).find(fits))
 }
 
 fn compare(entry: &Entry, c: &Compiled<'_>, diffs: &mut PathDiffs) -> std::io::Result<()> {
     let is = entry.handle.label(&entry.meta)?;
-    let should = wanted(is.as_deref(), c.rule);
+    let should = wanted(is.as_deref(), c);
     if is.as_deref() == Some(should.as_slice()) {
         return Ok(());
     }
@@ -135,29 +198,48 @@ fn compare(entry: &Entry, c: &Compiled<'_>, diffs: &mut PathDiffs) -> std::io::R
 }
 
 /// Files that are to be made get their label at once.
-fn label_new_files(rules: &[Compiled<'_>], diffs: &mut PathDiffs) {
+fn label_new_files(rules: &[Compiled<'_>], selinux: &Selinux, diffs: &mut PathDiffs) {
     for diff in diffs.files.values_mut().filter(|d| d.before.is_none()) {
-        if let Some(c) = deciding(rules, &diff.path, diff.kind) {
-            diff.after.label = Some(wanted(None, c.rule));
+        if let Some(c) = deciding(rules, &selinux.look_up_path(&diff.path), diff.kind) {
+            diff.after.label = Some(wanted(None, c));
         }
     }
 }
 
 /// The context a file should have: as restorecon without `-F`, the type (and the level, if one is declared) is changed
 /// and user and role are kept.
-fn wanted(is: Option<&[u8]>, rule: &LabelRule) -> Vec<u8> {
-    let level = rule.level.as_ref().map(|l| l.value.as_str());
+fn wanted(is: Option<&[u8]>, c: &Compiled<'_>) -> Vec<u8> {
+    let level = c.rule.level.as_ref().map(|l| l.value.as_str());
     let parts: Option<(&[u8], &[u8], Option<&[u8]>)> = is.and_then(|l| {
         let mut fields = l.splitn(4, |b| *b == b':');
         Some((fields.next()?, fields.next()?, fields.next().map(|_| ()).and(fields.next())))
     });
     let (user, role, old_level) = parts.unwrap_or((b"system_u", b"object_r", Some(b"s0")));
-    let mut out = [user, role, rule.setype.value.as_bytes()].join(&b':');
+    let mut out = [user, role, c.setype.as_bytes()].join(&b':');
     if let Some(level) = level.map(str::as_bytes).or(old_level) {
         out.push(b':');
         out.extend_from_slice(level);
     }
     out
+}
+
+/// A specification ready to match: as libselinux compiles them, bytes, `.` takes a newline too, anchored at both ends
+/// without a group. None for what this engine cannot do (look-around, back-references).
+pub(super) fn matcher(pattern: &str) -> Option<Regex> {
+    let anchored = format!("^{pattern}$");
+    let builder =
+        RegexBuilder::new(&anchored).unicode(false).dot_matches_new_line(true).size_limit(1 << 22).build();
+    builder.ok()
+}
+
+/// Whether a specification has no metacharacter, by which it decides before all that have one.
+pub(super) fn literal(pattern: &str) -> bool {
+    let mut escaped = false;
+    !pattern.chars().any(|c| {
+        let meta = !escaped && matches!(c, '.' | '^' | '$' | '?' | '*' | '+' | '|' | '[' | '(' | '{');
+        escaped = c == '\\' && !escaped;
+        meta
+    })
 }
 
 /// The folder that a pattern begins with: everything before its first metacharacter, up to the last `/`.
@@ -199,6 +281,19 @@ pub fn stem(pattern: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_specification_without_metacharacters_is_literal() {
+        for (pattern, expected) in [
+            ("/srv/a", true),
+            ("/srv/a\\.b", true),
+            ("/srv/a.b", false),
+            ("/a\\\\.", false),
+            ("/a(/.*)?", false),
+        ] {
+            assert_eq!(literal(pattern), expected, "{pattern}");
+        }
+    }
 
     #[test]
     fn the_walk_starts_where_the_pattern_leaves_off() {

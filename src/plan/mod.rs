@@ -11,11 +11,12 @@ mod labels;
 pub mod names;
 mod path_items;
 pub mod paths;
+mod specifications;
 mod store;
 pub mod sudo;
 pub mod whole;
 
-pub use change::{Change, Image, UserState};
+pub use change::{Change, Image, StoreEdit, UserState};
 pub use item::{Fix, Item, Sign};
 pub use labels::stem as label_stem;
 pub use names::Names;

@@ -1,42 +1,47 @@
 //! Booleans, ports and label specifications × the policy store, changed in one transaction.
 
 use super::accounts::finding;
-use super::change::Change;
+use super::change::{Change, StoreEdit};
 use super::item::{Fix, Item, Sign};
+use super::specifications;
 use crate::host::Host;
-use crate::host::selinux::{Port, Selinux, Store};
-use crate::manifest::{LabelRule, Manifest, PortProtocol, PortRule, SelinuxRules};
+use crate::host::selinux::{Selinux, Store};
+use crate::manifest::{BooleanRule, Manifest, PortProtocol, PortRule, SelinuxRules, nearest};
 use crate::report::codes::label as codes;
-use crate::report::{Class, Finding, Origin};
+use crate::report::{Class, Finding, Origin, Spanned};
+use crate::selinux::policy::{Policy, TypeKind};
 
-/// Compares what is declared of the policy store with what it holds.
-pub(super) fn compare_store(manifests: &[Manifest], host: &Host) -> Vec<Item> {
-    let declared = || {
-        manifests
-            .iter()
-            .enumerate()
-            .filter_map(|(app, m)| m.selinux.as_ref().map(|s| (app, m, s)))
-            .filter(|(_, _, s)| !(s.booleans.is_empty() && s.ports.is_empty() && s.labels.is_empty()))
-    };
-    if declared().next().is_none() {
-        return Vec::new();
-    }
-    let selinux = Selinux::observe(&host.root);
-    let mut c = Comparison { host, selinux: &selinux, all_ports: None, items: Vec::new() };
-    for (app, m, rules) in declared() {
+/// Compares what is declared of SELinux with the host: the mode, the domain, and what the policy store holds.
+pub(super) fn compare_store(manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Vec<Item> {
+    let mut c = Comparison { host, selinux, items: Vec::new() };
+    for (app, m) in manifests.iter().enumerate() {
+        let Some(rules) = &m.selinux else { continue };
+        c.mode(app, m, rules);
+        let in_store = !(rules.booleans.is_empty() && rules.ports.is_empty() && rules.labels.is_empty());
+        if !in_store && (rules.domain.is_none() || selinux.store == Store::Absent) {
+            continue;
+        }
         match &selinux.store {
-            Store::Ready => c.rules(app, m, rules),
+            Store::Ready => match selinux.policy(&host.root) {
+                Ok(policy) => c.rules(app, m, rules, policy),
+                Err(why) => c.unchecked(app, m, rules, why),
+            },
             Store::Absent => c.unchecked(app, m, rules, "there is no SELinux policy store here"),
             Store::Unreadable(why) => c.unchecked(app, m, rules, why),
         }
     }
+    if selinux.store == Store::Ready
+        && let Ok(policy) = selinux.policy(&host.root)
+    {
+        specifications::compare(&mut c, manifests, policy);
+    }
     c.items
 }
 
-struct Comparison<'a> {
-    host: &'a Host,
-    selinux: &'a Selinux,
-    all_ports: Option<Result<Vec<Port>, String>>,
+/// A comparison under way.
+pub(super) struct Comparison<'a> {
+    pub(super) host: &'a Host,
+    pub(super) selinux: &'a Selinux,
     items: Vec<Item>,
 }
 
@@ -48,6 +53,7 @@ impl Comparison<'_> {
             n => Some(format!("{n} {what}s")),
         };
         let what: Vec<String> = [
+            count(usize::from(rules.domain.is_some()), "domain"),
             count(rules.booleans.len(), "boolean"),
             count(rules.ports.len(), "port"),
             count(rules.labels.len(), "label specification"),
@@ -64,146 +70,218 @@ impl Comparison<'_> {
         self.push(app, Sign::Attention, "the policy store".into(), f, Fix::ByHand, &rules.origin);
     }
 
-    fn push(&mut self, app: usize, sign: Sign, subject: String, f: Finding, fix: Fix, origin: &Origin) {
+    /// Adds an item of one finding.
+    pub(super) fn push(
+        &mut self,
+        app: usize,
+        sign: Sign,
+        subject: String,
+        f: Finding,
+        fix: Fix,
+        origin: &Origin,
+    ) {
+        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
+        if sign == Sign::Attention {
+            details.extend(f.why.clone());
+            details.push(f.remedy.clone());
+        }
         self.items.push(Item {
             app,
             sign,
             area: "selinux",
             subject,
             origin: Some(origin.clone()),
-            details: vec![format!("is {}; should be {}", f.is, f.should)],
+            details,
             findings: vec![f],
             fix,
         });
     }
 
-    fn rules(&mut self, app: usize, m: &Manifest, rules: &SelinuxRules) {
+    /// Whether SELinux enforces. An absent configuration is of a host without SELinux, of which `unchecked` speaks.
+    fn mode(&mut self, app: usize, m: &Manifest, rules: &SelinuxRules) {
+        let mut is = Vec::new();
+        if self.selinux.enforcing == Some(false) {
+            is.push("permissive now".to_owned());
+        }
+        if let Some(mode) = self.selinux.configured.as_deref().filter(|mode| *mode != "enforcing") {
+            is.push(format!("SELINUX={mode} in /etc/selinux/config"));
+        }
+        if is.is_empty() {
+            return;
+        }
+        let f = finding(m, &codes::NOT_ENFORCING, Class::Wrong, "SELinux", Some(&rules.origin))
+            .is(is.join(", "), "enforcing, now and after the next boot")
+            .why("what is declared confines nothing")
+            .remedy("setenforce 1, and SELINUX=enforcing in /etc/selinux/config");
+        self.push(app, Sign::Attention, "SELinux's mode".into(), f, Fix::ByHand, &rules.origin);
+    }
+
+    fn rules(&mut self, app: usize, m: &Manifest, rules: &SelinuxRules, policy: &Policy) {
+        if let Some(domain) = &rules.domain {
+            self.domain(app, m, domain, policy);
+        }
         for b in &rules.booleans {
-            self.boolean(app, m, &b.name.value, b.value, &b.name.origin);
+            self.boolean(app, m, b, policy);
         }
         for p in &rules.ports {
-            self.port(app, m, p);
-        }
-        for l in &rules.labels {
-            self.context(app, m, l);
+            self.port(app, m, p, policy);
         }
     }
 
-    fn boolean(&mut self, app: usize, m: &Manifest, name: &str, value: bool, origin: &Origin) {
-        let running = self.selinux.running_boolean(&self.host.root, name);
-        let stored = self.selinux.stored_boolean(name);
+    fn domain(&mut self, app: usize, m: &Manifest, domain: &Spanned<String>, policy: &Policy) {
+        if self.unknown_type(app, m, domain, policy, &["domain"]) {
+            return;
+        }
+        let name = &domain.value;
+        if policy.types().id(name).is_some_and(|t| policy.is_permissive(t)) {
+            let place = format!("domain {name}");
+            let f = finding(m, &codes::PERMISSIVE_DOMAIN, Class::Wrong, &place, Some(&domain.origin))
+                .is("permissive: denials are logged, nothing is stopped", "enforcing")
+                .remedy(format!("semanage permissive -d {name}; or take `permissive` out of the module"));
+            self.push(app, Sign::Attention, place, f, Fix::ByHand, &domain.origin);
+        }
+    }
+
+    /// Reports a type that the policy does not have, or that has none of these attributes (as far as the policy has
+    /// such attributes at all). Nothing is applied before that is mended: semanage and the kernel would refuse it.
+    pub(super) fn unknown_type(
+        &mut self,
+        app: usize,
+        m: &Manifest,
+        name: &Spanned<String>,
+        policy: &Policy,
+        attributes: &[&str],
+    ) -> bool {
+        let types = policy.types();
+        let ids: Vec<_> = attributes.iter().filter_map(|a| types.id(a)).collect();
+        let fits = |id| ids.is_empty() || ids.iter().any(|a| policy.covers(*a, id));
+        let place = format!("type {}", name.value);
+        let is = match types.find(&name.value) {
+            None => "unknown to the policy",
+            Some(t) if t.kind == TypeKind::Attribute => "an attribute, a name for many types",
+            Some(t) if fits(t.id) => return false,
+            Some(_) => "a type of another sort",
+        };
+        let candidates = types
+            .records()
+            .iter()
+            .filter(|t| t.kind != TypeKind::Attribute && fits(t.id))
+            .map(|t| t.name.as_ref());
+        let hint = match nearest(&name.value, candidates) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "mend the name, or install the module that defines it".to_owned(),
+        };
+        let f = finding(m, &codes::UNKNOWN_NAME, Class::Wrong, &place, Some(&name.origin))
+            .is(is, format!("a type with the attribute {}", attributes.join(" or ")))
+            .remedy(hint);
+        self.push(app, Sign::Attention, place, f, Fix::Blocked, &name.origin);
+        true
+    }
+
+    fn boolean(&mut self, app: usize, m: &Manifest, rule: &BooleanRule, policy: &Policy) {
+        let (value, origin) = (rule.value, &rule.name.origin);
+        let name = self.selinux.real_boolean(&rule.name.value);
         let word = |v: bool| if v { "on" } else { "off" };
-        let place = format!("boolean {name}");
-        let f = finding(m, &codes::BOOLEAN, Class::Wrong, &place, Some(origin));
-        let Some(running) = running else {
-            let f = f
-                .is("the policy has no such boolean", word(value))
-                .remedy("mend the name: getsebool -a lists all");
+        let place = format!("boolean {}", rule.name.value);
+        let running = self.selinux.running_boolean(&self.host.root, name);
+        let boot = policy.booleans().find(name).map(|b| b.state);
+        let (Some(running), Some(boot)) = (running, boot) else {
+            let names = policy.booleans().records().iter().map(|b| b.name.as_ref());
+            let remedy = match nearest(name, names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "mend the name: getsebool -a lists all".to_owned(),
+            };
+            let f = finding(m, &codes::UNKNOWN_NAME, Class::Wrong, &place, Some(origin))
+                .is("unknown to the policy", word(value))
+                .remedy(remedy);
             return self.push(app, Sign::Attention, place, f, Fix::Blocked, origin);
         };
-        // Never set in the store, it is what the policy gives it, which the kernel shows until somebody sets it for now only.
-        let stored_value = stored.unwrap_or(running);
-        if running == value && stored_value == value {
+        if running == value && boot == value {
             return;
         }
-        let f = f
-            .is(format!("{} now, {} in the policy store", word(running), word(stored_value)), word(value))
+        let f = finding(m, &codes::BOOLEAN, Class::Wrong, &place, Some(origin))
+            .is(format!("{} now, {} after the next boot", word(running), word(boot)), word(value))
             .remedy("perms apply");
-        let line = |v: bool| format!("boolean -m -{} {name}", u8::from(v));
-        let change = Change::Store { lines: vec![line(value)], undo: vec![line(stored_value)] };
-        self.push(app, Sign::Change, place, f, Fix::Changes(vec![change]), origin);
+        let local = self.selinux.local_boolean(name);
+        let edits = vec![StoreEdit::Boolean { name: name.to_owned(), running, local, value }];
+        self.push(app, Sign::Change, place, f, Fix::Changes(vec![Change::Store { edits }]), origin);
     }
 
-    fn port(&mut self, app: usize, m: &Manifest, rule: &PortRule) {
-        let protocol = protocol_word(rule.protocol);
-        let range =
-            if rule.low == rule.high { rule.low.to_string() } else { format!("{}-{}", rule.low, rule.high) };
-        let setype = &rule.setype.value;
-        let exact = |p: &&Port| p.protocol == protocol && p.low == rule.low && p.high == rule.high;
-        let local = self.selinux.local_ports().iter().find(exact).cloned();
-        if local.as_ref().is_some_and(|p| p.setype == *setype) {
+    fn port(&mut self, app: usize, m: &Manifest, rule: &PortRule, policy: &Policy) {
+        if self.unknown_type(app, m, &rule.setype, policy, &["port_type"]) {
             return;
         }
-        let selinux = self.selinux;
-        let all = self.all_ports.get_or_insert_with(|| selinux.all_ports());
+        let (protocol, number) = protocol(rule.protocol);
+        let setype = self.selinux.real_type(&self.host.root, &rule.setype.value);
+        let range = ports(rule.low, rule.high);
         let place = format!("port {protocol} {range}");
-        let f = finding(m, &codes::PORT, Class::Missing, &place, Some(&rule.origin));
-        let defined = match all {
-            Ok(all) => all.iter().find(exact).cloned(),
-            Err(why) => {
-                let f = Finding { class: Class::Unchecked, code: &codes::UNCHECKED, ..f }
-                    .is(format!("not known: semanage port -l: {why}"), setype.clone())
-                    .remedy("run as root");
-                return self.push(app, Sign::Attention, place, f, Fix::ByHand, &rule.origin);
-            }
-        };
-        if defined.as_ref().is_some_and(|p| p.setype == *setype) {
+        let types = port_types(policy, number, rule.low, rule.high);
+        let local = self.selinux.local_port(protocol, rule.low, rule.high);
+        if types.iter().all(|t| *t == Some(setype.as_str())) {
             return;
         }
-        let is = defined.as_ref().map_or("no definition of its own".to_owned(), |p| p.setype.clone());
-        let verb = if defined.is_some() { "-m" } else { "-a" };
-        let undo = match &local {
-            Some(p) => format!("port -m -t {} -p {protocol} {range}", p.setype),
-            None => format!("port -d -p {protocol} {range}"),
-        };
-        let change = Change::Store {
-            lines: vec![format!("port {verb} -t {setype} -p {protocol} {range}")],
-            undo: vec![undo],
-        };
-        let f = f.is(is, setype.clone()).remedy("perms apply");
-        self.push(app, Sign::Add, place, f, Fix::Changes(vec![change]), &rule.origin);
-    }
-
-    fn context(&mut self, app: usize, m: &Manifest, rule: &LabelRule) {
-        let files = rule.files.as_ref().map(|f| f.value);
-        let pattern = &rule.paths.value;
-        let setype = &rule.setype.value;
-        let local = self.selinux.local_context(pattern, files).cloned();
-        if local.as_ref().is_some_and(|c| c.setype.as_ref() == Some(setype)) {
-            return;
-        }
-        let place = format!("specification {pattern}");
-        let f = finding(m, &codes::LIVE_ONLY, Class::Missing, &place, Some(&rule.paths.origin))
-            .is(
-                local
-                    .as_ref()
-                    .and_then(|c| c.setype.clone())
-                    .map_or("not in the policy store".to_owned(), |t| t),
-                format!("{setype} in the policy store"),
-            )
-            .why("the next relabel would take the labels away")
+        let is: Vec<&str> = types.iter().map(|t| t.unwrap_or("no definition of its own")).collect();
+        let f = finding(m, &codes::PORT, Class::Missing, &place, Some(&rule.origin))
+            .is(is.join(", "), setype.clone())
             .remedy("perms apply");
-        if pattern.contains(['\'', '\n']) {
-            let f = f.remedy("semanage cannot be given a pattern with a quote: add it by hand");
-            return self.push(app, Sign::Attention, place, f, Fix::ByHand, &rule.paths.origin);
+        let in_the_way = self.selinux.local_ports().iter().find(|p| {
+            p.protocol == protocol
+                && p.low <= rule.high
+                && rule.low <= p.high
+                && (p.low, p.high) != (rule.low, rule.high)
+        });
+        if let Some(p) = in_the_way {
+            let other = ports(p.low, p.high);
+            let f = f
+                .why(format!(
+                    "the local definition of {other} ({}) overlaps, which semanage refuses",
+                    p.setype()
+                ))
+                .remedy(format!("semanage port -d -p {protocol} {other}; or declare {other}"));
+            return self.push(app, Sign::Attention, place, f, Fix::Blocked, &rule.origin);
         }
-        let letter = match files {
-            None => 'a',
-            Some('-') => 'f',
-            Some(c) => c,
-        };
-        let level = rule.level.as_ref().map_or(String::new(), |l| format!(" -r '{}'", l.value));
-        let line = |verb: &str, t: &str| format!("fcontext {verb} -f {letter} -t '{t}'{level} '{pattern}'");
-        let (lines, undo) = match local.and_then(|c| c.setype) {
-            Some(old) => (vec![line("-m", setype)], vec![line("-m", &old)]),
-            None => (vec![line("-a", setype)], vec![format!("fcontext -d -f {letter} '{pattern}'")]),
-        };
-        self.push(
-            app,
-            Sign::Add,
-            place,
-            f,
-            Fix::Changes(vec![Change::Store { lines, undo }]),
-            &rule.paths.origin,
-        );
+        let edits = vec![StoreEdit::Port {
+            protocol: protocol.to_owned(),
+            low: rule.low,
+            high: rule.high,
+            before: local.map(|p| p.context.clone()),
+            setype,
+        }];
+        self.push(app, Sign::Add, place, f, Fix::Changes(vec![Change::Store { edits }]), &rule.origin);
     }
 }
 
-fn protocol_word(p: PortProtocol) -> &'static str {
+/// `80`, or `8000-8010`, as semanage takes it.
+fn ports(low: u16, high: u16) -> String {
+    if low == high { low.to_string() } else { format!("{low}-{high}") }
+}
+
+/// The types that the kernel gives the ports of a range, each once; none for those of no definition.
+fn port_types(policy: &Policy, protocol: u32, low: u16, high: u16) -> Vec<Option<&str>> {
+    // The first definition that fits decides, so the answer can change only where one begins or ends.
+    let mut points = vec![low];
+    for p in policy.object_contexts().ports.iter().filter(|p| p.protocol == protocol) {
+        points.extend([Some(p.low), p.high.checked_add(1)].into_iter().flatten());
+    }
+    points.retain(|p| (low..=high).contains(p));
+    points.sort_unstable();
+    points.dedup();
+    let mut types = Vec::new();
+    for point in points {
+        let found = policy.port(protocol, point).map(|p| policy.types().name(p.context.ty));
+        if !types.contains(&found) {
+            types.push(found);
+        }
+    }
+    types
+}
+
+/// The word for semanage and the number in the policy.
+fn protocol(p: PortProtocol) -> (&'static str, u32) {
     match p {
-        PortProtocol::Tcp => "tcp",
-        PortProtocol::Udp => "udp",
-        PortProtocol::Sctp => "sctp",
-        PortProtocol::Dccp => "dccp",
+        PortProtocol::Tcp => ("tcp", 6),
+        PortProtocol::Udp => ("udp", 17),
+        PortProtocol::Dccp => ("dccp", 33),
+        PortProtocol::Sctp => ("sctp", 132),
     }
 }

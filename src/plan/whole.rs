@@ -7,6 +7,7 @@ use super::change::Change;
 use super::item::{Fix, Item};
 use super::{Names, accounts, grants, home, labels, path_items, paths, store};
 use crate::host::Host;
+use crate::host::selinux::Selinux;
 use crate::manifest::Manifest;
 use crate::report::{Class, Finding};
 
@@ -32,10 +33,14 @@ impl Plan {
         let to_make = home::to_make(&mut homes);
         let mut diffs = paths::compare_paths(&manifests, host, &names, to_make, tick);
         items.extend(homes);
-        labels::compare_labels(&manifests, host, &mut diffs, tick);
+        let selinux = match manifests.iter().any(|m| m.selinux.is_some()) {
+            true => Selinux::observe(&host.root),
+            false => Selinux::default(),
+        };
+        items.extend(labels::compare_labels(&manifests, host, &selinux, &mut diffs, tick));
         let seen = diffs.seen;
         items.extend(path_items::items(&manifests, diffs, &names));
-        items.extend(store::compare_store(&manifests, host));
+        items.extend(store::compare_store(&manifests, host, &selinux));
         let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
         items.extend(grant_items);
         items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
@@ -44,23 +49,20 @@ impl Plan {
 
     /// All changes, in the order in which they are made.
     pub fn changes(&self) -> Vec<Change> {
-        let mut store = (Vec::new(), Vec::new());
+        let mut store = Vec::new();
         let mut changes: Vec<Change> = Vec::new();
         for c in self.items.iter().flat_map(|i| match &i.fix {
             Fix::Changes(c) => c.as_slice(),
             _ => &[],
         }) {
             match c {
-                // One transaction for the whole store, undone backwards.
-                Change::Store { lines, undo } => {
-                    store.0.extend(lines.iter().cloned());
-                    store.1.splice(0..0, undo.iter().cloned());
-                }
+                // One transaction for the whole store.
+                Change::Store { edits } => store.extend(edits.iter().cloned()),
                 c => changes.push(c.clone()),
             }
         }
-        if !store.0.is_empty() {
-            changes.push(Change::Store { lines: store.0, undo: store.1 });
+        if !store.is_empty() {
+            changes.push(Change::Store { edits: store });
         }
         changes.extend(self.contents.values().cloned());
         // Folders before what lies in them, whatever the order of manifests and their lines.

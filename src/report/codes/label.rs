@@ -8,5 +8,10 @@ codes! { "label";
     LIVE_ONLY => Error, "live-only", "a label rule that the policy store does not have";
     BOOLEAN => Error, "boolean", "an SELinux boolean is not as declared";
     PORT => Error, "port", "a port does not have the declared SELinux type";
+    ALIASED => Error, "aliased", "SELinux looks these files up under another path than declared";
+    UNDECLARED => Error, "undeclared", "an undeclared local specification decides on declared paths";
+    UNKNOWN_NAME => Error, "unknown-name", "the policy has no such type, level or boolean";
+    PERMISSIVE_DOMAIN => Error, "permissive-domain", "SELinux stops nothing that the declared domain does";
+    NOT_ENFORCING => Error, "not-enforcing", "SELinux only reports on this host, or will after the next boot";
     UNCHECKED => Warning, "unchecked", "SELinux is not there to be asked";
 }
