@@ -16,5 +16,9 @@ pub(super) fn import(root: &Root, lines: &[String]) -> Result<(), ApplyError> {
     let what = "semanage import";
     let ended = run::run("semanage", &["import"], text.as_bytes())
         .map_err(|e| ApplyError::new(what, e).remedy("install policycoreutils-python-utils"))?;
-    if ended.success { Ok(()) } else { Err(ApplyError::new(what, ended.said())) }
+    if ended.success {
+        return Ok(());
+    }
+    // It commits all of the lines or none: there is nothing to take back.
+    Err(ApplyError::new(what, ended.said()).refused())
 }

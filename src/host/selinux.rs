@@ -209,7 +209,10 @@ mod tests {
             [("httpd_x".into(), true), ("y".into(), false)]
         );
         let p = Port { protocol: "tcp".into(), low: 2003, high: 2010, setype: "http_port_t".into() };
-        assert_eq!(parse_ports("portcon tcp 2003-2010 system_u:object_r:http_port_t:s0\nx\n"), [p.clone()]);
+        assert_eq!(
+            parse_ports("portcon tcp 2003-2010 system_u:object_r:http_port_t:s0\nx\n"),
+            std::slice::from_ref(&p)
+        );
         assert_eq!(parse_port_list("http_port_t                    tcp      2003-2010\n\n"), [p]);
         let c = parse_contexts("/srv/a(/.*)?    --   system_u:object_r:usr_t:s0\n/b <<none>>\n");
         assert_eq!(

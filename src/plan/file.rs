@@ -356,7 +356,7 @@ impl Comparison {
         if self.after.uid != creds.uid
             && let Some((perms, _)) = w.access.get_mut(&tag)
         {
-            *perms = *perms | Perms::X;
+            *perms |= Perms::X;
             return;
         }
         let now = self.rights(creds);
@@ -539,7 +539,7 @@ fn declared_entries(owner: u32, demands: &[&Demand], executable: bool) -> Wanted
         if creds.uid != owner
             && let Some((perms, _)) = w.access.get_mut(&Tag::User(creds.uid))
         {
-            *perms = *perms | rights;
+            *perms |= rights;
         }
     }
     w
@@ -556,7 +556,7 @@ fn rights_of(access: Access, executable: bool) -> Perms {
 
 fn add(entries: &mut BTreeMap<Tag, (Perms, Origin)>, tag: Tag, perms: Perms, origin: &Origin) {
     let e = entries.entry(tag).or_insert_with(|| (Perms::NONE, origin.clone()));
-    e.0 = e.0 | perms;
+    e.0 |= perms;
 }
 
 /// How the entry of `tag` differs from having exactly `should` in effect.

@@ -37,7 +37,7 @@ pub(super) fn compare_homes(manifests: &[Manifest], host: &Host, names: &Names) 
     for (app, m) in manifests.iter().enumerate() {
         let user = &m.app.user;
         let Some(home) = user.home.as_ref().filter(|_| user.managed) else { continue };
-        if home.value == PathBuf::from("/nonexistent")
+        if home.value == *"/nonexistent"
             || manifests.iter().flat_map(|m| &m.paths).any(|p| p.path.value == home.value)
         {
             continue;
