@@ -210,11 +210,12 @@ fn label_new_files(rules: &[Compiled<'_>], selinux: &Selinux, diffs: &mut PathDi
 /// and user and role are kept.
 fn wanted(is: Option<&[u8]>, c: &Compiled<'_>) -> Vec<u8> {
     let level = c.rule.level.as_ref().map(|l| l.value.as_str());
-    let parts: Option<(&[u8], &[u8], Option<&[u8]>)> = is.and_then(|l| {
+    let parts = is.and_then(|l| {
         let mut fields = l.splitn(4, |b| *b == b':');
         Some((fields.next()?, fields.next()?, fields.next().map(|_| ()).and(fields.next())))
     });
-    let (user, role, old_level) = parts.unwrap_or((b"system_u", b"object_r", Some(b"s0")));
+    let (user, role, old_level) =
+        parts.unwrap_or((b"system_u".as_slice(), b"object_r".as_slice(), Some(b"s0".as_slice())));
     let mut out = [user, role, c.setype.as_bytes()].join(&b':');
     if let Some(level) = level.map(str::as_bytes).or(old_level) {
         out.push(b':');

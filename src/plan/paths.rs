@@ -349,14 +349,20 @@ fn rules_on<'r>(
 ) -> (Vec<&'r Demand>, Option<&'r Compiled>) {
     let mut demands = Vec::new();
     let mut narrowest = None;
+    let others: Vec<&Path> = match linked {
+        Some(_) => rules.iter().filter(|r| r.linked == linked).map(|r| r.path.as_path()).collect(),
+        None => Vec::new(),
+    };
+    let on = |r: &Compiled, path: &Path| r.path == path || (r.recursive && path.starts_with(&r.path));
     // `rules` is sorted by path, so a prefix comes before what it is a prefix of.
     for r in rules {
-        if r.path == path || (r.recursive && path.starts_with(&r.path)) {
+        if on(r, path) {
             narrowest = Some(r);
-            demands.extend(r.demands.iter().filter(|d| d.deep || r.path == path));
-        } else if linked.is_some() && r.linked == linked {
-            demands.extend(&r.demands);
+        } else if !others.iter().any(|other| on(r, other)) {
+            continue;
         }
+        let itself = r.path == path || others.contains(&r.path.as_path());
+        demands.extend(r.demands.iter().filter(|d| d.deep || itself));
     }
     (demands, narrowest)
 }
