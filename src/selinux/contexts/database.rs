@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::automaton::Automaton;
 use super::lookup::Lookups;
-use super::pattern::{self, Refusal};
+use super::pattern::{self, Refusal, Verdict};
 use super::precedence::Precedence;
 use super::spec::{self, Problem, Spec};
 use super::stem::{self, Stem};
@@ -20,14 +20,29 @@ const MAX_PATTERN: usize = 4096;
 /// A file's name, for messages, and its content.
 #[derive(Debug, Clone)]
 pub struct Text<'t> {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     bytes: &'t [u8],
+    /// The number of each line, where it is not just the next.
+    numbers: &'t [u32],
 }
 
 impl<'t> Text<'t> {
     /// A file that was read.
     pub fn new(name: impl Into<Arc<str>>, bytes: &'t [u8]) -> Self {
-        Text { name: name.into(), bytes }
+        Text { name: name.into(), bytes, numbers: &[] }
+    }
+
+    /// A text made from a file (see [`super::homes`]); `numbers` tells for each line the file's line.
+    pub fn made_of(name: impl Into<Arc<str>>, bytes: &'t [u8], numbers: &'t [u32]) -> Self {
+        Text { name: name.into(), bytes, numbers }
+    }
+
+    /// The lines with their numbers.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&'t [u8], u32)> {
+        let numbers = self.numbers;
+        self.bytes.split(|b| *b == b'\n').zip(1u32..).enumerate().map(move |(i, (line, number))| {
+            (line, if numbers.is_empty() { number } else { numbers.get(i).copied().unwrap_or(number) })
+        })
     }
 }
 
@@ -93,11 +108,11 @@ impl FileContexts {
         let mut specs = Vec::new();
         for (text, input) in [(&files.main, 0), (&files.homedirs, 1), (&files.local, 2)] {
             if let Some(text) = text {
-                specs.extend(spec::read(&text.name, text.bytes, input, &mut problems));
+                specs.extend(spec::read(text, input, &mut problems));
             }
         }
         let mut substitutions = |text: &Option<Text<'_>>| match text {
-            Some(text) => Substitutions::read(&text.name, text.bytes, precedence, &mut problems),
+            Some(text) => Substitutions::read(text, precedence, &mut problems),
             None => Substitutions::default(),
         };
         let (local, dist) = (substitutions(&files.subs), substitutions(&files.subs_dist));
@@ -148,7 +163,7 @@ impl FileContexts {
                 let Some(ready) = self.specs.get_mut(*number) else { continue };
                 ready.doubtful = true;
                 let what = format!("`{}`: the pattern could not be compiled", ready.spec.pattern);
-                self.problems.push(Problem { place: ready.spec.place.clone(), what });
+                self.problems.push(Problem { place: ready.spec.place.clone(), what, refused: false });
             }
             if let Some(regex) = regexes.get_mut(*pattern) {
                 ".*".clone_into(regex);
@@ -165,13 +180,13 @@ impl FileContexts {
             let stem = stem::stem(text, self.precedence, false);
             return (Ready { spec, stem, doubtful: false }, Entry::Exact(literal));
         }
-        let refusal = |what: &str, invalid| Err(Refusal { at: 0, what: what.to_owned(), invalid });
+        let refusal = |what: &str, verdict| Err(Refusal { at: 0, what: what.to_owned(), verdict });
         let too_long = self.precedence != Precedence::Before3_8 && text.len() >= MAX_PATTERN;
-        let read = if too_long { refusal("4096 bytes or more", true) } else { pattern::read(text) };
+        let read = if too_long { refusal("4096 bytes or more", Verdict::Invalid) } else { pattern::read(text) };
         let read = read.and_then(|pattern| {
             *size += pattern.size;
             if *size > MAX_SIZE {
-                return refusal("too many patterns, the automaton would grow too large,", false);
+                return refusal("too many patterns, the automaton would grow too large,", Verdict::Open);
             }
             Ok(pattern)
         });
@@ -186,16 +201,18 @@ impl FileContexts {
             }
             Err(refusal) => {
                 let stem = stem::stem(text, self.precedence, true);
-                let consequence = if refusal.invalid {
-                    "libselinux answers no look-up that comes to this line"
-                } else {
-                    "where this line could decide, no answer is given"
+                let consequence = match refusal.verdict {
+                    Verdict::Invalid => "libselinux answers no look-up that comes to this line",
+                    Verdict::Valid | Verdict::Open => "where this line could decide, no answer is given",
                 };
                 let what =
                     format!("`{}`: {} at byte {}; {consequence}", spec.pattern, refusal.what, refusal.at + 1);
-                self.problems.push(Problem { place: spec.place.clone(), what });
+                self.problems.push(Problem { place: spec.place.clone(), what, refused: false });
                 // libselinux fails at a broken pattern whether it would match or not.
-                let regex = if refusal.invalid { ".*".to_owned() } else { sure_beginning(text) + ".*" };
+                let regex = match refusal.verdict {
+                    Verdict::Valid => sure_beginning(text) + ".*",
+                    Verdict::Open | Verdict::Invalid => ".*".to_owned(),
+                };
                 (Ready { spec, stem, doubtful: true }, Entry::Regex(regex))
             }
         }

@@ -19,8 +19,19 @@ pub(super) struct Refusal {
     pub(super) at: usize,
     /// What it is.
     pub(super) what: String,
-    /// PCRE2 refuses it too (libselinux then answers no look-up that comes across it).
-    pub(super) invalid: bool,
+    /// What PCRE2 makes of it.
+    pub(super) verdict: Verdict,
+}
+
+/// What PCRE2 makes of a pattern that is not taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It takes it.
+    Valid,
+    /// It may refuse it.
+    Open,
+    /// It refuses it; libselinux then answers no look-up that comes across it.
+    Invalid,
 }
 
 /// A pattern taken over.
@@ -41,7 +52,7 @@ pub(super) struct Pattern {
 /// `^` and `$` are put around the pattern without a group, as libselinux does (SELinuxProject/selinux#544): of `/a|/b`
 /// the first alternative is free at its end, the second at its start.
 pub(super) fn read(pattern: &[u8]) -> Result<Pattern, Refusal> {
-    let mut reader = Reader { text: pattern, at: 0, depth: 0 };
+    let mut reader = Reader { text: pattern, at: 0, depth: 0, groups: 0, names: Vec::new(), reference: None, soft: None };
     let mut branches = Vec::new();
     loop {
         let from_start = reader.eat(b'^');
@@ -51,10 +62,16 @@ pub(super) fn read(pattern: &[u8]) -> Result<Pattern, Refusal> {
         match reader.peek() {
             None => break,
             Some(b'|') => reader.at += 1,
-            Some(b')') => return Err(reader.invalid(reader.at, "a `)` that closes nothing")),
-            // Only after `$`, which the branch left to us.
-            Some(_) => return Err(reader.refuse(reader.at - 1, "a `$` inside the pattern")),
+            Some(_) => return Err(reader.invalid(reader.at, "a `)` that closes nothing")),
         }
+    }
+    if let Some((number, at)) = reader.reference
+        && number > reader.groups
+    {
+        return Err(reader.invalid(at, "a backreference to a group that there is not"));
+    }
+    if let Some(soft) = reader.soft.take() {
+        return Err(soft);
     }
     let last = branches.len() - 1;
     let size = branches.iter().map(|(_, b, _)| b.size + 2).sum::<usize>();
@@ -94,6 +111,13 @@ struct Reader<'p> {
     text: &'p [u8],
     at: usize,
     depth: usize,
+    /// Capturing groups so far, and their names.
+    groups: usize,
+    names: Vec<Vec<u8>>,
+    /// The highest backreference.
+    reference: Option<(usize, usize)>,
+    /// The first thing that PCRE2 takes and we do not; reading goes on, to see whether the rest is valid.
+    soft: Option<Refusal>,
 }
 
 impl Reader<'_> {
@@ -113,22 +137,34 @@ impl Reader<'_> {
 
     #[expect(clippy::unused_self, reason = "reads as the reader's verdict")]
     fn refuse(&self, at: usize, what: impl Into<String>) -> Refusal {
-        Refusal { at, what: what.into(), invalid: false }
+        Refusal { at, what: what.into(), verdict: Verdict::Open }
+    }
+
+    /// Notes what is valid and not taken over.
+    fn note(&mut self, at: usize, what: impl Into<String>) {
+        if self.soft.is_none() {
+            self.soft = Some(Refusal { at, what: what.into(), verdict: Verdict::Valid });
+        }
     }
 
     #[expect(clippy::unused_self, reason = "reads as the reader's verdict")]
     fn invalid(&self, at: usize, what: impl Into<String>) -> Refusal {
-        Refusal { at, what: what.into(), invalid: true }
+        Refusal { at, what: what.into(), verdict: Verdict::Invalid }
     }
 
-    /// Items up to `|`, `)`, `$` or the end.
+    /// Items up to `|`, `)`, the end or, outside groups, a `$` before either.
     fn branch(&mut self) -> Result<Part, Refusal> {
         let mut whole = Part { regex: String::new(), literal: Some(Vec::new()), size: 0 };
         while let Some(byte) = self.peek() {
             let start = self.at;
             let item = match byte {
-                b'|' | b')' | b'$' => break,
-                b'^' => return Err(self.refuse(start, "a `^` inside the pattern")),
+                b'|' | b')' => break,
+                b'$' if self.depth == 0 && matches!(self.rest(), [b'$'] | [b'$', b'|', ..]) => break,
+                b'^' | b'$' => {
+                    self.note(start, format!("a `{}` inside the pattern", char::from(byte)));
+                    self.at += 1;
+                    Item::Nothing
+                }
                 b'*' | b'+' | b'?' => {
                     return Err(self.invalid(start, format!("a `{}` that repeats nothing", char::from(byte))));
                 }
@@ -138,7 +174,7 @@ impl Reader<'_> {
                     self.at += 1;
                     Item::Part(Part { regex: ".".to_owned(), literal: None, size: 1 })
                 }
-                b'\\' => Item::Part(self.escape()?),
+                b'\\' => self.escape()?,
                 b'{' if self.counts()?.is_some() => {
                     return Err(self.invalid(start, "a `{` that repeats nothing"));
                 }
@@ -159,7 +195,7 @@ impl Reader<'_> {
                     return Err(self.refuse(start, "more repetition than is sensible"));
                 }
             } else if matches!(self.peek(), Some(b'*' | b'+' | b'?' | b'{')) {
-                return Err(self.refuse(self.at, "a quantifier after a comment"));
+                return Err(self.refuse(self.at, "a quantifier after what has no width"));
             }
         }
         Ok(whole)
@@ -182,10 +218,11 @@ impl Reader<'_> {
             Some(b'{') => self.counts()?.map_or(1, |(_, _, len)| len),
             _ => 1,
         };
-        if self.peek() == Some(b'+') {
-            return Err(self.refuse(start, "a possessive quantifier"));
+        if self.eat(b'+') {
+            self.note(start, "a possessive quantifier");
+        } else {
+            self.eat(b'?'); // lazy: the same texts
         }
-        self.eat(b'?'); // lazy: the same texts
         if matches!(self.peek(), Some(b'*' | b'+' | b'?'))
             || self.peek() == Some(b'{') && self.counts()?.is_some()
         {
@@ -253,14 +290,30 @@ impl Reader<'_> {
         }
         self.at += match rest.get(1..) {
             Some([b'?', b':', ..]) => 3,
-            Some([b'?', tail @ ..]) => match refused_group(tail) {
-                Some(what) => return Err(self.refuse(start, what)),
-                None => match group_name(tail) {
-                    Some(len) => 2 + len,
-                    None => return Err(self.invalid(start, "an unknown kind of group")),
-                },
-            },
-            _ => 1,
+            Some([b'?', tail @ ..]) => {
+                let valid = matches!(tail, [b'=' | b'!' | b'>' | b'|', ..]);
+                match (refused_group(tail), group_name(tail)) {
+                    (Some(what), _) if valid => {
+                        self.note(start, what);
+                        3
+                    }
+                    (Some(what), _) => return Err(self.refuse(start, what)),
+                    (None, Some((skip, len))) => {
+                        let name = tail.get(skip..skip + len).unwrap_or_default().to_vec();
+                        if self.names.contains(&name) {
+                            return Err(self.refuse(start, "two groups of the same name"));
+                        }
+                        self.names.push(name);
+                        self.groups += 1;
+                        2 + skip + len + 1
+                    }
+                    (None, None) => return Err(self.invalid(start, "an unknown kind of group")),
+                }
+            }
+            _ => {
+                self.groups += 1;
+                1
+            }
         };
         self.depth += 1;
         if self.depth > MAX_NESTING {
@@ -277,8 +330,7 @@ impl Reader<'_> {
                     self.at += 1;
                     regex.push('|');
                 }
-                Some(b')') => break,
-                Some(_) => return Err(self.refuse(self.at, "a `$` inside the pattern")),
+                Some(_) => break,
                 None => return Err(self.invalid(start, "a `(` that is not closed")),
             }
         }
@@ -289,7 +341,7 @@ impl Reader<'_> {
     }
 
     /// An escape outside brackets.
-    fn escape(&mut self) -> Result<Part, Refusal> {
+    fn escape(&mut self) -> Result<Item, Refusal> {
         let start = self.at;
         self.at += 1;
         let Some(byte) = self.peek() else {
@@ -298,16 +350,33 @@ impl Reader<'_> {
         };
         if let Some(set) = type_set(byte) {
             self.at += 1;
-            return Ok(set_part(&set));
+            return Ok(Item::Part(set_part(&set)));
         }
         if byte == b'N' && !self.rest().starts_with(b"N{") {
             self.at += 1;
-            return Ok(set_part(&Set::of(|b| b != b'\n')));
+            return Ok(Item::Part(set_part(&Set::of(|b| b != b'\n'))));
         }
-        match self.character_escape()? {
-            Some(byte) => Ok(byte_part(byte)),
-            None => Err(self.refuse(start, escape_name(byte))),
+        if let Some(byte) = self.character_escape()? {
+            return Ok(Item::Part(byte_part(byte)));
         }
+        let quoted = self.rest().strip_prefix(b"Q").and_then(|q| memchr::memmem::find(q, b"\\E"));
+        let one_digit = byte.is_ascii_digit() && !self.rest().get(1).is_some_and(u8::is_ascii_digit);
+        match (byte, quoted) {
+            (b'b' | b'B' | b'A' | b'Z' | b'z' | b'G' | b'K', _) => self.at += 1,
+            (b'1'..=b'9', _) if one_digit => {
+                let number = usize::from(byte - b'0');
+                if self.reference.is_none_or(|(n, _)| n < number) {
+                    self.reference = Some((number, start));
+                }
+                self.note(start, escape_name(byte));
+                self.at += 1;
+                return Ok(Item::Part(set_part(&Set::default())));
+            }
+            (_, Some(len)) => self.at += len + 3,
+            _ => return Err(self.refuse(start, escape_name(byte))),
+        }
+        self.note(start, escape_name(byte));
+        Ok(Item::Nothing)
     }
 
     /// The single character that an escape stands for, the `\` being read; `None` if it is something else.
@@ -580,8 +649,8 @@ fn refused_group(tail: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The length of a group's name with what encloses it: `<name>`, `'name'`, `P<name>`.
-fn group_name(tail: &[u8]) -> Option<usize> {
+/// Where a group's name begins and how long it is, in `<name>`, `'name'` or `P<name>`.
+fn group_name(tail: &[u8]) -> Option<(usize, usize)> {
     let (skip, close) = match tail {
         [b'P', b'<', ..] => (2, b'>'),
         [b'<', ..] => (1, b'>'),
@@ -592,7 +661,7 @@ fn group_name(tail: &[u8]) -> Option<usize> {
     let len = name.iter().position(|b| *b == close)?;
     let name = name.get(..len)?;
     let good = (1..=32).contains(&len) && name.iter().all(|b| is_word(*b)) && !name.first()?.is_ascii_digit();
-    good.then_some(skip + len + 1)
+    good.then_some((skip, len))
 }
 
 /// What an escape is called that is not taken over.
@@ -674,6 +743,10 @@ mod tests {
             ("/a{2}{3}", "a quantifier on a quantifier"),
             ("/[\\d-z]", "a `-` beside a class in brackets"),
             ("/((a{100}){100}){100}", "more repetition than is sensible"),
+            ("/\\2(a)", "a backreference to a group that there is not"),
+            ("/(?=a)(", "a `(` that is not closed"),
+            ("/(?<n>a)(?<n>b)", "two groups of the same name"),
+            ("/^*", "a quantifier after what has no width"),
             ("/(a", "a `(` that is not closed"),
             ("/a)", "a `)` that closes nothing"),
             ("/[a", "a `[` that is not closed"),

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::database::Text;
+
 /// A field as long as this is refused (`UINT16_MAX`).
 const MAX_FIELD: usize = 65_535;
 
@@ -106,13 +108,15 @@ pub struct Problem {
     pub place: Place,
     /// What, and what libselinux makes of it.
     pub what: String,
+    /// libselinux refuses the whole file because of it.
+    pub refused: bool,
 }
 
 /// Reads a file of specifications.
-pub(super) fn read(name: &Arc<str>, text: &[u8], input: u8, problems: &mut Vec<Problem>) -> Vec<Spec> {
+pub(super) fn read(text: &Text<'_>, input: u8, problems: &mut Vec<Problem>) -> Vec<Spec> {
     let mut specs = Vec::new();
-    for (line, number) in text.split(|b| *b == b'\n').zip(1u32..) {
-        let place = || Place { file: Arc::clone(name), line: number };
+    for (line, number) in text.lines() {
+        let place = || Place { file: Arc::clone(&text.name), line: number };
         match fields(line) {
             Ok(None) => {}
             Ok(Some((pattern, kind, context))) => {
@@ -124,7 +128,7 @@ pub(super) fn read(name: &Arc<str>, text: &[u8], input: u8, problems: &mut Vec<P
                     input,
                 });
             }
-            Err(what) => problems.push(Problem { place: place(), what }),
+            Err(what) => problems.push(Problem { place: place(), what, refused: true }),
         }
     }
     specs
@@ -172,7 +176,7 @@ mod tests {
 
     fn one(line: &str) -> Result<Option<String>, String> {
         let mut problems = Vec::new();
-        let specs = read(&"f".into(), line.as_bytes(), 0, &mut problems);
+        let specs = read(&Text::new("f", line.as_bytes()), 0, &mut problems);
         match problems.pop() {
             Some(p) => Err(p.to_string()),
             None => Ok(specs.first().map(Spec::to_string)),

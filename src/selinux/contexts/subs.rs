@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::database::Text;
 use super::precedence::Precedence;
 use super::spec::{Place, Problem, is_space};
 
@@ -27,24 +28,24 @@ pub(super) struct Substitutions(Vec<Substitution>);
 impl Substitutions {
     /// Reads a file. Before libselinux 3.8 and since 3.9 the last line is tried first, in 3.8 the first.
     pub(super) fn read(
-        name: &Arc<str>,
-        text: &[u8],
+        text: &Text<'_>,
         precedence: Precedence,
         problems: &mut Vec<Problem>,
     ) -> Substitutions {
         let mut list = Vec::new();
-        for (line, number) in text.split(|b| *b == b'\n').zip(1u32..) {
-            let place = Place { file: Arc::clone(name), line: number };
+        for (line, number) in text.lines() {
+            let place = Place { file: Arc::clone(&text.name), line: number };
             if line.len() > MAX_LINE {
                 let what = format!("a line of more than {MAX_LINE} bytes, which libselinux reads as several");
-                problems.push(Problem { place, what });
+                problems.push(Problem { place, what, refused: false });
                 continue;
             }
             let line = line.split(|b| *b == 0).next().unwrap_or_default();
             let mut fields = line.split(|b| is_space(*b)).filter(|f| !f.is_empty());
             let Some(source) = fields.next().filter(|s| !s.starts_with(b"#")) else { continue };
             let Some(target) = fields.next() else {
-                problems.push(Problem { place, what: "expected two paths, found one; the line has no effect".into() });
+                let what = "expected two paths, found one; the line has no effect".to_owned();
+                problems.push(Problem { place, what, refused: false });
                 continue;
             };
             list.push(Substitution { source: source.into(), target: target.into(), place });
@@ -107,8 +108,9 @@ mod tests {
     fn prepared(path: &str, precedence: Precedence) -> String {
         let mut problems = Vec::new();
         let text = b"# c\n/data/www /opt/www\n/data /srv\n/top /\n/once /data\n";
-        let local = Substitutions::read(&"subs".into(), text, precedence, &mut problems);
-        let dist = Substitutions::read(&"dist".into(), b" /srv  /usr/srv # x\n/lost\n", precedence, &mut problems);
+        let local = Substitutions::read(&Text::new("subs", text), precedence, &mut problems);
+        let dist = Text::new("dist", b" /srv  /usr/srv # x\n/lost\n");
+        let dist = Substitutions::read(&dist, precedence, &mut problems);
         assert_eq!(problems.len(), 1);
         String::from_utf8(prepare(path.as_bytes(), &local, &dist, |_| ()).into_owned()).unwrap()
     }
