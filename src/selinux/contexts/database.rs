@@ -37,6 +37,11 @@ impl<'t> Text<'t> {
         Text { name: name.into(), bytes, numbers }
     }
 
+    /// The file's name.
+    pub fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
     /// The lines with their numbers.
     pub(super) fn lines(&self) -> impl Iterator<Item = (&'t [u8], u32)> {
         let numbers = self.numbers;
