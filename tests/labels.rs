@@ -26,7 +26,8 @@ fn load(folder: &Path, precedence: Precedence) -> FileContexts {
         let path = folder.join("contexts").join(name);
         std::fs::read(&path).ok().map(|b| (Arc::<str>::from(name), b))
     };
-    let names = ["", ".homedirs", ".local", ".subs", ".subs_dist"].map(|s| bytes(&format!("file_contexts{s}")));
+    let names =
+        ["", ".homedirs", ".local", ".subs", ".subs_dist"].map(|s| bytes(&format!("file_contexts{s}")));
     let [main, homedirs, local, subs, subs_dist] =
         names.each_ref().map(|f| f.as_ref().map(|(name, bytes)| Text::new(Arc::clone(name), bytes)));
     FileContexts::new(Files { main, homedirs, local, subs, subs_dist }, precedence)
@@ -65,8 +66,7 @@ fn every_answer_is_that_of_its_version_of_libselinux() {
         for entry in std::fs::read_dir(&set).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let Some(version) =
-                name.strip_prefix("answers.libselinux-").and_then(|n| n.strip_suffix(".tsv"))
+            let Some(version) = name.strip_prefix("answers.libselinux-").and_then(|n| n.strip_suffix(".tsv"))
             else {
                 continue;
             };

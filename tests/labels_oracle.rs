@@ -223,7 +223,9 @@ fn mutate(path: &mut Vec<u8>, random: &mut Random) {
                 path.truncate(slash);
             }
         }
-        10 => path.splice(0..0, random.pick(&["/usr", "/var/run", "/lib64", "/home/u", "/run"]).bytes()).for_each(drop),
+        10 => path
+            .splice(0..0, random.pick(&["/usr", "/var/run", "/lib64", "/home/u", "/run"]).bytes())
+            .for_each(drop),
         _ => {}
     }
 }
@@ -330,12 +332,69 @@ fn real_paths_are_looked_up_as_in_libselinux() {
 #[test]
 fn odd_specifications_decide_as_in_libselinux() {
     const PIECES: &[&str] = &[
-        "/srv", "/a", "/a", "/b", "/", "/.*", "(/.*)?", "/[^/]+", "x", "y?", "[a-c]", "[^x]", "(b|cd)", "a|/b", "|", "\\.",
-        "\\-", "\\_", "a+", "{2}", "a{1,2}", "]", "}", "{", "\\d", "[[:alpha:]]", ".", "?", "*", "//", "^/a", "$", "(?:x|)",
-        "(?=x)", "(x)\\1", "a++", "(?>a*)", "\\Qa.b\\E", "(?i)A", "\\K", "\\b", "(?#c)", "\\x41", "[]a]", "[\\w-]", "(", ")",
-        "[a", "{,2}", "a{2}{2}", "\\", "\\/", "[a\\]b]", ".+?", "a??", "\\n", "\\N", "[^\\n]", "(^/a)", "(a$)",
+        "/srv",
+        "/a",
+        "/a",
+        "/b",
+        "/",
+        "/.*",
+        "(/.*)?",
+        "/[^/]+",
+        "x",
+        "y?",
+        "[a-c]",
+        "[^x]",
+        "(b|cd)",
+        "a|/b",
+        "|",
+        "\\.",
+        "\\-",
+        "\\_",
+        "a+",
+        "{2}",
+        "a{1,2}",
+        "]",
+        "}",
+        "{",
+        "\\d",
+        "[[:alpha:]]",
+        ".",
+        "?",
+        "*",
+        "//",
+        "^/a",
+        "$",
+        "(?:x|)",
+        "(?=x)",
+        "(x)\\1",
+        "a++",
+        "(?>a*)",
+        "\\Qa.b\\E",
+        "(?i)A",
+        "\\K",
+        "\\b",
+        "(?#c)",
+        "\\x41",
+        "[]a]",
+        "[\\w-]",
+        "(",
+        ")",
+        "[a",
+        "{,2}",
+        "a{2}{2}",
+        "\\",
+        "\\/",
+        "[a\\]b]",
+        ".+?",
+        "a??",
+        "\\n",
+        "\\N",
+        "[^\\n]",
+        "(^/a)",
+        "(a$)",
     ];
-    const NAMES: &[&str] = &["/a", "/b", "/srv", "x", "/x", "a", "b", "/", ".", "-", "aa", "\n", "A", "]", "}", "{", "d", "1"];
+    const NAMES: &[&str] =
+        &["/a", "/b", "/srv", "x", "/x", "a", "b", "/", ".", "-", "aa", "\n", "A", "]", "}", "{", "d", "1"];
     let Some((_, precedence)) = oracle() else { return };
     let mut random = Random::new();
     let dir = tempfile::tempdir().unwrap();
@@ -348,7 +407,11 @@ fn odd_specifications_decide_as_in_libselinux() {
             let strange = random.below(5) == 0;
             for line in 0..random.below(6) {
                 if suffix.starts_with(".subs") {
-                    let mut path = || (0..1 + random.below(2)).map(|_| *random.pick(&["/a", "/b", "/srv", "/"])).collect::<String>();
+                    let mut path = || {
+                        (0..1 + random.below(2))
+                            .map(|_| *random.pick(&["/a", "/b", "/srv", "/"]))
+                            .collect::<String>()
+                    };
                     let _ = writeln!(text, "{} {}", path(), path());
                     continue;
                 }

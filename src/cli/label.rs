@@ -13,20 +13,24 @@ pub(crate) mod load;
 
 /// Show which SELinux context files should have, which they have, and which specification decides
 ///
-/// For each PATH: the context that file_contexts and the files next to it give it, the one on disk, the line that decided,
-/// the other lines whose pattern matches, and the path that was looked up if another (file_contexts.subs). The answers are
-/// those of libselinux, by the rules of the version that is installed beneath the root: they changed with 3.8 and with 3.9.
+/// For each PATH: the context that file_contexts and the files next to it give it, the one on
+/// disk, the line that decided, the other lines whose pattern matches, and the path that was
+/// looked up if it is another (file_contexts.subs). The answers are those of libselinux, by the
+/// rules of the version that is installed beneath the root: they changed with 3.8 and with 3.9.
 ///
-/// A file is wrong if it has another type than expected, or no label. As with restorecon, another user, role or level is
-/// shown but not wrong, nor is a type that administrators may choose (customizable_types); --full counts both.
+/// A file is wrong if it has another type than expected, or no label. As with restorecon, another
+/// user, role or level is shown but not wrong, nor is a type that administrators may choose
+/// (customizable_types); --full counts both.
 ///
-/// Exit status: 0 all as expected; 1 an error stopped the work; 2 wrong usage; else the sum of 4 (a label is wrong) and 16
-/// (something could not be checked: a file that cannot be read or is not there, a specification that cannot be understood).
+/// Exit status: 0 all as expected; 1 an error stopped the work; 2 wrong usage; else the sum of 4
+/// (a label is wrong) and 16 (something could not be checked: a file that cannot be read or is not
+/// there, a specification that cannot be understood).
 ///
-/// With --stdin: for each line of standard input, a path that need not exist, one line `PATH<TAB>CONTEXT`, or `<<none>>`
-/// in place of the context where there is none (`<<unknown>>` where it cannot be told). Bytes of a path that are not fit
-/// for a line are shown as escapes (\n, \t, \xNN, and \\ for a backslash). With -0, paths and lines end in a NUL, and
-/// paths come out as they went in.
+/// With --stdin: for each line of standard input, a path that need not exist, one line
+/// `PATH<TAB>CONTEXT`, or `<<none>>` in place of the context where there is none (`<<unknown>>`
+/// where it cannot be told). Bytes of a path that are not fit for a line are shown as escapes
+/// (\n, \t, \xNN, and \\ for a backslash). With -0, paths and lines end in a NUL, and paths come
+/// out as they went in.
 ///
 /// Examples:
 ///   perms label /srv/app/manage.py
@@ -111,7 +115,8 @@ const MAX_PATH: u64 = 1 << 16;
 const MAX_PROBLEMS: usize = 20;
 
 fn precedence(text: &str) -> Result<Precedence, String> {
-    Precedence::of_version_text(text).ok_or_else(|| "expected a version of libselinux, such as `3.4`".to_owned())
+    Precedence::of_version_text(text)
+        .ok_or_else(|| "expected a version of libselinux, such as `3.4`".to_owned())
 }
 
 /// Runs the command. `stdin` stands for standard input; `None` is the process's own.
@@ -263,7 +268,12 @@ fn show_all(
         );
         written?;
         for (path, e) in unread.into_inner() {
-            writeln!(err, "error: {}: {}", crate::report::escape::escape_path(&path), escape(&e.to_string()))?;
+            writeln!(
+                err,
+                "error: {}: {}",
+                crate::report::escape::escape_path(&path),
+                escape(&e.to_string())
+            )?;
             status |= UNCHECKED;
         }
     }

@@ -124,7 +124,7 @@ impl<'p, 'c> Shown<'p, 'c> {
             (Answer::Unspecified, ..) => "no specification speaks of it: it is left as it is",
             (Answer::LeaveAlone(_), ..) => "it is left as it is",
             (_, Err(_), _) => "not compared",
-            (_, _, None) => "no label",
+            (_, _, None) => "missing",
             (_, _, Some(Comparison::Equal)) => "as expected",
             (_, _, Some(Comparison::TypeOnly)) => "the type is as expected, user, role or level differ",
             (_, _, Some(Comparison::Customized)) => "another type, one that an administrator may choose",
@@ -132,10 +132,16 @@ impl<'p, 'c> Shown<'p, 'c> {
         }
     }
 
+    /// Why a specification was not asked.
+    fn other_kind(&self, spec: &Spec) -> &'static str {
+        let other = spec.kind.is_some() && self.kind.is_some() && spec.kind != self.kind;
+        if other { "  (another kind of file)" } else { "" }
+    }
+
     fn on_disk(&self) -> String {
         match &self.label {
             Ok(Some(label)) => escape_bytes(label),
-            Ok(None) => "no label".to_owned(),
+            Ok(None) => "none".to_owned(),
             Err(error) => escape(error),
         }
     }
@@ -167,7 +173,8 @@ impl<'p, 'c> Shown<'p, 'c> {
     }
 
     fn human(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "{}{}", escape_path(self.path), self.kind.map(|k| format!("  ({})", word(k))).unwrap_or_default())?;
+        let kind = self.kind.map(|k| format!("  ({})", word(k))).unwrap_or_default();
+        writeln!(out, "{}{kind}", escape_path(self.path))?;
         writeln!(out, "  expected  {}", escape(self.expected()))?;
         writeln!(out, "  on disk   {}  ({})", self.on_disk(), self.comparison())?;
         let deciding = self.why.answer.spec();
@@ -176,7 +183,8 @@ impl<'p, 'c> Shown<'p, 'c> {
         }
         let mut head = "matched";
         for spec in self.why.matching.iter().rev().filter(|s| Some(**s) != deciding) {
-            writeln!(out, "  {head:<8}  {}  {}", escape(&spec.place.to_string()), escape(&spec.to_string()))?;
+            let place = escape(&spec.place.to_string());
+            writeln!(out, "  {head:<8}  {place}  {}{}", escape(&spec.to_string()), self.other_kind(spec))?;
             head = "";
         }
         for sub in &self.why.substitutions {
@@ -197,10 +205,21 @@ impl<'p, 'c> Shown<'p, 'c> {
         writeln!(out, "{path}: expected {}", escape(self.expected()))?;
         writeln!(out, "{path}: on disk {}: {}", self.on_disk(), self.comparison())?;
         if let Some(spec) = self.why.answer.spec() {
-            writeln!(out, "{path}: decided by {}: {}", escape(&spec.place.to_string()), escape(&spec.to_string()))?;
+            writeln!(
+                out,
+                "{path}: decided by {}: {}",
+                escape(&spec.place.to_string()),
+                escape(&spec.to_string())
+            )?;
         }
         for spec in self.why.matching.iter().rev().filter(|s| Some(**s) != self.why.answer.spec()) {
-            writeln!(out, "{path}: also matches {}: {}", escape(&spec.place.to_string()), escape(&spec.to_string()))?;
+            let place = escape(&spec.place.to_string());
+            writeln!(
+                out,
+                "{path}: also matches {place}: {}{}",
+                escape(&spec.to_string()),
+                self.other_kind(spec)
+            )?;
         }
         if !self.why.substitutions.is_empty() {
             writeln!(out, "{path}: looked up as {}", escape_bytes(&self.why.path))?;

@@ -21,11 +21,15 @@ impl Automaton {
     /// Builds it. `Err` names the patterns that could not be used.
     pub(super) fn new(patterns: &[String]) -> Result<Automaton, Vec<usize>> {
         // Our own flags, whatever a pattern says: bytes, `.` takes every byte.
-        let dialect = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).nest_limit(1000);
+        let dialect =
+            syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true).nest_limit(1000);
         let nfa = thompson::Config::new().utf8(false).shrink(false);
         let dfa = DFA::builder()
             .configure(
-                DFA::config().match_kind(MatchKind::All).cache_capacity(CACHE).skip_cache_capacity_check(true),
+                DFA::config()
+                    .match_kind(MatchKind::All)
+                    .cache_capacity(CACHE)
+                    .skip_cache_capacity_check(true),
             )
             .thompson(nfa)
             .syntax(dialect)

@@ -35,7 +35,10 @@ pub fn type_of(context: &[u8]) -> Option<&[u8]> {
 
 /// Reads customizable_types: one type a line.
 pub fn customizable_types(text: &[u8]) -> Vec<&[u8]> {
-    text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii).filter(|t| !t.is_empty() && !t.starts_with(b"#")).collect()
+    text.split(|b| *b == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|t| !t.is_empty() && !t.starts_with(b"#"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -187,7 +187,8 @@ impl FileContexts {
         }
         let refusal = |what: &str, verdict| Err(Refusal { at: 0, what: what.to_owned(), verdict });
         let too_long = self.precedence != Precedence::Before3_8 && text.len() >= MAX_PATTERN;
-        let read = if too_long { refusal("4096 bytes or more", Verdict::Invalid) } else { pattern::read(text) };
+        let read =
+            if too_long { refusal("4096 bytes or more", Verdict::Invalid) } else { pattern::read(text) };
         let read = read.and_then(|pattern| {
             *size += pattern.size;
             if *size > MAX_SIZE {

@@ -52,7 +52,8 @@ pub(super) struct Pattern {
 /// `^` and `$` are put around the pattern without a group, as libselinux does (SELinuxProject/selinux#544): of `/a|/b`
 /// the first alternative is free at its end, the second at its start.
 pub(super) fn read(pattern: &[u8]) -> Result<Pattern, Refusal> {
-    let mut reader = Reader { text: pattern, at: 0, depth: 0, groups: 0, names: Vec::new(), reference: None, soft: None };
+    let mut reader =
+        Reader { text: pattern, at: 0, depth: 0, groups: 0, names: Vec::new(), reference: None, soft: None };
     let mut branches = Vec::new();
     loop {
         let from_start = reader.eat(b'^');
@@ -259,7 +260,9 @@ impl Reader<'_> {
                     (true, true, _) => (number(low), None),
                     (true, _, true) => (number(low), Some(number(high))),
                     (false, _, true) if low.is_empty() => {
-                        return Err(self.refuse(self.at, "`{,N}`, a text before PCRE2 10.43 and a repetition since"));
+                        return Err(
+                            self.refuse(self.at, "`{,N}`, a text before PCRE2 10.43 and a repetition since")
+                        );
                     }
                     _ => return Ok(None),
                 }
@@ -391,8 +394,14 @@ impl Reader<'_> {
             b'r' => b'\r',
             b't' => b'\t',
             b'x' => {
-                let hex: Vec<u8> =
-                    self.rest().iter().skip(1).take_while(|b| b.is_ascii_hexdigit()).take(2).copied().collect();
+                let hex: Vec<u8> = self
+                    .rest()
+                    .iter()
+                    .skip(1)
+                    .take_while(|b| b.is_ascii_hexdigit())
+                    .take(2)
+                    .copied()
+                    .collect();
                 let value = std::str::from_utf8(&hex).ok().and_then(|h| u8::from_str_radix(h, 16).ok());
                 return match value {
                     Some(value) if hex.len() == 2 => {

@@ -32,7 +32,8 @@ impl Precedence {
     pub fn of_version_text(text: &str) -> Option<Precedence> {
         let text = text.split_once(':').map_or(text, |(_, version)| version);
         let mut numbers = text.split(|c: char| !c.is_ascii_digit());
-        let (major, minor) = (numbers.next()?.parse().ok()?, numbers.next().unwrap_or("0").parse().unwrap_or(0));
+        let (major, minor) =
+            (numbers.next()?.parse().ok()?, numbers.next().unwrap_or("0").parse().unwrap_or(0));
         Some(Precedence::of_version(major, minor))
     }
 

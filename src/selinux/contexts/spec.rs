@@ -142,14 +142,17 @@ fn fields(line: &[u8]) -> Result<Fields<'_>, String> {
     let line = line.split(|b| *b == 0).next().unwrap_or_default();
     let mut fields = line.split(|b| is_space(*b)).filter(|f| !f.is_empty()).take(3);
     let Some(first) = fields.next().filter(|f| !f.starts_with(b"#")) else { return Ok(None) };
-    let [first, second, third] = [Some(first), fields.next(), fields.next()].map(|f| f.map(ascii).transpose());
+    let [first, second, third] =
+        [Some(first), fields.next(), fields.next()].map(|f| f.map(ascii).transpose());
     match (first?, second?, third?) {
         (Some(pattern), Some(context), None) => Ok(Some((pattern, None, context))),
         (Some(pattern), Some(kind), Some(context)) => match kind.as_bytes() {
             [b'-', letter] if FileKind::of_letter(*letter).is_some() => {
                 Ok(Some((pattern, FileKind::of_letter(*letter), context)))
             }
-            _ => Err(format!("expected a file kind (`--`, `-d`, `-l`, `-p`, `-s`, `-b` or `-c`), found `{kind}`")),
+            _ => Err(format!(
+                "expected a file kind (`--`, `-d`, `-l`, `-p`, `-s`, `-b` or `-c`), found `{kind}`"
+            )),
         },
         _ => Err("expected a pattern, perhaps a file kind, and a context; found one field".to_owned()),
     }
@@ -161,7 +164,9 @@ fn ascii(field: &[u8]) -> Result<&str, String> {
     }
     match std::str::from_utf8(field) {
         Ok(text) if text.is_ascii() => Ok(text),
-        _ => Err("a byte that is not ASCII, which libselinux refuses; write `.` for each such byte".to_owned()),
+        _ => {
+            Err("a byte that is not ASCII, which libselinux refuses; write `.` for each such byte".to_owned())
+        }
     }
 }
 
