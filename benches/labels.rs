@@ -1,6 +1,16 @@
 //! How fast specifications are made ready and asked: `cargo bench --bench labels`. `benches/labels.sh` sets it beside
 //! libselinux.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 use std::hint::black_box;
 use std::os::unix::ffi::OsStrExt as _;
 

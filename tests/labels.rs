@@ -4,6 +4,16 @@
 //! `answers.libselinux-VERSION.tsv` beside that what that version answers: kind, path (bytes that are not printable
 //! ASCII as `\xNN`), context.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

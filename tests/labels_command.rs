@@ -1,5 +1,15 @@
 //! `perms label` as a user runs it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::fs;

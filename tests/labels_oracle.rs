@@ -4,6 +4,16 @@
 //! with another libselinux: `PERMS_SELABEL_ORACLE` names tests/harness/selabel_oracle.c linked with it, and
 //! `PERMS_SELABEL_VERSION` its version.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::fmt::Write as _;

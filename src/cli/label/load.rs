@@ -28,6 +28,9 @@ pub(crate) struct Loaded {
     pub(crate) note: Option<String>,
 }
 
+/// Reads a file; `None` if it is not there.
+type Read<'a> = dyn Fn(&Path) -> io::Result<Option<Vec<u8>>> + 'a;
+
 /// Reads the host's specifications, or those of `file`.
 pub(crate) fn load(root: &Root, file: Option<&Path>, precedence: Option<Precedence>) -> io::Result<Loaded> {
     let found = precedence.or_else(|| installed(root));
@@ -37,7 +40,7 @@ pub(crate) fn load(root: &Root, file: Option<&Path>, precedence: Option<Preceden
             Precedence::default()
         )
     });
-    let (name, read): (PathBuf, &dyn Fn(&Path) -> io::Result<Option<Vec<u8>>>) = match file {
+    let (name, read): (PathBuf, &Read<'_>) = match file {
         Some(file) => (file.to_owned(), &|path| match std::fs::read(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             other => Ok(Some(other?)),
