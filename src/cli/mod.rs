@@ -5,6 +5,8 @@ mod audit;
 pub mod check;
 mod error;
 mod explain;
+pub mod label;
+mod label_show;
 pub mod learn;
 mod load;
 mod module_files;
@@ -22,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::report::Format;
+use error::CliError;
 use ui::Ui;
 
 /// Privileges as code: declare what an application may do, make the host so, prove that it is so and no wider
@@ -64,6 +67,7 @@ enum Command {
     Try(trial::TryArgs),
     Learn(learn::Args),
     Why(why::Args),
+    Label(label::Args),
     Policy(policy::PolicyArgs),
     Explain(explain::ExplainArgs),
 }
@@ -90,6 +94,10 @@ pub fn main() -> ExitCode {
                 .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
         Command::Policy(args) => policy::run(&mut ui, &cli.common, args),
+        Command::Label(mut args) => {
+            (args.format, args.root) = (cli.common.format, cli.common.root);
+            label::run(&args, None, &mut *ui.out, &mut *ui.err).map_err(CliError::from)
+        }
         Command::Explain(args) => explain::run(&mut ui, args),
     };
     let result = result.and_then(|status| {
