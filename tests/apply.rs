@@ -8,7 +8,7 @@ use std::process::Command;
 use support::tree::{DEPLOYER, Tree, assert_same, run};
 
 /// Codes and places of findings.
-type Found = &'static [(&'static str, &'static str)];
+type Found<'a> = &'a [(&'a str, &'a str)];
 
 /// Owners and accounts can be changed by root alone.
 fn root() -> bool {
