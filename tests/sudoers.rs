@@ -12,6 +12,8 @@ mod fragments;
 mod generate;
 #[path = "sudoers/harness.rs"]
 mod harness;
+#[path = "sudoers/hostile.rs"]
+mod hostile;
 #[path = "sudoers/oracle.rs"]
 mod oracle;
 #[path = "sudoers/visudo.rs"]

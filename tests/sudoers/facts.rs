@@ -229,7 +229,7 @@ fn s10_every_rule_has_its_file_and_line() {
     c.policy("User_Alias A=bob,dep\nCmnd_Alias C=/usr/bin/id, D\nCmnd_Alias D=!/usr/bin/ls\n\n%ops ALL=\\\n  C\nA db=ALL\n@includedir /etc/sudoers.d");
     c.sudo.file("/etc/sudoers.d/x", "# c\n#2000 web1=(bob) NOPASSWD: ALL\n");
     let grants = rules_for(&c.sudo.tree(), &dep(), &host());
-    let said: Vec<_> = grants.iter().map(|g| (g.path.to_str().unwrap(), g.line, g.text.as_str())).collect();
+    let said: Vec<_> = grants.iter().map(|g| (g.path.to_str().unwrap(), g.line, &*g.text)).collect();
     assert_eq!(
         said,
         [("/etc/sudoers", 6, "%ops ALL=\\\n  C"), ("/etc/sudoers.d/x", 2, "#2000 web1=(bob) NOPASSWD: ALL")]

@@ -72,7 +72,7 @@ fn sudo_accepts_what_is_declared_and_nothing_near_it() {
     let Some(mut sudo) = Sudo::new() else { return };
     let mut r = Random::new(11);
     let (mut written, mut refused, mut near) = (0, 0, 0);
-    while written < cases(250) {
+    while written < cases(120) {
         let n = r.below(4);
         let mut command = vec!["/usr/bin/ls".to_owned()];
         command.extend((0..n).map(|_| word(&mut r)));

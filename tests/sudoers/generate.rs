@@ -175,7 +175,7 @@ fn privilege(r: &mut Random) -> String {
 }
 
 /// A policy: aliases, Defaults, user specifications.
-pub fn policy(r: &mut Random) -> String {
+pub(crate) fn policy(r: &mut Random) -> String {
     // Everybody may ask what they may do.
     let mut lines = vec!["root ALL=(ALL:ALL) ALL".to_owned(), "Defaults listpw=never".to_owned()];
     for (kind, names, of) in [
@@ -245,14 +245,14 @@ pub fn policy(r: &mut Random) -> String {
 }
 
 /// A command and arguments to ask about.
-pub fn asked(r: &mut Random) -> Vec<&'static str> {
+pub(crate) fn asked(r: &mut Random) -> Vec<&'static str> {
     let mut words = vec![r.pick(ASKED)];
     words.extend(r.pick(ASKED_ARGS));
     words
 }
 
 /// Small changes of a text: what a hand, a bad script or an attacker does.
-pub fn mutated(r: &mut Random, text: &str) -> Vec<u8> {
+pub(crate) fn mutated(r: &mut Random, text: &str) -> Vec<u8> {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..1 + r.below(3) {
         let at = r.below(bytes.len().max(1));

@@ -13,45 +13,45 @@ use perms::grants::sudoers::{FileText, Files, FilesError, Folder, Programs, Read
 use crate::support;
 
 /// The accounts of the copy, beside those of the machine.
-pub const PASSWD: &str = "dep:x:2000:2000::/home/dep:/bin/sh\nbob:x:2001:2001::/home/bob:/bin/sh\n\
+pub(crate) const PASSWD: &str = "dep:x:2000:2000::/home/dep:/bin/sh\nbob:x:2001:2001::/home/bob:/bin/sh\n\
                           eve:x:2002:2000::/home/eve:/bin/sh\n";
-pub const GROUPS: &str = "dep:x:2000:\nbob:x:2001:dep\nops:x:2010:dep,eve\nmixedCase:x:2011:bob\n";
+pub(crate) const GROUPS: &str = "dep:x:2000:\nbob:x:2001:dep\nops:x:2010:dep,eve\nmixedCase:x:2011:bob\n";
 
 const SHADOW: &str = "dep:*:19000:0:99999:7:::\nbob:*:19000:0:99999:7:::\neve:*:19000:0:99999:7:::\n";
 
-pub fn dep() -> Identity {
+pub(crate) fn dep() -> Identity {
     Identity::new("dep", Some(2000))
         .with_group("dep", Some(2000))
         .with_group("bob", Some(2001))
         .with_group("ops", Some(2010))
 }
 
-pub fn bob() -> Identity {
+pub(crate) fn bob() -> Identity {
     Identity::new("bob", Some(2001)).with_group("bob", Some(2001)).with_group("mixedCase", Some(2011))
 }
 
-pub fn eve() -> Identity {
+pub(crate) fn eve() -> Identity {
     Identity::new("eve", Some(2002)).with_group("dep", Some(2000)).with_group("ops", Some(2010))
 }
 
-pub fn daemon() -> Identity {
+pub(crate) fn daemon() -> Identity {
     Identity::new("daemon", Some(1)).with_group("daemon", Some(1))
 }
 
-pub fn root() -> Identity {
+pub(crate) fn root() -> Identity {
     Identity::new("root", Some(0)).with_group("root", Some(0))
 }
 
-pub fn host() -> ThisHost {
+pub(crate) fn host() -> ThisHost {
     ThisHost { short: "web1".into(), full: "web1.example.org".into(), addresses: Some(Vec::new()) }
 }
 
-pub fn reading() -> Reading {
+pub(crate) fn reading() -> Reading {
     Reading { host: b"web1".to_vec(), apparmor: false }
 }
 
 /// A copy of /etc and a shell over it that runs sudo.
-pub struct Sudo {
+pub(crate) struct Sudo {
     dir: tempfile::TempDir,
     child: Child,
     input: ChildStdin,
@@ -60,7 +60,7 @@ pub struct Sudo {
 
 impl Sudo {
     /// `None` where the tools or the rights are not there: the test returns.
-    pub fn new() -> Option<Sudo> {
+    pub(crate) fn new() -> Option<Sudo> {
         if !["sudo", "visudo", "unshare", "mount"].iter().all(|t| support::have(t)) {
             return None;
         }
@@ -97,12 +97,12 @@ impl Sudo {
     }
 
     /// The file that is `path` for sudo.
-    pub fn real(&self, path: &str) -> PathBuf {
+    pub(crate) fn real(&self, path: &str) -> PathBuf {
         self.dir.path().join(path.trim_start_matches('/'))
     }
 
     /// Sets the main file, and empties the include folder.
-    pub fn policy(&mut self, text: impl AsRef<[u8]>) {
+    pub(crate) fn policy(&mut self, text: impl AsRef<[u8]>) {
         let dir = self.real("/etc/sudoers.d");
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir(&dir).unwrap();
@@ -110,7 +110,7 @@ impl Sudo {
     }
 
     /// Sets a file of the policy, 0440.
-    pub fn file(&mut self, path: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn file(&mut self, path: &str, text: impl AsRef<[u8]>) {
         let real = self.real(path);
         let _ = std::fs::remove_file(&real);
         std::fs::write(&real, text).unwrap();
@@ -118,7 +118,7 @@ impl Sudo {
     }
 
     /// Runs a line of shell below the copy; its output (standard error with it) and status.
-    pub fn shell(&mut self, line: &str) -> (String, i32) {
+    pub(crate) fn shell(&mut self, line: &str) -> (String, i32) {
         const END: &str = "--end-of-answer--";
         writeln!(self.input, "{{ {line}\n}} 2>&1 </dev/null; echo \"{END}$?\"").unwrap();
         self.input.flush().unwrap();
@@ -137,33 +137,33 @@ impl Sudo {
 
     /// Whether sudo would let `user` run this, as root asks. `options`: `-u USER`. (With `-g`, and for an empty runas
     /// list, sudo takes root for the one who asks; [`Sudo::allows_asking`] is the better question then.)
-    pub fn allows(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
+    pub(crate) fn allows(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
         let line = format!("sudo -n -l -U {user} {} -- {}", options.join(" "), all_quoted(command));
         self.shell(&line).1 == 0
     }
 
     /// Whether sudo would let `user` run this, as they ask themselves. The policy must hold `Defaults listpw=never`.
-    pub fn allows_asking(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
+    pub(crate) fn allows_asking(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
         let line =
             format!("{} sudo -n -l {} -- {}", become_user(user), options.join(" "), all_quoted(command));
         self.shell(&line).1 == 0
     }
 
     /// Whether sudo runs the command for `user` without a password.
-    pub fn runs(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
+    pub(crate) fn runs(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
         let line =
             format!("{} sudo -n -k {} -- {}", become_user(user), options.join(" "), all_quoted(command));
         self.shell(&line).1 == 0
     }
 
     /// Whether visudo takes the policy, and what it says.
-    pub fn visudo(&mut self) -> (bool, String) {
+    pub(crate) fn visudo(&mut self) -> (bool, String) {
         let (out, rc) = self.shell("visudo -c");
         (rc == 0, out)
     }
 
     /// The policy as we read it.
-    pub fn tree(&self) -> Tree {
+    pub(crate) fn tree(&self) -> Tree {
         Tree::read(self, Path::new("/etc/sudoers"), &reading())
     }
 }
@@ -206,7 +206,7 @@ fn fail(e: std::io::Error) -> FilesError {
 }
 
 /// The machine's own programs.
-pub struct Real;
+pub(crate) struct Real;
 
 impl Programs for Real {
     fn identity(&self, path: &[u8]) -> Option<(u64, u64)> {
@@ -244,26 +244,26 @@ fn all_quoted(words: &[&str]) -> String {
 }
 
 /// A word for the shell.
-pub fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// How many generated cases a test runs: `PERMS_CASES`, else the number that fits into a quick run.
-pub fn cases(quick: u32) -> u32 {
+pub(crate) fn cases(quick: u32) -> u32 {
     std::env::var("PERMS_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(quick)
 }
 
 /// A small generator of random numbers (xorshift64*): the same seed gives the same cases everywhere.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// `PERMS_SEED` chooses other cases.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let shift = std::env::var("PERMS_SEED").ok().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
         Random((seed ^ shift.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -271,16 +271,16 @@ impl Random {
     }
 
     /// Less than `n`.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 
     /// True once in `n`.
-    pub fn once_in(&mut self, n: usize) -> bool {
+    pub(crate) fn once_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
+    pub(crate) fn pick<'a, T: ?Sized>(&mut self, of: &[&'a T]) -> &'a T {
         of[self.below(of.len())]
     }
 }

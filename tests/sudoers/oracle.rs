@@ -39,7 +39,7 @@ fn decisions_are_those_of_sudo() {
     let Some(mut sudo) = Sudo::new() else { return };
     let mut r = Random::new(1);
     let (mut asked, mut allowed) = (0, 0);
-    let all = cases(1500);
+    let all = cases(1200);
     while asked < all {
         let text = generate::policy(&mut r);
         sudo.policy(&text);

@@ -3,6 +3,8 @@
 //! An edit is proposed as text, then read back: only if every entry of the file is what it was, but for the one
 //! command or user that was to go, is it given out. What would touch others' rights is not proposed at all.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::ast::{ItemKind, Member, Privilege, Settings, Span, User, UserSpec};
@@ -36,16 +38,15 @@ pub fn remove_entries(tree: &Tree, grants: &[Grant]) -> Removal {
         }
     }
     for path in files {
-        let of_file: Vec<&Grant> = grants.iter().filter(|g| g.path == path).collect();
-        let Some(file) = of_file.first().and_then(|g| tree.files.get(g.rule.file)) else { continue };
+        let mut entries: BTreeMap<usize, Vec<&Grant>> = BTreeMap::new();
+        for g in grants.iter().filter(|g| g.path == path) {
+            entries.entry(g.rule.item).or_default().push(g);
+        }
+        let first = entries.values().next().and_then(|g| g.first());
+        let Some(file) = first.and_then(|g| tree.files.get(g.rule.file)) else { continue };
         let mut edit = Edit::new(tree, file);
-        // From the last entry to the first, so that the places of the earlier ones hold.
-        let mut entries: Vec<usize> = of_file.iter().map(|g| g.rule.item).collect();
-        entries.sort_unstable_by(|a, b| b.cmp(a));
-        entries.dedup();
-        let mut changed = false;
-        for item in entries {
-            let of_entry: Vec<&Grant> = of_file.iter().copied().filter(|g| g.rule.item == item).collect();
+        let mut changed = edit.remove_whole(&mut entries);
+        for (item, of_entry) in entries {
             if edit.remove(item, &of_entry).is_some() {
                 changed = true;
             } else {
@@ -53,7 +54,7 @@ pub fn remove_entries(tree: &Tree, grants: &[Grant]) -> Removal {
             }
         }
         if changed {
-            removal.texts.push((path.to_owned(), edit.text));
+            removal.texts.push((path.to_owned(), edit.pieces.concat()));
         }
     }
     removal
@@ -70,40 +71,83 @@ enum Expected {
     Spec(UserSpec),
 }
 
-/// A file being edited.
+/// How many bytes are read back at most in the edit of one file; what is not proven by then stays.
+const PATIENCE: usize = 256 << 20;
+
+/// A file being edited, entry by entry.
 struct Edit<'t> {
     tree: &'t Tree,
     file: &'t File,
-    text: Vec<u8>,
+    /// The text of each entry as it is now.
+    pieces: Vec<Cow<'t, [u8]>>,
     expected: Vec<Expected>,
+    patience: usize,
 }
 
 impl<'t> Edit<'t> {
     fn new(tree: &'t Tree, file: &'t File) -> Self {
-        Edit { tree, file, text: file.text.to_vec(), expected: vec![Expected::Same; file.items.len()] }
+        Edit {
+            tree,
+            file,
+            pieces: file.items.iter().map(|i| Cow::Borrowed(file.bytes(i.span))).collect(),
+            expected: vec![Expected::Same; file.items.len()],
+            patience: PATIENCE,
+        }
     }
 
-    /// Takes commands out of an entry. Entries after it may be edited already, those before it must not be. `None`
-    /// if that cannot be done; then nothing has changed.
-    fn remove(&mut self, item: usize, grants: &[&Grant]) -> Option<()> {
+    /// The entry, if all of the grants can be thought of being taken out of it.
+    fn entry(&self, item: usize, grants: &[&Grant]) -> Option<(&'t UserSpec, Span)> {
         let entry = self.file.items.get(item)?;
         let ItemKind::UserSpec(spec) = &entry.kind else { return None };
-        let member = grants.first()?.matched.member;
-        if spec.crosses
-            || grants.iter().any(|g| g.negated || !g.matched.personal || g.matched.doubt.is_some())
-        {
+        let unfit = |g: &&Grant| g.negated || !g.matched.personal || g.matched.doubt.is_some();
+        if spec.crosses || grants.iter().any(unfit) {
             return None;
         }
+        personal_name(spec, grants.first()?.matched.member)?;
+        Some((spec, entry.span))
+    }
+
+    /// Takes out, all at once, the entries that are for the user alone and of which everything goes. Whether it did.
+    fn remove_whole(&mut self, entries: &mut BTreeMap<usize, Vec<&Grant>>) -> bool {
+        let whole: Vec<usize> = entries
+            .iter()
+            .filter(|(item, grants)| {
+                self.entry(**item, grants)
+                    .is_some_and(|(spec, _)| spec.users.len() == 1 && commands(grants).len() == count(spec))
+            })
+            .map(|(item, _)| *item)
+            .collect();
+        if whole.len() < 2 {
+            return false;
+        }
+        let before = (self.pieces.clone(), self.expected.clone());
+        for &item in &whole {
+            if let (Some(piece), Some(expected)) = (self.pieces.get_mut(item), self.expected.get_mut(item)) {
+                *piece = Cow::Borrowed(&[]);
+                *expected = Expected::Gone;
+            }
+        }
+        if self.agrees(usize::MAX).is_none() {
+            // One of them holds the others up; each will be tried by itself.
+            (self.pieces, self.expected) = before;
+            return false;
+        }
+        for item in whole {
+            entries.remove(&item);
+        }
+        true
+    }
+
+    /// Takes commands out of an entry. `None` if that cannot be done; then nothing has changed.
+    fn remove(&mut self, item: usize, grants: &[&Grant]) -> Option<()> {
+        let (spec, span) = self.entry(item, grants)?;
+        let member = grants.first()?.matched.member;
         let name = personal_name(spec, member)?;
-        let total: usize = spec.privileges.iter().map(|p| p.commands.len()).sum();
-        let mut gone: Vec<(usize, usize)> =
-            grants.iter().map(|g| (g.rule.privilege, g.rule.command)).collect();
-        gone.sort_unstable_by(|a, b| b.cmp(a));
-        gone.dedup();
+        let gone = commands(grants);
         let alone = spec.users.len() == 1;
-        if gone.len() == total {
+        if gone.len() == count(spec) {
             if alone {
-                return self.try_one_of(item, &Expected::Gone, vec![entry.span]).map(|_| ());
+                return self.try_one_of(item, span.start, &Expected::Gone, vec![span]).map(|_| ());
             }
             // The user goes from the list. What else is in it must be names of others: a group, an alias, a uid or
             // ALL could stand for the same user.
@@ -118,22 +162,26 @@ impl<'t> Edit<'t> {
             }
             let expected = Expected::Spec(UserSpec { users, ..spec.clone() });
             let cuts = list_cuts(spec.users.iter().map(|m| m.span), member);
-            return self.try_one_of(item, &expected, cuts).map(|_| ());
+            return self.try_one_of(item, span.start, &expected, cuts).map(|_| ());
         }
         if !alone {
             return None;
         }
         // Commands go one by one, the last first.
-        let before = (self.text.clone(), self.expected.clone());
-        let mut now = spec.clone();
+        let before = (self.pieces.get(item).cloned()?, self.expected.get(item).cloned()?);
+        let mut now = (spec.clone(), span.start);
         for (p, c) in gone {
-            let cuts = command_cuts(&now, p, c);
-            let done = without_command(&now, p, c)
-                .and_then(|expected| self.try_one_of(item, &Expected::Spec(expected), cuts));
+            let cuts = command_cuts(&now.0, p, c);
+            let done = without_command(&now.0, p, c)
+                .and_then(|expected| self.try_one_of(item, now.1, &Expected::Spec(expected), cuts));
             match done {
                 Some(Some(read)) => now = read,
                 _ => {
-                    (self.text, self.expected) = before;
+                    if let (Some(piece), Some(expected)) =
+                        (self.pieces.get_mut(item), self.expected.get_mut(item))
+                    {
+                        (*piece, *expected) = before;
+                    }
                     return None;
                 }
             }
@@ -141,39 +189,48 @@ impl<'t> Edit<'t> {
         Some(())
     }
 
-    /// Makes the first of the cuts after which the whole text reads as expected. The entry as it then reads.
-    fn try_one_of(&mut self, item: usize, expected: &Expected, cuts: Vec<Span>) -> Option<Option<UserSpec>> {
-        let slot = self.expected.get_mut(item)?;
-        let was = std::mem::replace(slot, expected.clone());
+    /// Makes the first of the cuts after which the whole text reads as expected. Places of cuts are those of a text in
+    /// which the entry begins at `base`. The entry as it then reads, and where it begins.
+    fn try_one_of(
+        &mut self,
+        item: usize,
+        base: usize,
+        expected: &Expected,
+        cuts: Vec<Span>,
+    ) -> Option<Option<(UserSpec, usize)>> {
+        let was = std::mem::replace(self.expected.get_mut(item)?, expected.clone());
+        let piece = self.pieces.get(item).cloned()?;
         for cut in cuts {
-            let Some(text) = cut_out(&self.text, cut) else { continue };
-            if let Some(read) = self.agrees(item, &text) {
-                self.text = text;
+            let local = cut.start.checked_sub(base).zip(cut.end.checked_sub(base));
+            let Some(text) = local.and_then(|(s, e)| cut_out(&piece, Span::new(s, e))) else { continue };
+            *self.pieces.get_mut(item)? = Cow::Owned(text);
+            if let Some(read) = self.agrees(item) {
                 return Some(read);
             }
         }
-        if let Some(slot) = self.expected.get_mut(item) {
-            *slot = was;
-        }
+        *self.pieces.get_mut(item)? = piece;
+        *self.expected.get_mut(item)? = was;
         None
     }
 
-    /// Whether every entry of `text` is as expected; and the entry `wanted` as it reads.
-    fn agrees(&self, wanted: usize, text: &[u8]) -> Option<Option<UserSpec>> {
-        let read = Tree::read_text(&self.file.path, text, &self.tree.reading);
+    /// Whether every entry of the text as it is now is as expected; and the entry `wanted`, and where it begins.
+    fn agrees(&mut self, wanted: usize) -> Option<Option<(UserSpec, usize)>> {
+        let text = self.pieces.concat();
+        self.patience = self.patience.checked_sub(text.len())?;
+        let read = Tree::read_text(&self.file.path, &text, &self.tree.reading);
         let now = read.files.first()?;
         let mut items = now.items.iter();
         let mut found = None;
         for (n, (old, expected)) in self.file.items.iter().zip(&self.expected).enumerate() {
-            let new = match expected {
-                Expected::Gone => continue,
-                _ => items.next()?,
-            };
+            if matches!(expected, Expected::Gone) {
+                continue;
+            }
+            let new = items.next()?;
             match expected {
                 Expected::Spec(spec) => match &new.kind {
                     ItemKind::UserSpec(s) if same_spec(s, spec) => {
                         if n == wanted {
-                            found = Some(s.clone());
+                            found = Some((s.clone(), new.span.start));
                         }
                     }
                     _ => return None,
@@ -184,6 +241,19 @@ impl<'t> Edit<'t> {
         }
         items.next().is_none().then_some(found)
     }
+}
+
+/// The places of the grants in their entry, the last first, each once.
+fn commands(grants: &[&Grant]) -> Vec<(usize, usize)> {
+    let mut gone: Vec<(usize, usize)> = grants.iter().map(|g| (g.rule.privilege, g.rule.command)).collect();
+    gone.sort_unstable_by(|a, b| b.cmp(a));
+    gone.dedup();
+    gone
+}
+
+/// How many commands an entry has.
+fn count(spec: &UserSpec) -> usize {
+    spec.privileges.iter().map(|p| p.commands.len()).sum()
 }
 
 /// The name by which the user list names one account, if it does.

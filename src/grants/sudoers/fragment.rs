@@ -219,15 +219,17 @@ fn proves(line: &str, rule: &FragmentRule) -> bool {
     }
     let Some((_, item, spec)) = tree.specs().next() else { return false };
     let word = |list: &[super::ast::Member<User>], name: &str| match list {
-        [m] if name == "ALL" => !m.negated && m.value == User::All,
         [m] => !m.negated && m.value == User::Word(name.as_bytes().to_vec()),
         _ => false,
+    };
+    let target = |list: &[super::ast::Member<User>]| match list {
+        [m] if rule.runas == "ALL" => !m.negated && m.value == User::All,
+        _ => word(list, &rule.runas),
     };
     let [privilege] = &*spec.privileges else { return false };
     let [one] = &*privilege.commands else { return false };
     let Command::Path(c) = &one.command.value else { return false };
-    let runas =
-        one.settings.runas.as_ref().is_some_and(|r| r.groups.is_empty() && word(&r.users, &rule.runas));
+    let runas = one.settings.runas.as_ref().is_some_and(|r| r.groups.is_empty() && target(&r.users));
     matches!(item.kind, ItemKind::UserSpec(_))
         && word(&spec.users, &rule.user)
         && runas

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::ast::{
     AliasKind, Bytes, Command, CommandPath, CommandSpec, Host, Member, Members, Settings, Span, User,
@@ -37,7 +38,7 @@ pub struct Grant {
     /// The bytes of the whole user specification, newline included.
     pub span: Span,
     /// The user specification as written, without the newline.
-    pub text: String,
+    pub text: Arc<str>,
     /// The bytes of this command, from what stands before it to its last argument.
     pub command_span: Span,
     /// This command as written, with its own runas list, options and tags.
@@ -122,6 +123,7 @@ pub fn rules_for(tree: &Tree, who: &Identity, host: &ThisHost) -> Vec<Grant> {
         }
         let Some(matched) = explain_user(&matcher, spec, who) else { continue };
         let matched = MatchedUser { doubt: verdict.doubt, ..matched };
+        let Some(entry) = Entry::new(tree, file, item.span) else { continue };
         for (p, privilege) in spec.privileges.iter().enumerate() {
             let hosts = matcher.hosts(&privilege.hosts);
             if !hosts.allow {
@@ -131,7 +133,7 @@ pub fn rules_for(tree: &Tree, who: &Identity, host: &ThisHost) -> Vec<Grant> {
             for (c, command) in privilege.commands.iter().enumerate() {
                 let rule = RuleRef { file, item: number, privilege: p, command: c };
                 let host = MatchedHost { doubt: hosts.doubt, ..host.clone() };
-                grants.extend(grant(tree, rule, item.span, command, matched.clone(), host));
+                grants.extend(grant(tree, rule, &entry, command, matched.clone(), host));
             }
         }
     }
@@ -141,20 +143,18 @@ pub fn rules_for(tree: &Tree, who: &Identity, host: &ThisHost) -> Vec<Grant> {
 fn grant(
     tree: &Tree,
     rule: RuleRef,
-    span: Span,
+    entry: &Entry,
     command: &CommandSpec,
     matched: MatchedUser,
     host: MatchedHost,
 ) -> Option<Grant> {
     let file = tree.files.get(rule.file)?;
-    let text = file.show(span);
-    let lead = text.len() - text.trim_start().len();
     Some(Grant {
         rule,
         path: file.path.clone(),
-        line: file.position(span.start + lead).0,
-        span,
-        text: text.trim().to_owned(),
+        line: entry.line,
+        span: entry.span,
+        text: Arc::clone(&entry.text),
         command_span: command.span,
         command_text: file.show(command.span),
         matched,
@@ -163,6 +163,22 @@ fn grant(
         negated: command.command.negated,
         commands: expand(tree, &command.command),
     })
+}
+
+/// A user specification, for all grants that come of it.
+struct Entry {
+    span: Span,
+    line: usize,
+    text: Arc<str>,
+}
+
+impl Entry {
+    fn new(tree: &Tree, file: usize, span: Span) -> Option<Entry> {
+        let file = tree.files.get(file)?;
+        let text = file.show(span);
+        let lead = text.len() - text.trim_start().len();
+        Some(Entry { span, line: file.position(span.start + lead).0, text: Arc::from(text.trim()) })
+    }
 }
 
 /// The commands behind a member, aliases resolved. Each alias is resolved once for either sign, so that aliases of

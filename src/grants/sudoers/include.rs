@@ -20,6 +20,8 @@ const DEPTH: usize = 128;
 const FILES: usize = 4096;
 /// How many bytes are read at most, files counted each time they are included.
 const BYTES: usize = 64 << 20;
+/// How many problems are told at most.
+const PROBLEMS: usize = 10_000;
 
 /// A file being read, and the files of its folder still to come.
 struct Open {
@@ -138,6 +140,9 @@ impl<'f> Stream<'f> {
     fn note(&mut self, file: Option<usize>, path: &Path, span: Span, kind: ProblemKind, message: String) {
         let (line, column) =
             file.and_then(|f| self.tree.files.get(f)).map_or((0, 0), |f| f.position(span.start));
+        if self.tree.problems.len() >= PROBLEMS && kind != ProblemKind::Fatal {
+            return;
+        }
         self.tree.problems.push(Problem { file, path: path.to_owned(), span, line, column, kind, message });
     }
 
@@ -247,15 +252,7 @@ impl<'f> Stream<'f> {
         }
         let number = self.tree.files.len();
         let frame = Frame::new(number, Cooked::new(&text.bytes));
-        self.tree.files.push(File {
-            path: path.to_owned(),
-            text: Arc::from(text.bytes),
-            items: Vec::new(),
-            included_by,
-            uid: text.uid,
-            gid: text.gid,
-            mode: text.mode,
-        });
+        self.tree.files.push(File::new(path.to_owned(), text, included_by));
         self.done.push(0);
         Ok(frame)
     }

@@ -164,9 +164,13 @@ fn combine(user: Verdict, group: Verdict) -> Verdict {
     let mut sum = Verdict { allow: false, deny: false, none: false, doubt: None };
     for (_, u) in outcomes(user).into_iter().filter(|o| o.0) {
         for (_, g) in outcomes(group).into_iter().filter(|o| o.0) {
-            sum.deny |= u.deny || g.deny;
-            sum.allow |= u.allow && g.allow;
-            sum.none |= !(u.deny || g.deny || (u.allow && g.allow));
+            if u.deny || g.deny {
+                sum.deny = true;
+            } else if u.allow && g.allow {
+                sum.allow = true;
+            } else {
+                sum.none = true;
+            }
         }
     }
     if sum.is_uncertain() {

@@ -73,9 +73,30 @@ pub struct File {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
+    /// Where each line begins.
+    pub(super) lines: Arc<[usize]>,
 }
 
 impl File {
+    /// A file without entries yet.
+    pub(super) fn new(
+        path: PathBuf,
+        text: super::files::FileText,
+        included_by: Option<(usize, Span)>,
+    ) -> File {
+        let ends = text.bytes.iter().enumerate().filter(|(_, c)| **c == b'\n').map(|(i, _)| i + 1);
+        File {
+            path,
+            lines: std::iter::once(0).chain(ends).collect(),
+            text: Arc::from(text.bytes),
+            items: Vec::new(),
+            included_by,
+            uid: text.uid,
+            gid: text.gid,
+            mode: text.mode,
+        }
+    }
+
     /// The text put together again from its entries. It is the text itself; edits stand on that.
     pub fn print(&self) -> Vec<u8> {
         self.items.iter().flat_map(|i| self.bytes(i.span)).copied().collect()
@@ -93,10 +114,10 @@ impl File {
 
     /// Line and column, from 1, of a byte offset; columns count bytes, as sudo's do.
     pub fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset.min(self.text.len())).unwrap_or(&[]);
-        let line = before.iter().filter(|&&c| c == b'\n').count() + 1;
-        let start = before.iter().rposition(|&c| c == b'\n').map_or(0, |i| i + 1);
-        (line, before.len() - start + 1)
+        let offset = offset.min(self.text.len());
+        let line = self.lines.partition_point(|&start| start <= offset);
+        let start = line.checked_sub(1).and_then(|i| self.lines.get(i)).copied().unwrap_or(0);
+        (line, offset - start + 1)
     }
 
     /// The file as a text that a finding can cite. Bytes that are no UTF-8 are shown as `?`, one for one, so that
