@@ -59,7 +59,7 @@ impl Random {
 fn query(policy: &Policy, random: &mut Random) -> (Query, Value) {
     let rule = *random.pick(policy.rules());
     let records: Vec<&Type> = policy.types().records().iter().collect();
-    let mut party = |random: &mut Random, written| {
+    let party = |random: &mut Random, written| {
         if random.one_in(3) {
             return (None, None);
         }
