@@ -28,7 +28,8 @@ fn tree() -> &'static Path {
         let dir = tempfile::tempdir().unwrap();
         let etc = dir.path().join("etc");
         std::fs::create_dir(&etc).unwrap();
-        std::fs::write(etc.join("passwd"), "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n").unwrap();
+        std::fs::write(etc.join("passwd"), "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n")
+            .unwrap();
         std::fs::write(etc.join("group"), "root:x:0:\nalice:x:1000:\n").unwrap();
         for i in 0..FILES {
             let folder: PathBuf = dir.path().join(format!("srv/{}/{}", i % 10, i % 1000));
@@ -44,7 +45,9 @@ fn tree() -> &'static Path {
 }
 
 fn plan(keys: &str) -> usize {
-    let text = format!("[app]\nname = \"a\"\nuser = \"alice\"\n\n[[path]]\npath = \"/srv\"\nrecursive = true\n{keys}\n");
+    let text = format!(
+        "[app]\nname = \"a\"\nuser = \"alice\"\n\n[[path]]\npath = \"/srv\"\nrecursive = true\n{keys}\n"
+    );
     let (manifest, diagnostics) = manifest::parse(&Source::new("bench.toml", text));
     let manifest: Manifest = manifest.unwrap_or_else(|| panic!("{diagnostics:?}"));
     let mut host = Host::observe(Root::open(tree()).unwrap()).unwrap();

@@ -13,7 +13,7 @@ use crate::report::{Format, findings};
 /// Verify that the host is as declared and no wider; made for cron
 ///
 /// Prints nothing and exits with 0 when it is. Else one finding for each thing that is missing, wrong or in excess, and the
-/// sum of 4 (missing or wrong), 8 (excess) and 16 (could not be checked). It writes nothing, to which the kernel holds it
+/// X
 /// where it can (Landlock).
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {

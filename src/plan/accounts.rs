@@ -134,16 +134,8 @@ impl Planner<'_> {
         f: Finding,
         fix: Fix,
     ) {
-        self.items.push(Item {
-            app,
-            sign: Sign::Attention,
-            area,
-            subject: subject.to_owned(),
-            origin: Some(origin.clone()),
-            details: vec![format!("is {}; should be {}: {}", f.is, f.should, f.remedy)],
-            findings: vec![f],
-            fix,
-        });
+        let item = Item::attention(app, area, f, fix).named(subject);
+        self.items.push(Item { origin: Some(origin.clone()), ..item });
     }
 
     fn user(&mut self, app: usize, m: &Manifest) {

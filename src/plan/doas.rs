@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::finding;
 use super::change::Change;
-use super::grants::{diff, identity};
+use super::grant_files::{content_change, diff, identity};
 use super::item::{Fix, Item, Sign};
 use super::names::Names;
-use super::sudo::content_change;
 use crate::grants::doas::{self, Action, BlockRule, File, Rule};
 use crate::grants::sudoers::{Files as _, FilesError};
 use crate::host::Host;
@@ -88,10 +87,8 @@ struct Comparison {
 
 impl Comparison {
     fn attention(&mut self, app: usize, subject: String, origin: Option<&Origin>, f: Finding, fix: Fix) {
-        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
-        details.extend(f.why.clone());
-        details.push(f.remedy.clone());
-        self.push(app, Sign::Attention, subject, origin, details, f, fix);
+        let item = Item::attention(app, "doas", f, fix).named(subject);
+        self.items.push(Item { origin: origin.cloned(), ..item });
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of an item, each once")]

@@ -24,6 +24,37 @@ pub struct Item {
     pub fix: Fix,
 }
 
+impl Item {
+    /// Something that `apply` does not mend: named and placed as its finding is, which is told under it.
+    pub fn attention(app: usize, area: &'static str, f: Finding, fix: Fix) -> Item {
+        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
+        details.extend(f.why.clone());
+        details.push(f.remedy.clone());
+        Item {
+            app,
+            sign: Sign::Attention,
+            area,
+            subject: f.place.clone(),
+            origin: f.origin.clone(),
+            details,
+            findings: vec![f],
+            fix,
+        }
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn named(self, subject: impl Into<String>) -> Item {
+        Item { subject: subject.into(), ..self }
+    }
+
+    /// The same, marked as what no manifest declares.
+    #[must_use]
+    pub fn undeclared(self) -> Item {
+        Item { origin: None, ..self }
+    }
+}
+
 /// How a line of a plan is marked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]

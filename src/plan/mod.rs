@@ -4,6 +4,7 @@ mod accounts;
 pub mod change;
 mod doas;
 pub mod file;
+mod grant_files;
 mod grants;
 mod home;
 pub mod item;

@@ -139,20 +139,7 @@ fn linked_item(m: &Manifest, d: &FileDiff) -> Item {
             .is(what, "a file of its own")
             .why("its rights differ from what is declared, and changing them here would change them there")
             .remedy("remove the other name (find -samefile), or declare this file by its own path");
-    attention(m, d.app, "path", f, Fix::ByHand)
-}
-
-fn attention(_m: &Manifest, app: usize, area: &'static str, f: Finding, fix: Fix) -> Item {
-    Item {
-        app,
-        sign: Sign::Attention,
-        area,
-        subject: f.place.clone(),
-        origin: f.origin.clone(),
-        details: vec![format!("is {}; should be {}", f.is, f.should), f.remedy.clone()],
-        findings: vec![f],
-        fix,
-    }
+    Item::attention(d.app, "path", f, Fix::ByHand)
 }
 
 fn trouble(m: &Manifest, t: PathTrouble) -> Item {
@@ -164,7 +151,7 @@ fn trouble(m: &Manifest, t: PathTrouble) -> Item {
                 if at == t.path { "not there".to_owned() } else { format!("{} is not there", at.display()) };
             let f = f(&path_codes::MISSING, Class::Missing)
                 .is(is, "there")
-                .remedy("install what brings it; or, if it is the application's own: create = true, kind = \"directory\"");
+                .remedy("install what brings it; or, if it is the application's own: create = true, with kind and mode");
             (f, Fix::Blocked)
         }
         Trouble::Kind { is } => {
@@ -203,7 +190,7 @@ fn trouble(m: &Manifest, t: PathTrouble) -> Item {
             (f, Fix::Blocked)
         }
     };
-    attention(m, t.app, "path", f, fix)
+    Item::attention(t.app, "path", f, fix)
 }
 
 fn kind_word(kind: Kind) -> &'static str {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::accounts::finding;
-use super::change::{Change, Image};
-use super::grants::{diff, identity};
+use super::change::Change;
+use super::grant_files::{MODE, content_change, diff, identity};
 use super::item::{Fix, Item, Sign};
 use super::names::Names;
 use crate::grants::programs;
@@ -16,14 +16,11 @@ use crate::grants::sudoers::{
     FileText, Files as _, FilesError, Grant, Ignored, IgnoredReason, Problem, ProblemKind, Reading, ThisHost,
     Tree, rules_for,
 };
+use crate::host::Host;
 use crate::host::grants::{HostFiles, SUDOERS, SUDOERS_D};
-use crate::host::{FileState, Host};
 use crate::manifest::{Args, CommandRule, Grantor, Manifest};
 use crate::report::codes::sudo as codes;
 use crate::report::{Class, Finding, Origin};
-
-/// Looks of a fragment, as sudo and visudo want them.
-const MODE: u16 = 0o440;
 
 /// Compares what is declared with the sudoers tree.
 pub(super) fn compare(
@@ -91,20 +88,8 @@ impl Comparison<'_> {
     }
 
     fn attention(&mut self, app: usize, subject: String, origin: Option<&Origin>, f: Finding, fix: Fix) {
-        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
-        details.extend(f.why.clone());
-        details.push(f.remedy.clone());
-        let sign = Sign::Attention;
-        self.items.push(Item {
-            app,
-            sign,
-            area: "sudo",
-            subject,
-            origin: origin.cloned(),
-            details,
-            findings: vec![f],
-            fix,
-        });
+        let item = Item::attention(app, "sudo", f, fix).named(subject);
+        self.items.push(Item { origin: origin.cloned(), ..item });
     }
 
     fn put(&mut self, path: PathBuf, text: Option<Vec<u8>>) {
@@ -439,47 +424,4 @@ fn text_of(m: &Manifest) -> Result<String, (Origin, String)> {
             first.and_then(|e| commands(m).nth(e.rule?)).map_or(&m.app.origin, |c| &c.origin).clone();
         (origin, errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     })
-}
-
-/// A change of a whole file; none if it cannot be looked at (which is said elsewhere).
-pub(super) fn content_change(host: &Host, path: PathBuf, text: Option<Vec<u8>>) -> Option<(PathBuf, Change)> {
-    let found = host.root.resolve(&path).ok();
-    // The change is made to what the path leads to, not to a link on the way.
-    let real = match &found {
-        Some(r) => r.path.clone(),
-        None => {
-            let folder = host.root.resolve(path.parent()?).ok()?.path;
-            folder.join(path.file_name()?)
-        }
-    };
-    let before = match found {
-        Some(r) => {
-            let state = FileState::read(&r.handle, &r.meta).ok()?;
-            Some(Image { content: r.handle.read(64 << 20).ok()?, state })
-        }
-        None => None,
-    };
-    let own = real.starts_with(SUDOERS_D) && before.is_none();
-    let state = match &before {
-        Some(b) => {
-            let private = real.starts_with(SUDOERS_D);
-            FileState {
-                uid: 0,
-                gid: 0,
-                mode: if private { MODE } else { b.state.mode },
-                acl: if private { None } else { b.state.acl.clone() },
-                ..b.state.clone()
-            }
-        }
-        None => FileState {
-            uid: 0,
-            gid: 0,
-            mode: if own { MODE } else { 0o400 },
-            acl: None,
-            default_acl: None,
-            label: None,
-        },
-    };
-    let after = text.map(|content| Image { content, state });
-    Some((real.clone(), Change::Content { path: real, before, after }))
 }
