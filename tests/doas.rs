@@ -1,5 +1,14 @@
 //! doas.conf: our reader, decisions and blocks against doas itself, run as the caller.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 use std::path::Path;

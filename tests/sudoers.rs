@@ -1,5 +1,14 @@
 //! Sudoers: our reader, decisions, edits and fragments against sudo and visudo themselves.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends at a surprise"
+)]
+
 mod support;
 
 #[path = "sudoers/edits.rs"]

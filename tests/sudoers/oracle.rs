@@ -122,3 +122,104 @@ fn passwords_are_asked_for_when_sudo_asks() {
     }
     assert!(free > all / 10, "{free} of {all}: the cases say little");
 }
+
+#[test]
+fn regular_expressions_and_wildcards_mean_what_they_mean_to_sudo() {
+    const PIECES: &[&str] = &[
+        "a",
+        "b",
+        "-",
+        ".",
+        "*",
+        "+",
+        "?",
+        "(",
+        ")",
+        "|",
+        "[ab]",
+        "[^a]",
+        "[]a]",
+        "[a-c]",
+        "[[\\:alpha\\:]]",
+        "{2}",
+        "{1,2}",
+        "{,1}",
+        "{",
+        "}",
+        "\\.",
+        "\\(",
+        "(ab)",
+        "^",
+        "[b-]",
+        "x",
+        "[[.a.]]",
+        "[[=b=]]",
+        " ",
+        "[!a]",
+        "\\*",
+        "\\[",
+        "[",
+        "]",
+        "[a\\\\]b]",
+        "\\?",
+    ];
+    const SUBJECTS: &[&[&str]] = &[
+        &[],
+        &["a"],
+        &["b"],
+        &["ab"],
+        &["aab"],
+        &["a", "b"],
+        &["]"],
+        &["-"],
+        &["x"],
+        &["aa"],
+        &["."],
+        &["*"],
+        &["(ab)"],
+        &["a^"],
+        &["ba"],
+        &["[a"],
+        &["[ab]"],
+        &["{"],
+        &["a{2}"],
+        &["\\"],
+        &["bb"],
+        &["abab"],
+        &["!"],
+    ];
+    let Some(mut sudo) = Sudo::new() else { return };
+    let mut r = Random::new(5);
+    let (mut matched, mut unsure) = (0, 0);
+    let all = cases(1000);
+    for _ in 0..all {
+        let regex = r.once_in(2);
+        let n = 1 + r.below(5);
+        let body: String = (0..n).map(|_| r.pick(PIECES)).collect();
+        let pattern = if regex { format!("^{}$", body.replace("\\:", ":")) } else { body };
+        sudo.policy(format!("root ALL=ALL\ndep ALL=/usr/bin/ls {pattern}\n"));
+        let tree = sudo.tree();
+        let words = SUBJECTS[r.below(SUBJECTS.len())];
+        let args: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
+        let (who, host, target) = (dep(), host(), Target::Default(root()));
+        let question = Question {
+            who: &who,
+            host: &host,
+            target: &target,
+            command: b"/usr/bin/ls",
+            args: &args,
+            programs: &Real,
+            behaviour: Behaviour::Sudo1913,
+            now: None,
+        };
+        let decision = decide(&tree, &question);
+        if matches!(decision.outcome, Outcome::Uncertain(_)) {
+            unsure += 1;
+            continue;
+        }
+        let theirs = sudo.allows("dep", &[], &[&["/usr/bin/ls"], words].concat());
+        matched += u32::from(theirs);
+        assert_eq!(decision.allowed(), theirs, "{pattern:?} {words:?} {:?}", tree.problems);
+    }
+    assert!(matched > all / 50 && unsure < all / 4, "{matched} matched and {unsure} unsure of {all}");
+}

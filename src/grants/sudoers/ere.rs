@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn matches(p: &str, t: &str) -> bool {
-        compile(p.as_bytes()).unwrap_or_else(|e| panic!("{p}: {e:?}")).is_match(t.as_bytes())
+        compile(p.as_bytes()).unwrap().is_match(t.as_bytes())
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         assert!(!matches("^reload nginx(\\.service)?$", "reload nginxXservice"));
         assert!(matches("^[]\\]+$", "\\]") && !matches("^[]a]$", "\\"));
         assert!(matches("^[[:alpha:]_-]{2,3}$", "a-_") && !matches("^[[:alpha:]]{,2}$", "abc"));
-        assert!(matches("^[&&a~~]$", "&") && matches("^a)$", "a)"));
+        assert!(matches("^[&&a~~-]$", "&") && matches("^a)$", "a)"));
         assert!(matches("^(?i)ABC$", "abc"));
         assert!(!matches("^a$", "a\n") && matches("^.$", "\n"));
     }
