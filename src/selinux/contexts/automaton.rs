@@ -67,9 +67,17 @@ pub(super) struct Walker<'a> {
     clears: usize,
 }
 
+/// Where a text ended. Texts that ended at the same are matched by the same patterns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct End {
+    state: LazyStateID,
+    /// States have been forgotten this many times: their numbers mean others after that.
+    age: usize,
+}
+
 impl Walker<'_> {
-    /// Tells each pattern that matches the whole of `text`. `None` if the automaton gave up.
-    pub(super) fn matches(&mut self, text: &[u8], mut found: impl FnMut(usize)) -> Option<()> {
+    /// Reads `text` to its end. `None` if the automaton gave up.
+    pub(super) fn end(&mut self, text: &[u8]) -> Option<End> {
         let end = self.walk(text);
         // A trail through states that were forgotten leads nowhere.
         if end.is_none() || self.cache.clear_count() != self.clears {
@@ -77,13 +85,16 @@ impl Walker<'_> {
             self.trail.clear();
             self.last.clear();
         }
-        let end = end?;
-        if end.is_match() {
-            for i in 0..self.dfa.match_len(&self.cache, end) {
-                found(self.dfa.match_pattern(&self.cache, end, i).as_usize());
+        end.map(|state| End { state, age: self.clears })
+    }
+
+    /// Tells each pattern that matches the whole of the text that ended there, the last that was read.
+    pub(super) fn matches(&self, end: End, mut found: impl FnMut(usize)) {
+        if end.state.is_match() {
+            for i in 0..self.dfa.match_len(&self.cache, end.state) {
+                found(self.dfa.match_pattern(&self.cache, end.state, i).as_usize());
             }
         }
-        Some(())
     }
 
     /// The state at the end of `text`.
@@ -137,8 +148,11 @@ mod tests {
             };
             let text: Vec<u8> = (0..next() % 40).map(|_| b"/axbz0q/"[next() as usize % 8]).collect();
             let (mut by_long, mut by_fresh) = (Vec::new(), Vec::new());
-            long.matches(&text, |p| by_long.push(p)).unwrap();
-            automaton.walker().matches(&text, |p| by_fresh.push(p)).unwrap();
+            let end = long.end(&text).unwrap();
+            long.matches(end, |p| by_long.push(p));
+            let mut fresh = automaton.walker();
+            let end = fresh.end(&text).unwrap();
+            fresh.matches(end, |p| by_fresh.push(p));
             by_long.sort_unstable();
             by_fresh.sort_unstable();
             assert_eq!(by_long, by_fresh, "{}", text.escape_ascii());
