@@ -11,8 +11,8 @@ use super::spec::{self, Problem, Spec};
 use super::stem::{self, Stem};
 use super::subs::Substitutions;
 
-/// Atoms of all patterns together; Debian's have 130,000.
-const MAX_SIZE: usize = 4_000_000;
+/// Atoms of all patterns together; Debian's have 126,000.
+const MAX_SIZE: usize = 1_000_000;
 
 /// libselinux refuses longer ones since 3.8.
 const MAX_PATTERN: usize = 4096;

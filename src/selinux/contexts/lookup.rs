@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::automaton::Walker;
+use rustc_hash::FxHashMap;
+
+use super::automaton::{End, Walker};
 use super::database::{FileContexts, Ready};
 use super::precedence::Precedence;
 use super::spec::{FileKind, Spec};
@@ -61,11 +63,16 @@ pub struct Lookups<'c> {
     walker: Option<Walker<'c>>,
     /// Numbers of specifications that match, of the look-up at hand.
     found: Vec<usize>,
+    /// Answers by where the automaton ended, where nothing else decides.
+    known: FxHashMap<(End, Option<FileKind>), Answer<'c>>,
 }
+
+/// So many answers are kept.
+const MAX_KNOWN: usize = 1 << 16;
 
 impl<'c> Lookups<'c> {
     pub(super) fn new(contexts: &'c FileContexts) -> Self {
-        Lookups { contexts, walker: contexts.automaton.as_ref().map(|a| a.walker()), found: Vec::new() }
+        Lookups { contexts, walker: contexts.automaton.as_ref().map(|a| a.walker()), found: Vec::new(), known: FxHashMap::default() }
     }
 
     /// What a file of this kind at this path should have; without a kind, specifications for any kind are asked.
@@ -116,10 +123,33 @@ impl<'c> Lookups<'c> {
                 return told(ready);
             }
         }
-        if self.collect(path, kind).is_none() {
-            return Answer::Undecided(None);
+        // Most files are told by the automaton alone.
+        let alone = !path.ends_with(b"\n")
+            && (contexts.precedence != Precedence::Before3_8 || !contexts.exact.contains_key(path));
+        if !alone {
+            return match self.collect(path, kind) {
+                Some(()) => self.decide(),
+                None => Answer::Undecided(None),
+            };
         }
-        match contexts.precedence {
+        let Some(end) = self.walker.as_mut().and_then(|w| w.end(path)) else { return Answer::Undecided(None) };
+        if let Some(answer) = self.known.get(&(end, kind)) {
+            return *answer;
+        }
+        self.found.clear();
+        let guarded = self.collect_end(end, path, kind);
+        let answer = self.decide();
+        if !guarded {
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
+            }
+            self.known.insert((end, kind), answer);
+        }
+        answer
+    }
+
+    fn decide(&self) -> Answer<'c> {
+        match self.contexts.precedence {
             Precedence::Before3_8 => self.last_of_all(),
             Precedence::V3_8 | Precedence::Since3_9 => self.last_in_tree(),
         }
@@ -138,23 +168,35 @@ impl<'c> Lookups<'c> {
 
     fn collect_whole(&mut self, text: &[u8], path: &[u8], kind: Option<FileKind>) -> Option<()> {
         let contexts = self.contexts;
-        let found = &mut self.found;
-        let mut add = |number: usize| {
-            if let Some(ready) = contexts.specs.get(number)
-                && fits(&ready.spec, kind)
-                && path.starts_with(&ready.stem.guard)
-            {
-                found.push(number);
-            }
-        };
         if contexts.precedence == Precedence::Before3_8
             && let Some(numbers) = contexts.exact.get(text)
         {
-            numbers.iter().for_each(|n| add(*n));
+            let right = |n: &usize| {
+                let ready = contexts.specs.get(*n);
+                ready.is_some_and(|r| fits(&r.spec, kind) && path.starts_with(&r.stem.guard))
+            };
+            self.found.extend(numbers.iter().filter(|n| right(n)));
         }
-        self.walker.as_mut()?.matches(text, |pattern| {
-            contexts.patterns.get(pattern).into_iter().flatten().for_each(|n| add(*n));
-        })
+        let end = self.walker.as_mut()?.end(text)?;
+        self.collect_end(end, path, kind);
+        Some(())
+    }
+
+    /// Finds the specifications whose patterns match; whether the path decided about one beyond that.
+    fn collect_end(&mut self, end: End, path: &[u8], kind: Option<FileKind>) -> bool {
+        let (contexts, found) = (self.contexts, &mut self.found);
+        let mut guarded = false;
+        let Some(walker) = &self.walker else { return guarded };
+        walker.matches(end, |pattern| {
+            for number in contexts.patterns.get(pattern).into_iter().flatten() {
+                let Some(ready) = contexts.specs.get(*number).filter(|r| fits(&r.spec, kind)) else { continue };
+                guarded |= !ready.stem.guard.is_empty();
+                if path.starts_with(&ready.stem.guard) {
+                    found.push(*number);
+                }
+            }
+        });
+        guarded
     }
 
     /// Before 3.8: a literal before all others, then the last line.

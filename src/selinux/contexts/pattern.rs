@@ -421,6 +421,9 @@ impl Reader<'_> {
     /// A class in brackets.
     fn set(&mut self) -> Result<Set, Refusal> {
         let start = self.at;
+        if class_end(self.rest()).is_some() {
+            return Err(self.invalid(start, "a class such as `[:alpha:]` outside brackets"));
+        }
         self.at += 1;
         let negated = self.eat(b'^');
         let mut set = Set::default();
@@ -506,7 +509,7 @@ impl Reader<'_> {
         let start = self.at;
         let rest = self.rest();
         let mark = rest.get(1).copied().unwrap_or_default();
-        let Some(end) = rest.windows(2).skip(2).position(|w| w == [mark, b']']).map(|i| i + 2) else {
+        let Some(end) = class_end(rest) else {
             self.at += 1;
             return Ok(SetItem::Byte(b'['));
         };
@@ -618,6 +621,21 @@ fn is_space(byte: u8) -> bool {
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Where the name in `[:name:]` (or `[.x.]`, `[=x=]`) ends, if `text` begins with such; as PCRE2 looks for it.
+fn class_end(text: &[u8]) -> Option<usize> {
+    let [b'[', mark @ (b':' | b'.' | b'='), ..] = text else { return None };
+    let mut at = 2;
+    loop {
+        match (text.get(at)?, text.get(at + 1)?) {
+            (b'\\', b']' | b'\\') => at += 2,
+            (b']', _) => return None,
+            (b'[', next) if next == mark => return None,
+            (byte, b']') if byte == mark => return Some(at),
+            _ => at += 1,
+        }
+    }
 }
 
 fn posix_set(name: &[u8]) -> Option<Set> {
@@ -762,6 +780,7 @@ mod tests {
             ("/[z-a]", "a range in brackets whose ends are in the wrong order"),
             ("/a{3,2}", "a repetition whose bounds are in the wrong order"),
             ("/a|*", "a `*` that repeats nothing"),
+            ("/[:alpha:]", "a class such as `[:alpha:]` outside brackets"),
             ("/[[.x.]]", "a collating element in brackets"),
         ] {
             assert_eq!(refused(pattern), what, "{pattern}");

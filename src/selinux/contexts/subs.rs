@@ -22,8 +22,18 @@ pub struct Substitution {
 }
 
 /// The substitutions of one file, in the order in which they are tried.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Substitutions(Vec<Substitution>);
+#[derive(Debug, Clone)]
+pub(super) struct Substitutions {
+    list: Vec<Substitution>,
+    /// Second bytes of sources (the first is `/`), by which most paths are passed over; all, if one is shorter.
+    seconds: [bool; 256],
+}
+
+impl Default for Substitutions {
+    fn default() -> Self {
+        Substitutions { list: Vec::new(), seconds: [false; 256] }
+    }
+}
 
 impl Substitutions {
     /// Reads a file. Before libselinux 3.8 and since 3.9 the last line is tried first, in 3.8 the first.
@@ -53,12 +63,23 @@ impl Substitutions {
         if precedence != Precedence::V3_8 {
             list.reverse();
         }
-        Substitutions(list)
+        let mut seconds = [false; 256];
+        for sub in &list {
+            match sub.source.get(1).and_then(|b| seconds.get_mut(usize::from(*b))) {
+                Some(second) => *second = true,
+                None => seconds = [true; 256],
+            }
+        }
+        Substitutions { list, seconds }
     }
 
     /// The path with the first fitting substitution made.
     fn apply(&self, path: &[u8]) -> Option<(Vec<u8>, &Substitution)> {
-        self.0.iter().find_map(|sub| {
+        let second = path.get(1).and_then(|b| self.seconds.get(usize::from(*b)));
+        if !second.copied().unwrap_or(true) {
+            return None;
+        }
+        self.list.iter().find_map(|sub| {
             let rest = path.strip_prefix(&*sub.source)?;
             let rest = match rest.first() {
                 None => rest,
