@@ -40,27 +40,32 @@ fn what_is_supposed_counts() {
     // What is supposed, then what is asked; none of it is allowed without.
     let cases: [(&[&str], [&str; 4]); 12] = [
         (&["--with", "allow app_t shadow_t:file read;"], ["app_t", "shadow_t", "file", "read"]),
-        (&["--with", "allow {app_t init_t} { port_t shadow_t } : { dir file } { open read }"], [
-            "app_t", "shadow_t", "dir", "open",
-        ]),
+        (
+            &["--with", "allow {app_t init_t} { port_t shadow_t } : { dir file } { open read }"],
+            ["app_t", "shadow_t", "dir", "open"],
+        ),
         (&["--with", "allow domain files:file *"], ["app_t", "shadow_t", "file", "unlink"]),
         (&["--with", "allow domain files:file ~{ read open }"], ["app_t", "shadow_t", "file", "unlink"]),
         (&["--with", "typeattribute app_data_t domain"], ["app_t", "app_t", "process", "execmem"]),
         (&["--with", "allow domain self:process execmem"], ["app_t", "app_t", "process", "execmem"]),
-        (&["--with", "type new_t, files", "--with", "allow app_t new_t:dir rmdir"], [
-            "app_t", "new_t", "dir", "rmdir",
-        ]),
+        (
+            &["--with", "type new_t, files", "--with", "allow app_t new_t:dir rmdir"],
+            ["app_t", "new_t", "dir", "rmdir"],
+        ),
         (&["--with", "type new_t, files"], ["app_t", "new_t", "file", "getattr"]),
-        (&["--with", "type new_t", "--with", "typeattribute new_t files"], [
-            "app_t", "new_t", "file", "getattr",
-        ]),
+        (
+            &["--with", "type new_t", "--with", "typeattribute new_t files"],
+            ["app_t", "new_t", "file", "getattr"],
+        ),
         (&["--set", "allow_log=on"], ["app_t", "app_port_t", "tcp_socket", "name_connect"]),
-        (&["--set", "allow_log=off", "--set", "allow_net=true"], [
-            "app_t", "app_port_t", "tcp_socket", "name_connect",
-        ]),
-        (&["--with", "role app_r types shadow_t", "--with", "allow shadow_t app_data_t:dir search"], [
-            "shadow_t", "app_data_t", "dir", "search",
-        ]),
+        (
+            &["--set", "allow_log=off", "--set", "allow_net=true"],
+            ["app_t", "app_port_t", "tcp_socket", "name_connect"],
+        ),
+        (
+            &["--with", "role app_r types shadow_t", "--with", "allow shadow_t app_data_t:dir search"],
+            ["shadow_t", "app_data_t", "dir", "search"],
+        ),
     ];
     for (with, [source, target, class, permission]) in cases {
         // The fifth case supposes what does not help: an attribute alone gives no such rule.
@@ -99,7 +104,13 @@ fn what_is_supposed_counts_in_every_question() {
     assert!(reach(&["--with", "allow app_t port_t:tcp_socket name_connect"]).contains("name_connect"));
 
     let (status, out, _) = ask(&[
-        "why", "--with", "permissive app_t", "sys_u:app_r:app_t:s0", "sys_u:object_r:shadow_t:s0", "file", "read",
+        "why",
+        "--with",
+        "permissive app_t",
+        "sys_u:app_r:app_t:s0",
+        "sys_u:object_r:shadow_t:s0",
+        "file",
+        "read",
     ]);
     assert_eq!(status, 4);
     assert!(out.contains("permissive"), "{out}");

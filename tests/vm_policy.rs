@@ -53,10 +53,24 @@ struct KernelClass {
 
 /// A question of the harness.
 enum Question {
-    Access { source: Context, target: Context, class: ClassId },
-    New { source: Context, target: Context, class: ClassId, name: Option<String> },
+    Access {
+        source: Context,
+        target: Context,
+        class: ClassId,
+    },
+    New {
+        source: Context,
+        target: Context,
+        class: ClassId,
+        name: Option<String>,
+    },
     Validate(String),
-    Change { old: Context, new: Context, process: Context, class: ClassId },
+    Change {
+        old: Context,
+        new: Context,
+        process: Context,
+        class: ClassId,
+    },
     /// A class that no policy has: number 0.
     NoClass(Context),
 }

@@ -121,8 +121,7 @@ impl Asked<'_> {
     /// The same for programs.
     fn head_json(&self) -> serde_json::Value {
         let path = self.origin.path().to_string_lossy();
-        let mut head =
-            serde_json::json!({ "path": path, "reason": self.origin.reason(), "version": self.policy.version() });
+        let mut head = serde_json::json!({ "path": path, "reason": self.origin.reason(), "version": self.policy.version() });
         if let (Some(head), Some(supposed)) = (head.as_object_mut(), self.what_if.and_then(WhatIf::json)) {
             head.insert("with".to_owned(), supposed);
         }

@@ -182,9 +182,7 @@ fn is_mark(c: char) -> bool {
 
 /// Adds one statement.
 fn add(overlay: &mut Overlay, words: &mut Words<'_>) -> Result<()> {
-    use RuleKind::{
-        AllowX, AuditAllow, AuditAllowX, Change, DontAudit, DontAuditX, Member, Transition,
-    };
+    use RuleKind::{AllowX, AuditAllow, AuditAllowX, Change, DontAudit, DontAuditX, Member, Transition};
     match words.next() {
         "allow" => allow(overlay, words)?,
         "auditallow" => rule(overlay, words, AuditAllow)?,
