@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 
 use perms::selinux::policy::{Found, Party, Policy, Query, RuleKind, Symbol as _, Type};
 use serde_json::{Value, json};
+use support::policy::Random;
 
 const POLICIES: [&str; 3] = [
     "tests/policies/features.29",
@@ -34,26 +35,6 @@ const KINDS: [RuleKind; 9] = [
     RuleKind::AuditAllowX,
     RuleKind::DontAuditX,
 ];
-
-/// xorshift64*: the same cases in every run, others by PERMS_SEED.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
-        &list[self.below(list.len())]
-    }
-}
 
 /// A query, mostly about what a rule that there is says, and the same for setools.
 fn query(policy: &Policy, random: &mut Random) -> (Query, Value) {
@@ -183,7 +164,6 @@ fn every_search_finds_what_setools_finds() {
         return;
     };
     let cases = std::env::var("PERMS_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(40);
-    let seed: u64 = std::env::var("PERMS_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
     let dir = tempfile::tempdir().unwrap();
     let extended = with_extended_permissions(dir.path());
     for path in POLICIES.into_iter().chain(extended.as_deref()) {
@@ -192,7 +172,7 @@ fn every_search_finds_what_setools_finds() {
             continue;
         }
         let policy = Policy::open(Path::new(path)).unwrap();
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut random = Random::new();
         let (queries, asked): (Vec<Query>, Vec<Value>) =
             (0..cases).map(|_| query(&policy, &mut random)).unzip();
         let mut child = Command::new(python)

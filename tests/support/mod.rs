@@ -7,6 +7,8 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
+    clippy::new_without_default,
+    clippy::cast_possible_truncation,
     reason = "a test ends at a surprise, says what it skips, and uses its own part of this"
 )]
 
@@ -15,6 +17,7 @@ pub mod tree;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub mod policy;
 pub mod vm;
 
 /// Whether the program `tool` is there. In CI a missing tool fails the test; elsewhere it is said, counted (in the

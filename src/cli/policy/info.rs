@@ -10,7 +10,7 @@ use crate::selinux::policy::{RuleKind, Symbol as _, TypeKind, capability_name};
 use super::super::error::CliError;
 use super::Asked;
 
-pub(super) fn run(asked: &Asked, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let of = |kind| policy.types().records().iter().filter(|t| t.kind == kind).count();
     let conditional = || policy.conditionals().iter().flat_map(|c| c.when_true.iter().chain(&c.when_false));

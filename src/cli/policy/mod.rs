@@ -10,12 +10,16 @@ use super::error::CliError;
 use super::ui::Ui;
 use crate::report::escape::escape_path;
 use crate::report::{Format, escape};
-use crate::selinux::policy::{BooleanId, ClassId, Conditioned, Origin, Policy, Symbol as _, TypeId, locate};
+use crate::selinux::policy::{
+    BooleanId, ClassId, Conditioned, Origin, Policy, Symbol as _, TypeId, View, locate,
+};
+use what_if::WhatIf;
 
 mod diff;
 mod info;
 mod reach;
 mod search;
+mod what_if;
 mod who_can;
 mod why;
 
@@ -46,6 +50,19 @@ pub(super) enum PolicyCommand {
     Diff(diff::DiffArgs),
 }
 
+impl PolicyCommand {
+    /// What the question supposes, where it may suppose something.
+    fn what_if(&self) -> Option<&WhatIf> {
+        match self {
+            PolicyCommand::Search(args) => Some(&args.what_if),
+            PolicyCommand::WhoCan(args) => Some(&args.what_if),
+            PolicyCommand::Reach(args) => Some(&args.what_if),
+            PolicyCommand::Why(args) => Some(&args.what_if),
+            PolicyCommand::Info | PolicyCommand::Diff(_) => None,
+        }
+    }
+}
+
 /// Runs it: 0 where the question has an answer, were it an empty one.
 pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, CliError> {
     if let PolicyCommand::Diff(args) = &args.command {
@@ -54,8 +71,14 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
     }
     let root = (common.root != Path::new("/")).then_some(&*common.root);
     let origin = locate(args.policy.as_deref(), root).map_err(|e| CliError::new(e.to_string()))?;
-    let policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
-    let asked = Asked { origin, policy, format: ui.format };
+    let mut policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
+    let what_if = args.command.what_if();
+    let mut booleans = Vec::new();
+    if let Some(what_if) = what_if {
+        policy = what_if.policy(policy)?;
+        booleans = what_if.booleans(&policy)?;
+    }
+    let asked = Asked { origin, policy, what_if, booleans, format: ui.format };
     match &args.command {
         PolicyCommand::Info => info::run(&asked, &mut ui.out)?,
         PolicyCommand::Search(args) => search::run(&asked, args, &mut ui.out)?,
@@ -68,23 +91,41 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
 }
 
 /// What every question is asked of.
-struct Asked {
+struct Asked<'a> {
     origin: Origin,
+    /// With what is supposed.
     policy: Policy,
+    what_if: Option<&'a WhatIf>,
+    /// Booleans in supposed states.
+    booleans: Vec<(BooleanId, bool)>,
     format: Format,
 }
 
-impl Asked {
-    /// The line that says which policy speaks.
+impl Asked<'_> {
+    /// The policy with its booleans as they are supposed to be.
+    fn view(&self) -> View<'_> {
+        let mut view = self.policy.view();
+        for (boolean, state) in &self.booleans {
+            view.set_boolean(*boolean, *state);
+        }
+        view
+    }
+
+    /// The lines that say which policy speaks, and what is supposed.
     fn head(&self, out: &mut dyn Write) -> io::Result<()> {
         let path = escape_path(self.origin.path());
-        writeln!(out, "policy {path} ({}), version {}", self.origin.reason(), self.policy.version())
+        writeln!(out, "policy {path} ({}), version {}", self.origin.reason(), self.policy.version())?;
+        self.what_if.into_iter().flat_map(WhatIf::lines).try_for_each(|line| writeln!(out, "  {line}"))
     }
 
     /// The same for programs.
     fn head_json(&self) -> serde_json::Value {
         let path = self.origin.path().to_string_lossy();
-        serde_json::json!({ "path": path, "reason": self.origin.reason(), "version": self.policy.version() })
+        let mut head = serde_json::json!({ "path": path, "reason": self.origin.reason(), "version": self.policy.version() });
+        if let (Some(head), Some(supposed)) = (head.as_object_mut(), self.what_if.and_then(WhatIf::json)) {
+            head.insert("with".to_owned(), supposed);
+        }
+        head
     }
 
     fn json(&self, out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), CliError> {

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::error::CliError;
+use super::what_if::WhatIf;
 use super::{Asked, class, ty};
 use crate::report::{Format, escape};
 use crate::selinux::policy::{ClassId, DomainTransition, Policy, TypeId};
@@ -18,6 +19,7 @@ use crate::selinux::policy::{ClassId, DomainTransition, Policy, TypeId};
 /// Examples:
 ///   perms policy reach httpd_t
 ///   perms policy reach httpd_t -c tcp_socket --expand
+///   perms policy reach --with 'type app_t, domain' app_t
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct ReachArgs {
@@ -32,16 +34,18 @@ pub(in crate::cli) struct ReachArgs {
     /// Only what it may become
     #[arg(long)]
     transitions: bool,
+    #[command(flatten)]
+    pub(super) what_if: WhatIf,
 }
 
 /// For each class and set of permissions, the targets.
 type ByPermissions<'p> = BTreeMap<(&'p str, String), Vec<&'p str>>;
 
-pub(super) fn run(asked: &Asked, args: &ReachArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(asked: &Asked<'_>, args: &ReachArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let source = ty(policy, &args.source)?;
     let classes = args.class.iter().map(|c| class(policy, c)).collect::<Result<Vec<_>, _>>()?;
-    let view = policy.view();
+    let view = asked.view();
     let mut table = view.reach(source);
     table.retain(|(class, _), _| classes.is_empty() || classes.contains(class));
     if args.expand {
@@ -113,7 +117,7 @@ fn by(policy: &Policy, transition: &DomainTransition) -> String {
 }
 
 fn json(
-    asked: &Asked,
+    asked: &Asked<'_>,
     grouped: &ByPermissions<'_>,
     transitions: &[DomainTransition],
     out: &mut dyn Write,

@@ -9,6 +9,7 @@ use crate::report::{Format, escape, escape_bytes};
 use crate::selinux::policy::{Found, Party, Policy, Query, RuleKind, View};
 
 use super::super::error::CliError;
+use super::what_if::WhatIf;
 use super::{Asked, boolean, class, ty, unknown};
 
 /// Find rules
@@ -21,6 +22,7 @@ use super::{Asked, boolean, class, ty, unknown};
 ///   perms policy search --kind allow -s httpd_t -c tcp_socket -p name_connect
 ///   perms policy search -b httpd_can_network_connect
 ///   perms policy search --kind type_transition -s init_t --new httpd_t
+///   perms policy search --with 'type app_t, domain' -s app_t
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct SearchArgs {
@@ -54,12 +56,14 @@ pub(in crate::cli) struct SearchArgs {
     /// Take source and target as they are written in rules, attributes not expanded
     #[arg(long)]
     direct: bool,
-    /// Only rules that hold with the booleans as the policy has them
+    /// Only rules that hold with the booleans as the policy has them, or as --set says
     #[arg(long)]
     enabled: bool,
     /// One line for each pair of types, attributes expanded
     #[arg(long)]
     expand: bool,
+    #[command(flatten)]
+    pub(super) what_if: WhatIf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,10 +96,10 @@ impl Kind {
     }
 }
 
-pub(super) fn run(asked: &Asked, args: &SearchArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(asked: &Asked<'_>, args: &SearchArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let query = query(policy, args)?;
-    let view = policy.view();
+    let view = asked.view();
     let mut lines = Vec::new();
     for found in policy.search(&query) {
         let condition = match found {
@@ -186,7 +190,7 @@ fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
 }
 
 /// `0x5401` or `0x8900-0x89ff`; decimal numbers too.
-fn commands(text: &str) -> Result<(u16, u16), CliError> {
+pub(super) fn commands(text: &str) -> Result<(u16, u16), CliError> {
     let number = |t: &str| match t.strip_prefix("0x") {
         Some(hex) => u16::from_str_radix(hex, 16).ok(),
         None => t.parse().ok(),

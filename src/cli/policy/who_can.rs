@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::error::CliError;
+use super::what_if::WhatIf;
 use super::{Asked, class, conditioned_json, conditioned_text, permissions, ty};
 use crate::report::{Format, escape};
 
@@ -17,6 +18,7 @@ use crate::report::{Format, escape};
 /// Examples:
 ///   perms policy who-can shadow_t file read
 ///   perms policy who-can http_port_t tcp_socket name_bind
+///   perms policy who-can --set httpd_enable_homedirs=on user_home_t file read
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct WhoCanArgs {
@@ -30,14 +32,16 @@ pub(in crate::cli) struct WhoCanArgs {
     /// Also rules that a boolean turns off
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    pub(super) what_if: WhatIf,
 }
 
-pub(super) fn run(asked: &Asked, args: &WhoCanArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn run(asked: &Asked<'_>, args: &WhoCanArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let target = ty(policy, &args.target)?;
     let class_id = class(policy, &args.class)?;
     let vector = permissions(policy, class_id, &args.permissions)?;
-    let view = policy.view();
+    let view = asked.view();
     let mut grants = view.who_can(target, class_id, vector);
     for grant in &mut grants {
         grant.rules.retain(|(_, _, holds)| args.all || *holds);

@@ -6,7 +6,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::error::CliError;
-use super::{Asked, boolean, class, conditioned_json, conditioned_text, permissions};
+use super::what_if::WhatIf;
+use super::{Asked, class, conditioned_json, conditioned_text, permissions};
 use crate::report::{Format, escape};
 use crate::selinux::policy::{Change, Context, Explanation, FailedConstraint, Policy, View, Whose};
 
@@ -20,6 +21,7 @@ use crate::selinux::policy::{Change, Context, Explanation, FailedConstraint, Pol
 /// Examples:
 ///   perms policy why system_u:system_r:httpd_t:s0 system_u:object_r:shadow_t:s0 file read
 ///   perms policy why --set httpd_can_network_connect=on CONTEXT CONTEXT tcp_socket name_connect
+///   perms policy why --with 'allow httpd_t shadow_t:file read' CONTEXT CONTEXT file read
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(in crate::cli) struct WhyArgs {
@@ -32,29 +34,20 @@ pub(in crate::cli) struct WhyArgs {
     /// Permissions, all of them
     #[arg(required = true, value_name = "PERMISSION")]
     permissions: Vec<String>,
-    /// As if a boolean were on or off
-    #[arg(long, value_name = "BOOLEAN=on|off")]
-    set: Vec<String>,
+    #[command(flatten)]
+    pub(super) what_if: WhatIf,
 }
 
 /// How many rules that come near are shown of each sort.
 const NEAREST: usize = 5;
 
-pub(super) fn run(asked: &Asked, args: &WhyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+pub(super) fn run(asked: &Asked<'_>, args: &WhyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let policy = &asked.policy;
     let context = |text: &str| policy.parse_context(text).map_err(|e| CliError::new(e.to_string()));
     let (source, target) = (context(&args.source)?, context(&args.target)?);
     let class = class(policy, &args.class)?;
     let vector = permissions(policy, class, &args.permissions)?;
-    let mut view = policy.view();
-    for set in &args.set {
-        let (name, state) = match set.split_once('=') {
-            Some((name, "on" | "1" | "true")) => (name, true),
-            Some((name, "off" | "0" | "false")) => (name, false),
-            _ => return Err(CliError::new(format!("`{set}` is not BOOLEAN=on or BOOLEAN=off"))),
-        };
-        view.set_boolean(boolean(policy, name)?, state);
-    }
+    let view = asked.view();
     let explanation = view.explain(&source, &target, class, vector);
     let allowed = explanation.allowed == vector;
     let story = Story { view: &view, source: &source, target: &target, class, explanation: &explanation };

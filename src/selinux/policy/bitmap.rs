@@ -62,6 +62,12 @@ impl Bitmap {
         })
     }
 
+    /// 64 numbers at a time: which 64, and the set's bits among them, never none.
+    #[inline]
+    pub(super) fn words(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        self.0.iter().map(|n| (n.word, n.bits()))
+    }
+
     /// How many numbers are in the set.
     pub fn len(&self) -> usize {
         self.0.iter().map(|n| n.bits().count_ones() as usize).sum()

@@ -84,6 +84,11 @@ impl<'a> Cursor<'a> {
         Ok(out)
     }
 
+    /// Moves on by so many bytes, or to the end where there are fewer.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.at += len.min(self.rest().len());
+    }
+
     /// A number of items of at least `min_size` bytes each; refused where so many cannot follow, so that a count may
     /// size an allocation.
     pub(super) fn count(&mut self, min_size: usize, what: &'static str) -> Result<usize> {

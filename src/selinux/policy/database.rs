@@ -247,7 +247,8 @@ impl Policy {
 
     /// Everything refers to what is there.
     fn check(&self) -> Checked {
-        let bits_are_types = |b: &Bitmap| b.iter().all(|bit| self.types.has(bit + 1));
+        let types: Bitmap = self.types.iter().map(|t| t.id.bit()).collect();
+        let bits_are_types = |b: &Bitmap| types.contains_all(b);
         let ensure = |ok: bool, expected: &'static str, found: &str| {
             if ok { Ok(()) } else { Err((expected, format!("`{found}`, which does not"))) }
         };
@@ -357,7 +358,8 @@ impl Policy {
             ensure(ok, "the class of each genfs path to exist", "a number")?;
         }
         for (bit, attributes) in self.type_attributes.iter().enumerate() {
-            let ok = attributes.iter().all(|b| b as usize == bit || self.types.has(b + 1));
+            let exists = |b: u32| b as usize == bit || self.types.has(b + 1);
+            let ok = types.contains_all(attributes) || attributes.iter().all(exists);
             ensure(ok, "the attributes of each type to exist", "a number")?;
         }
         Ok(())

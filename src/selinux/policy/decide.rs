@@ -137,13 +137,26 @@ impl<'p> View<'p> {
         mut call: impl FnMut(&Entry),
     ) {
         let index = &self.policy.index;
+        let attributes = self.policy.type_attributes.get(target.index());
         with_members(self.policy, source, |members| {
-            for target in index.attributes(target) {
-                let Some(target) = TypeId::new((*target).into()) else { continue };
+            let mut about = |target| {
                 for entry in index.rules.get(target, class) {
                     if members.contains(entry.source) && self.is_open(entry.gate()) {
                         call(entry);
                     }
+                }
+            };
+            // Files have each type among its own attributes; what is made in memory may not.
+            if attributes.is_none_or(|a| !a.contains(target.bit())) {
+                about(target);
+            }
+            for (word, bits) in attributes.into_iter().flat_map(|a| a.words()) {
+                let mut bits = bits & index.rules.written(word);
+                while bits != 0 {
+                    if let Some(attribute) = TypeId::from_bit(word * 64 + bits.trailing_zeros()) {
+                        about(attribute);
+                    }
+                    bits &= bits - 1;
                 }
             }
         });
@@ -217,13 +230,14 @@ impl<'p> View<'p> {
     }
 }
 
-/// A type's attributes and itself as a set, by number.
+/// A type's attributes and itself as a set; bit 0 is type 1.
 pub(super) struct Members<'a>(&'a [u64]);
 
 impl Members<'_> {
     #[inline]
     pub(super) fn contains(&self, number: u16) -> bool {
-        self.0.get(usize::from(number / 64)).is_some_and(|w| w >> (number % 64) & 1 != 0)
+        let bit = number.wrapping_sub(1);
+        self.0.get(usize::from(bit / 64)).is_some_and(|w| w >> (bit % 64) & 1 != 0)
     }
 }
 
@@ -243,10 +257,13 @@ pub(super) fn with_members<T>(policy: &Policy, ty: TypeId, call: impl FnOnce(&Me
             &mut on_heap[..]
         }
     };
-    for number in policy.index.attributes(ty) {
-        if let Some(word) = set.get_mut(usize::from(number / 64)) {
-            *word |= 1 << (number % 64);
+    for (word, bits) in policy.type_attributes.get(ty.index()).into_iter().flat_map(|b| b.words()) {
+        if let Some(slot) = set.get_mut(word as usize) {
+            *slot = bits;
         }
+    }
+    if let Some(slot) = set.get_mut(ty.index() / 64) {
+        *slot |= 1 << (ty.index() % 64);
     }
     call(&Members(set))
 }

@@ -1,4 +1,4 @@
-//! What makes decisions fast: rules by target and class, attributes as lists, transitions in order.
+//! What makes decisions fast: rules by target and class, transitions in order.
 //!
 //! A decision asks for the rules of (any of a type's attributes) × (any of another's) × class. The targets' lists are
 //! short; so the index leads from a target and a class to a stretch of entries, and each entry's source is looked up
@@ -52,6 +52,8 @@ pub(super) struct RuleIndex {
     /// Where each group's entries start; one more at the end.
     starts: Vec<u32>,
     entries: Vec<Entry>,
+    /// What is a target in some rule, 64 at a time; bit 0 is type 1. Few attributes are.
+    written: Vec<u64>,
 }
 
 impl RuleIndex {
@@ -68,6 +70,12 @@ impl RuleIndex {
         found.map_or(&[], |i| self.group(first + i))
     }
 
+    /// Which of the 64 types and attributes from `word * 64` on are targets in some rule.
+    #[inline]
+    pub(super) fn written(&self, word: u32) -> u64 {
+        self.written.get(word as usize).copied().unwrap_or(0)
+    }
+
     fn groups(&self, target: TypeId) -> Option<(usize, usize)> {
         let t = target.get() as usize;
         Some((*self.targets.get(t)? as usize, *self.targets.get(t + 1)? as usize))
@@ -80,39 +88,35 @@ impl RuleIndex {
         }
     }
 
-    /// Sorts by counting: first by class, then, keeping that order, by target.
+    /// Sorts by counting into targets, then each target's few entries by class, keeping the policy's order.
     fn build(policy: &Policy) -> Self {
-        let mut by_class = Counts::new(policy.classes.greatest());
         let mut by_target = Counts::new(policy.types.greatest());
         let mut total = 0;
         each_list(policy, |rules, _| {
             total += rules.len();
-            for rule in rules {
-                let (_, target, class, _) = rule.raw();
-                by_class.count(class);
-                by_target.count(target);
-            }
-        });
-        let mut sorted = vec![(0u16, Entry::default()); total];
-        by_class.sum();
-        each_list(policy, |rules, gate| {
-            for rule in rules {
-                let (_, target, class, _) = rule.raw();
-                by_class.place(class, &mut sorted, (target, Entry::new(rule, gate)));
-            }
+            rules.iter().for_each(|rule| by_target.count(rule.raw().1));
         });
         let mut entries = vec![Entry::default(); total];
         by_target.sum();
-        for (target, entry) in sorted {
-            by_target.place(target, &mut entries, entry);
-        }
+        each_list(policy, |rules, gate| {
+            for rule in rules {
+                by_target.place(rule.raw().1, &mut entries, Entry::new(rule, gate));
+            }
+        });
         // Now each target's slot says where its entries end.
-        let mut out = Self::default();
+        let mut out = Self { written: vec![0; by_target.0.len().div_ceil(64)], ..Self::default() };
         let mut start = 0;
-        for end in &by_target.0 {
+        for (number, end) in by_target.0.iter().enumerate() {
+            if let Some(bit) = number.checked_sub(1).filter(|_| *end != start)
+                && let Some(word) = out.written.get_mut(bit / 64)
+            {
+                *word |= 1 << (bit % 64);
+            }
             out.targets.push(len(&out.classes));
+            let group = entries.get_mut(start as usize..*end as usize).unwrap_or_default();
+            group.sort_by_key(|e| e.class);
             let mut last = None;
-            for (i, entry) in (start..*end).zip(entries.get(start as usize..).unwrap_or_default()) {
+            for (i, entry) in (start..).zip(group) {
                 if last != Some(entry.class) {
                     last = Some(entry.class);
                     out.classes.push(entry.class);
@@ -181,10 +185,6 @@ fn len<T>(list: &[T]) -> u32 {
 pub(super) struct Index {
     /// All rules of the tables.
     pub(super) rules: RuleIndex,
-    /// Where each type's list in `attribute_list` starts; one more at the end.
-    attribute_starts: Vec<u32>,
-    /// Attributes of each type and itself, as numbers (not bits).
-    attribute_list: Vec<u16>,
     /// Of `name_transitions`, by target, class and name.
     pub(super) names: Vec<u32>,
     /// Of `range_transitions`, by source, target and class.
@@ -200,17 +200,6 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn build(policy: &Policy) -> Self {
         let rules = RuleIndex::build(policy);
-        let mut attribute_starts = Vec::with_capacity(policy.type_attributes.len() + 1);
-        let mut attribute_list = Vec::new();
-        for (bit, attributes) in (0u32..).zip(&policy.type_attributes) {
-            attribute_starts.push(len(&attribute_list));
-            let own = std::iter::once(bit).filter(|b| !attributes.contains(*b));
-            let numbers = own.chain(attributes.iter()).filter_map(|b| u16::try_from(b + 1).ok());
-            attribute_list.extend(numbers);
-        }
-        attribute_starts.push(len(&attribute_list));
-        attribute_list.shrink_to_fit();
-
         let mut names: Vec<u32> = (0..len(&policy.name_transitions)).collect();
         names.sort_by_key(|i| policy.name_transitions.get(*i as usize).map(|t| (t.target, t.class, &t.name)));
         let mut ranges: Vec<u32> = (0..len(&policy.range_transitions)).collect();
@@ -224,23 +213,11 @@ impl Index {
         let bit = |name| process.and_then(|c| policy.permission(c, name)).unwrap_or(0);
         Self {
             rules,
-            attribute_starts,
-            attribute_list,
             names,
             ranges,
             role_transitions,
             process,
             process_transition: bit("transition") | bit("dyntransition"),
-        }
-    }
-
-    /// The numbers of a type's attributes, and its own.
-    #[inline]
-    pub(super) fn attributes(&self, ty: TypeId) -> &[u16] {
-        let i = ty.index();
-        match (self.attribute_starts.get(i), self.attribute_starts.get(i + 1)) {
-            (Some(a), Some(b)) => self.attribute_list.get(*a as usize..*b as usize).unwrap_or_default(),
-            _ => &[],
         }
     }
 }

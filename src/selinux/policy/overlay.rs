@@ -178,17 +178,18 @@ impl Overlay {
         let rule = rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?;
         let known = self.policy.conditionals.iter_mut().find(|c| c.expression == condition);
         if let Some(known) = known {
-            known.when_true.push(rule);
+            known.when_true.push(rule.under_condition(known.state));
             return Ok(());
         }
         let mut conditional = Conditional {
             state: false,
             expression: condition.to_vec(),
-            when_true: vec![rule],
+            when_true: Vec::new(),
             when_false: Vec::new(),
         };
         let booleans = &self.policy.booleans;
         conditional.state = conditional.evaluate(|b| booleans.get(b).is_some_and(|b| b.state));
+        conditional.when_true.push(rule.under_condition(conditional.state));
         self.policy.conditionals.push(conditional);
         Ok(())
     }

@@ -100,7 +100,8 @@ pub struct Rule {
     data: u32,
 }
 
-/// That a conditional rule is in force; the kernel sets it in memory only.
+/// That a conditional rule is in force. The kernel takes it from the file, and looks at it anew only when the value of
+/// the condition changes; so it must be written rightly.
 const ENABLED: u16 = 0x8000;
 
 impl Rule {
@@ -170,6 +171,12 @@ impl Rule {
     /// Index among the extended permissions of the policy.
     pub(super) fn extended(&self) -> Option<u32> {
         self.kind().is_extended().then_some(self.data)
+    }
+
+    /// The same rule in a conditional, in force or not.
+    pub(super) fn under_condition(mut self, in_force: bool) -> Self {
+        self.kind = if in_force { self.kind | ENABLED } else { self.kind & !ENABLED };
+        self
     }
 
     /// Adds the permissions of a rule of the same kind, between the same.
@@ -295,44 +302,79 @@ pub(super) fn read_list(
 ) -> Result<Vec<Rule>> {
     let count = c.count(12, "rules")?;
     let mut rules = Vec::with_capacity(count);
-    for _ in 0..count {
-        let at = c.offset();
-        let [s0, s1, t0, t1, c0, c1, k0, k1] = c.array()?;
-        let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
-        let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
-        let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
-            return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
-        };
-        if !limits.types.has(source.into()) {
-            return c.fail(at, "a type's number as a rule's source", source);
+    while rules.len() < count {
+        // Rules that are not extended are 12 bytes each and stand in long rows.
+        let before = rules.len();
+        let (row, _) = c.rest().as_chunks();
+        rules.extend(row.iter().take(count - before).map_while(|bytes| limits.plain(*bytes)));
+        c.skip((rules.len() - before) * 12);
+        if rules.len() < count {
+            rules.push(read_one(c, limits, extended, may_be_extended)?);
         }
-        if !limits.types.has(target.into()) {
-            return c.fail(at + 2, "a type's number as a rule's target", target);
-        }
-        if !limits.classes.has(class.into()) {
-            return c.fail(at + 4, "a class's number in a rule", class);
-        }
-        let data = if kind.is_extended() {
-            if !may_be_extended {
-                let version = limits.version;
-                return c.fail(
-                    at + 6,
-                    format!("no extended permissions here in version {version}"),
-                    kind.as_str(),
-                );
-            }
-            extended.push(Extended::read(c)?);
-            u32::try_from(extended.len() - 1).unwrap_or(u32::MAX)
-        } else {
-            let data = c.u32()?;
-            if kind.gives_type() && !limits.types.has(data) {
-                return c.fail(at + 8, "a type's number for a new object", data);
-            }
-            data
-        };
-        rules.push(Rule { source, target, class, kind: raw, data });
     }
     Ok(rules)
+}
+
+impl Limits<'_> {
+    /// A valid rule that is not extended.
+    #[inline]
+    fn plain(&self, bytes: [u8; 12]) -> Option<Rule> {
+        let [s0, s1, t0, t1, c0, c1, k0, k1, d0, d1, d2, d3] = bytes;
+        let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
+        let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
+        let data = u32::from_le_bytes([d0, d1, d2, d3]);
+        let kind = RuleKind::decode(raw & !ENABLED)?;
+        let known = self.types.has(source.into())
+            && self.types.has(target.into())
+            && self.classes.has(class.into())
+            && !kind.is_extended()
+            && (!kind.gives_type() || self.types.has(data));
+        known.then_some(Rule { source, target, class, kind: raw, data })
+    }
+}
+
+/// Reads any rule, or says what is wrong with it.
+fn read_one(
+    c: &mut Cursor<'_>,
+    limits: &Limits<'_>,
+    extended: &mut Vec<Extended>,
+    may_be_extended: bool,
+) -> Result<Rule> {
+    let at = c.offset();
+    let [s0, s1, t0, t1, c0, c1, k0, k1] = c.array()?;
+    let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
+    let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
+    let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
+        return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
+    };
+    if !limits.types.has(source.into()) {
+        return c.fail(at, "a type's number as a rule's source", source);
+    }
+    if !limits.types.has(target.into()) {
+        return c.fail(at + 2, "a type's number as a rule's target", target);
+    }
+    if !limits.classes.has(class.into()) {
+        return c.fail(at + 4, "a class's number in a rule", class);
+    }
+    let data = if kind.is_extended() {
+        if !may_be_extended {
+            let version = limits.version;
+            return c.fail(
+                at + 6,
+                format!("no extended permissions here in version {version}"),
+                kind.as_str(),
+            );
+        }
+        extended.push(Extended::read(c)?);
+        u32::try_from(extended.len() - 1).unwrap_or(u32::MAX)
+    } else {
+        let data = c.u32()?;
+        if kind.gives_type() && !limits.types.has(data) {
+            return c.fail(at + 8, "a type's number for a new object", data);
+        }
+        data
+    };
+    Ok(Rule { source, target, class, kind: raw, data })
 }
 
 pub(super) fn write_list(rules: &[Rule], extended: &[Extended], out: &mut Sink) {

@@ -71,7 +71,7 @@ impl<S: Symbol> Symbols<S> {
     }
 
     /// Whether a number is in use.
-    #[inline]
+    #[inline(always)]
     pub fn has(&self, value: u32) -> bool {
         value != 0 && self.by_id.get(value as usize - 1).is_some_and(|p| *p != 0)
     }
