@@ -1,5 +1,15 @@
 //! How fast a policy loads and decides: `cargo bench --bench policy`. `benches/policy.sh` sets it beside libsepol.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    missing_docs,
+    reason = "a benchmark ends at a surprise"
+)]
+
 use std::hint::black_box;
 
 use divan::Bencher;

@@ -1,5 +1,7 @@
 //! What an application's user, another run, or a crash can do to `apply` and `rollback`: nothing that they should not.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at a surprise")]
+
 mod support;
 
 use std::collections::BTreeMap;

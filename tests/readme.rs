@@ -4,6 +4,8 @@
 //! put in the place of the host's; what follows is the output, with names of runs made equal. `WRITE_GOLDEN=1` writes
 //! what came out into README.md.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at a surprise")]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `perms try` on every template there is, as root and as nobody.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at a surprise")]
+
 mod support;
 
 use std::path::{Path, PathBuf};

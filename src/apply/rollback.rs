@@ -1,7 +1,11 @@
 //! Undoing a run from its journal.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use super::{ApplyError, execute, journal, lock};
-use crate::sys::Root;
+use crate::plan::Change;
+use crate::sys::{Root, write};
 
 /// What a rollback did.
 #[derive(Debug)]
@@ -32,10 +36,31 @@ pub fn rollback(root: &Root, name: Option<&str>) -> Result<RolledBack, ApplyErro
             Err(e) => report.failed.push(e),
         }
     }
+    sweep(root, &run);
     if report.failed.is_empty() {
         journal::end(root, &report.run, journal::End::RolledBack)?;
     }
     Ok(report)
+}
+
+/// Takes away the half-written files of a run that was killed. What cannot be is no harm: they are skipped by all that
+/// read those folders, and the next run takes them away.
+fn sweep(root: &Root, run: &journal::Run) {
+    let mut folders: BTreeSet<&Path> = BTreeSet::new();
+    for change in &run.changes {
+        match change {
+            Change::Group { .. } | Change::User { .. } => folders.insert(Path::new("/etc")),
+            Change::Make { path, .. } | Change::Content { path, .. } => {
+                path.parent().is_some_and(|p| folders.insert(p))
+            }
+            _ => false,
+        };
+    }
+    for folder in folders {
+        if let Ok((handle, _)) = root.open_exact(folder) {
+            let _ = write::sweep(&handle);
+        }
+    }
 }
 
 fn find(root: &Root, name: Option<&str>) -> Result<journal::Run, ApplyError> {

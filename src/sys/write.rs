@@ -244,3 +244,17 @@ pub fn make_directories(root: &Root, path: &Path, looks: &Looks<'_>) -> io::Resu
     }
     Ok(())
 }
+
+/// Deletes what [`replace`] left in a folder when it was killed. Only for who holds the lock: nobody else is at work then.
+pub fn sweep(folder: &Handle) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    for name in folder.names()? {
+        let bytes = name.as_bytes();
+        let ours =
+            bytes.starts_with(b".") && bytes.ends_with(b"~") && bytes.windows(7).any(|w| w == b".perms-");
+        if ours && folder.open_child(&name)?.meta()?.kind == Kind::File {
+            remove_file(folder, &name)?;
+        }
+    }
+    Ok(())
+}

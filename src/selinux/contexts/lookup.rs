@@ -72,7 +72,12 @@ const MAX_KNOWN: usize = 1 << 16;
 
 impl<'c> Lookups<'c> {
     pub(super) fn new(contexts: &'c FileContexts) -> Self {
-        Lookups { contexts, walker: contexts.automaton.as_ref().map(|a| a.walker()), found: Vec::new(), known: FxHashMap::default() }
+        Lookups {
+            contexts,
+            walker: contexts.automaton.as_ref().map(|a| a.walker()),
+            found: Vec::new(),
+            known: FxHashMap::default(),
+        }
     }
 
     /// What a file of this kind at this path should have; without a kind, specifications for any kind are asked.
@@ -132,7 +137,9 @@ impl<'c> Lookups<'c> {
                 None => Answer::Undecided(None),
             };
         }
-        let Some(end) = self.walker.as_mut().and_then(|w| w.end(path)) else { return Answer::Undecided(None) };
+        let Some(end) = self.walker.as_mut().and_then(|w| w.end(path)) else {
+            return Answer::Undecided(None);
+        };
         if let Some(answer) = self.known.get(&(end, kind)) {
             return *answer;
         }
@@ -189,7 +196,9 @@ impl<'c> Lookups<'c> {
         let Some(walker) = &self.walker else { return guarded };
         walker.matches(end, |pattern| {
             for number in contexts.patterns.get(pattern).into_iter().flatten() {
-                let Some(ready) = contexts.specs.get(*number).filter(|r| fits(&r.spec, kind)) else { continue };
+                let Some(ready) = contexts.specs.get(*number).filter(|r| fits(&r.spec, kind)) else {
+                    continue;
+                };
                 guarded |= !ready.stem.guard.is_empty();
                 if path.starts_with(&ready.stem.guard) {
                     found.push(*number);
