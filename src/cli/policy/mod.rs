@@ -8,15 +8,15 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
+use crate::report::Format;
 use crate::report::escape::escape_path;
-use crate::report::{Format, escape};
-use crate::selinux::policy::{
-    BooleanId, ClassId, Conditioned, Origin, Policy, Symbol as _, TypeId, View, locate,
-};
+use crate::selinux::policy::{BooleanId, Origin, Policy, View, locate};
+use names::{boolean, class, conditioned_json, conditioned_text, permissions, ty, unknown};
 use what_if::WhatIf;
 
 mod diff;
 mod info;
+mod names;
 mod reach;
 mod search;
 mod what_if;
@@ -132,85 +132,4 @@ impl Asked<'_> {
         serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
         Ok(writeln!(out)?)
     }
-}
-
-/// A type or attribute by name.
-fn ty(policy: &Policy, name: &str) -> Result<TypeId, CliError> {
-    let known = || policy.types().records().iter().map(|t| t.name());
-    policy.type_id(name).ok_or_else(|| unknown("type", name, known()))
-}
-
-/// A class by name.
-fn class(policy: &Policy, name: &str) -> Result<ClassId, CliError> {
-    let known = || policy.classes().iter().map(|c| c.name());
-    policy.classes().id(name).ok_or_else(|| unknown("class", name, known()))
-}
-
-/// A boolean by name.
-fn boolean(policy: &Policy, name: &str) -> Result<BooleanId, CliError> {
-    let known = || policy.booleans().iter().map(|b| b.name());
-    policy.booleans().id(name).ok_or_else(|| unknown("boolean", name, known()))
-}
-
-/// Permissions of a class by name.
-fn permissions(policy: &Policy, class: ClassId, names: &[String]) -> Result<u32, CliError> {
-    let known = || policy.permissions(class).map(|p| &*p.name);
-    names.iter().try_fold(0, |vector, name| {
-        let bit = policy.permission(class, name).ok_or_else(|| unknown("permission", name, known()))?;
-        Ok(vector | bit)
-    })
-}
-
-/// A rule with its condition, escaped.
-fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> String {
-    let rule = escape(&policy.rule_text(found.rule));
-    match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
-        Some((conditional, branch)) => {
-            let now = if holds { "on" } else { "off" };
-            format!("{rule}  [ {} ]:{branch}, {now} now", escape(&policy.condition_text(conditional)))
-        }
-        None => rule,
-    }
-}
-
-/// The same for programs.
-fn conditioned_json(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> serde_json::Value {
-    let rule = policy.rule_text(found.rule);
-    match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
-        Some((conditional, branch)) => {
-            let condition = policy.condition_text(conditional);
-            serde_json::json!({ "rule": rule, "condition": condition, "when": branch, "holds": holds })
-        }
-        None => serde_json::json!({ "rule": rule, "holds": holds }),
-    }
-}
-
-/// What is said where the policy lacks a name: the name and the nearest ones.
-fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> CliError {
-    let mut near: Vec<(usize, &str)> = known
-        .filter(|k| k.len().abs_diff(name.len()) <= 3)
-        .filter_map(|k| distance(name, k).map(|d| (d, k)))
-        .collect();
-    near.sort_unstable();
-    near.truncate(3);
-    let near: Vec<String> = near.iter().map(|(_, k)| format!("`{k}`")).collect();
-    let error = CliError::new(format!("the policy has no {kind} `{name}`"));
-    if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) }
-}
-
-/// How many letters differ, where it is no more than a third.
-fn distance(a: &str, b: &str) -> Option<usize> {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (y, pair) in b.iter().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            left = (diagonal + usize::from(x != *y)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().filter(|d| d * 3 <= b.len())
 }
