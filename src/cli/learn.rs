@@ -95,11 +95,7 @@ pub fn run(
         writeln!(out)?;
         return Ok(status);
     }
-    text::head(out, &lesson)?;
-    if !log.denials.is_empty() {
-        writeln!(out, "{}", text::NO_POLICY)?;
-    }
-    text::cautions(out, &lesson)?;
+    text::opening(out, &lesson)?;
     for (group, files) in lesson.groups.iter().zip(&names) {
         text::group(out, group, args.format)?;
         if args.output.is_some() && status == 0 {

@@ -51,11 +51,7 @@ pub fn run(
         writeln!(out)?;
         return Ok(status);
     }
-    text::head(out, &lesson)?;
-    if !log.denials.is_empty() {
-        writeln!(out, "{}", text::NO_POLICY)?;
-    }
-    text::cautions(out, &lesson)?;
+    text::opening(out, &lesson)?;
     for group in &lesson.groups {
         for learned in &group.denials {
             why::denial(out, &lesson, learned, args.format)?;

@@ -15,7 +15,7 @@ use crate::selinux::module::te;
 const SHOWN: usize = 5;
 
 /// Said once in every report of this form.
-pub const NO_POLICY: &str =
+const NO_POLICY: &str =
     "No policy was read: what it allows already, its constraints and its booleans are not known.";
 
 /// A point in time (milliseconds since 1970) as `2026-11-21 06:49:56 UTC`.
@@ -67,8 +67,18 @@ pub fn len(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
+/// How a report begins: what was read, that no policy was (where there is a denial to judge by one), and what to be
+/// careful about.
+pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+    head(out, lesson)?;
+    if !lesson.log.denials.is_empty() {
+        writeln!(out, "{NO_POLICY}")?;
+    }
+    cautions(out, lesson)
+}
+
 /// What the log held, in a line or two.
-pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     let log = lesson.log;
     let mut line = format!(
         "{}, {}, {} distinct",
@@ -102,7 +112,7 @@ pub fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
 }
 
 /// What holds for the whole log.
-pub fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     for caution in &lesson.cautions {
         writeln!(out, "caution[{}]: {}", caution.code.id, escape(&caution.text))?;
     }

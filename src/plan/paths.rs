@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::file::{Demand, Difference, Reason, What, compare};
+use super::file::{Demand, Reason, What, compare};
 use super::names::Names;
 use crate::grants::acl::Tag;
 use crate::host::{FileState, Host};
-use crate::manifest::{Access, AclEntry, AclWho, FileKind, Manifest, PathRule};
+use crate::manifest::{AclEntry, AclWho, FileKind, Manifest, PathRule};
 use crate::report::Origin;
 use crate::sys::walk::{Entry, walk};
 use crate::sys::{Handle, Kind, Meta, ResolveError, Resolved};
@@ -502,26 +502,4 @@ fn visit_parents(host: &Host, searches: BTreeMap<PathBuf, Vec<(usize, Demand)>>,
 
 fn entry_at(path: &Path, handle: Handle, meta: Meta) -> Entry {
     Entry { path: path.to_owned(), handle, meta, depth: 0 }
-}
-
-/// The word that stands for an access in messages.
-pub fn access_word(access: Access) -> &'static str {
-    match access {
-        Access::Read => "read",
-        Access::Write => "write",
-    }
-}
-
-impl Difference {
-    /// Whether the difference is about the default ACL.
-    pub fn in_default(&self) -> bool {
-        matches!(
-            self,
-            Difference::MissingEntry { default: true, .. }
-                | Difference::Masked { default: true, .. }
-                | Difference::WrongEntry { default: true, .. }
-                | Difference::WiderEntry { default: true, .. }
-                | Difference::UndeclaredEntry { default: true, .. }
-        )
-    }
 }

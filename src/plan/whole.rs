@@ -73,11 +73,6 @@ impl Plan {
         changes
     }
 
-    /// The content that a file will have, if the plan rewrites it.
-    pub fn content_of(&self, path: &Path) -> Option<&Change> {
-        self.contents.get(path)
-    }
-
     /// Items that stop the whole plan from being carried out.
     pub fn blocked(&self) -> impl Iterator<Item = &Item> {
         self.items.iter().filter(|i| matches!(i.fix, Fix::Blocked))
