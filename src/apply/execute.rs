@@ -1,6 +1,6 @@
 //! The run itself.
 
-use super::{ApplyError, accounts, files, grants, journal, lock, preflight, store};
+use super::{ApplyError, accounts, files, grants, journal, lock, modules, preflight, store};
 use crate::plan::{Change, Plan};
 use crate::sys::Root;
 
@@ -20,9 +20,10 @@ pub struct Done {
 /// # Errors
 /// What could not be done, and whether the host is as it was.
 pub fn apply(root: &Root, plan: &Plan) -> Result<Done, ApplyError> {
-    let changes = plan.changes();
+    let mut changes = plan.changes();
     let (checked, before) = preflight::check(root, plan, &changes)?;
     let _lock = lock::take(root)?;
+    modules::build(root, &mut changes)?;
     let run = journal::new_name(root)?;
     journal::begin(root, &run, plan.apps(), &changes)?;
     for (i, change) in changes.iter().enumerate() {

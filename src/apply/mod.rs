@@ -7,9 +7,11 @@ mod files;
 mod grants;
 pub mod journal;
 mod lock;
+mod modules;
 mod preflight;
 mod rollback;
 mod store;
+mod transaction;
 
 pub use execute::{Done, apply};
 pub use rollback::{RolledBack, rollback};
@@ -41,4 +43,12 @@ impl ApplyError {
         self.remedy = Some(remedy.into());
         self
     }
+}
+
+/// Refuses what changes the policy store of another tree than the host's: semanage knows no other.
+fn only_the_host(root: &crate::sys::Root) -> Result<(), ApplyError> {
+    if root.is_host() {
+        return Ok(());
+    }
+    Err(ApplyError::new("the SELinux policy store", "only the running host's is changed"))
 }

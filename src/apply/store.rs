@@ -4,16 +4,14 @@
 //! just before. What semanage needs that it does not say: `-a` for what the policy itself has is refused, `-m` for what
 //! nobody has; a boolean is taken out of the store only with all others (`boolean -D`), which are then put back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::ApplyError;
-use crate::host::policy_store::LocalContext;
+use super::transaction::Transaction;
+use super::{ApplyError, modules, only_the_host};
+use crate::host::policy_store::{LocalContext, context_field, same_node};
 use crate::host::selinux::Selinux;
-use crate::plan::change::kind_option;
-use crate::plan::{Change, StoreEdit};
+use crate::plan::{Change, ModuleBuild, StoreEdit};
 use crate::sys::{Root, run};
-
-const IMPORT: &str = "semanage import";
 
 /// Checks that the tools for the changes to the store are there.
 pub(super) fn check(root: &Root, changes: &[Change]) -> Result<(), ApplyError> {
@@ -46,13 +44,6 @@ pub(super) fn check(root: &Root, changes: &[Change]) -> Result<(), ApplyError> {
     Ok(())
 }
 
-fn only_the_host(root: &Root) -> Result<(), ApplyError> {
-    if root.is_host() {
-        return Ok(());
-    }
-    Err(ApplyError::new("the SELinux policy store", "only the running host's is changed"))
-}
-
 /// Makes edits that are not there yet.
 pub(super) fn make(root: &Root, edits: &[StoreEdit]) -> Result<(), ApplyError> {
     let host = Selinux::observe(root);
@@ -83,9 +74,70 @@ pub(super) fn make(root: &Root, edits: &[StoreEdit]) -> Result<(), ApplyError> {
                     t.set_context(pattern, *files, setype, level, there);
                 }
             }
+            StoreEdit::Node { protocol, address, mask, setype, .. } => {
+                if node(&host, protocol, address, mask).is_none_or(|c| context_field(c, 2) != setype) {
+                    t.set_node(protocol, address, mask, setype, None);
+                }
+            }
+            StoreEdit::Interface { name, setype, .. } => {
+                if interface(&host, name).is_none_or(|c| context_field(c, 2) != setype) {
+                    t.set_interface(name, setype, None);
+                }
+            }
+            StoreEdit::Login { name, user, range, .. } => {
+                let now = login(&host, name);
+                if now.is_none_or(|(u, r)| u != user || range.as_ref().is_some_and(|range| r != range)) {
+                    t.set_login(name, user, range.as_deref());
+                }
+            }
+            StoreEdit::Permissive { domain, value } => t.set_permissive(domain, *value),
+            StoreEdit::Dontaudit { value } => t.set_dontaudit(*value),
+            StoreEdit::Enable { module } => t.set_enabled(module, true),
+            StoreEdit::Module { name, before: _, after } => {
+                let now = modules::there(root, &host, name);
+                if modules::is_made(now.as_ref(), after.as_ref()) {
+                    continue;
+                }
+                match after {
+                    Some(ModuleBuild { built: Some(text), .. }) => t.install(name, "cil", text.as_bytes())?,
+                    Some(_) => return Err(ApplyError::new(format!("module {name}"), "it was not built")),
+                    None => t.remove(name),
+                }
+            }
         }
     }
-    t.commit()
+    t.commit()?;
+    installed(root, edits)
+}
+
+/// semanage says nothing where it could not install a module and goes on, so it is looked for.
+fn installed(root: &Root, edits: &[StoreEdit]) -> Result<(), ApplyError> {
+    let mut host = None;
+    for edit in edits {
+        let StoreEdit::Module { name, after, .. } = edit else { continue };
+        let host = host.get_or_insert_with(|| Selinux::observe(root));
+        if !modules::is_made(modules::there(root, host, name).as_ref(), after.as_ref()) {
+            return Err(ApplyError::new(format!("module {name}"), "semanage did not install it and did not say why")
+                .remedy("semodule -X 500 -i on what `semodule_package` made of it tells more"));
+        }
+    }
+    Ok(())
+}
+
+/// The context of a local node.
+fn node<'a>(host: &'a Selinux, protocol: &str, address: &str, mask: &str) -> Option<&'a String> {
+    let all = host.local_nodes().iter();
+    all.rev().find(|n| same_node(n, protocol, address, mask)).map(|n| &n.context)
+}
+
+/// The context of a local interface.
+fn interface<'a>(host: &'a Selinux, name: &str) -> Option<&'a String> {
+    host.local_interfaces().iter().find(|i| i.name == name).map(|i| &i.context)
+}
+
+/// User and range of a local login.
+fn login<'a>(host: &'a Selinux, name: &str) -> Option<(&'a String, &'a String)> {
+    host.local_logins().iter().find(|l| l.name == name).map(|l| (&l.user, &l.range))
 }
 
 /// Undoes edits, made or not, whose outcome is still there. Returns what somebody changed since, which is kept.
@@ -146,6 +198,55 @@ pub(super) fn undo(root: &Root, edits: &[StoreEdit]) -> Result<Option<String>, A
                     _ => kept.push(format!("specification {pattern} was changed since")),
                 }
             }
+            StoreEdit::Node { protocol, address, mask, before, setype } => {
+                match (node(&host, protocol, address, mask), before) {
+                    (now, before) if now == before.as_ref() => {}
+                    (Some(now), before) if context_field(now, 2) == setype => match before {
+                        Some(old) => {
+                            t.set_node(protocol, address, mask, context_field(old, 2), level_of(old));
+                        }
+                        None => t.lines.push(format!("node -d -M {mask} -p {protocol} {address}")),
+                    },
+                    _ => kept.push(format!("node {address} was changed since")),
+                }
+            }
+            StoreEdit::Interface { name, before, setype } => match (interface(&host, name), before) {
+                (now, before) if now == before.as_ref() => {}
+                (Some(now), before) if context_field(now, 2) == setype => match before {
+                    Some(old) => t.set_interface(name, context_field(old, 2), level_of(old)),
+                    None => t.lines.push(format!("interface -d {name}")),
+                },
+                _ => kept.push(format!("interface {name} was changed since")),
+            },
+            StoreEdit::Login { name, before, user, range } => {
+                let now = login(&host, name);
+                match (now, before) {
+                    (now, before) if now == before.as_ref().map(|(u, r)| (u, r)) => {}
+                    (Some((u, r)), before) if u == user && range.as_ref().is_none_or(|range| r == range) => {
+                        match before {
+                            Some((user, range)) => {
+                                t.set_login(name, user, Some(range.as_str()).filter(|r| !r.is_empty()));
+                            }
+                            None => t.lines.push(format!("login -d {name}")),
+                        }
+                    }
+                    _ => kept.push(format!("login {name} was changed since")),
+                }
+            }
+            StoreEdit::Permissive { domain, value } => t.set_permissive(domain, !*value),
+            StoreEdit::Dontaudit { value } => t.set_dontaudit(!*value),
+            StoreEdit::Enable { module } => t.set_enabled(module, false),
+            StoreEdit::Module { name, before, after } => {
+                let now = modules::there(root, &host, name);
+                match before {
+                    _ if now == *before => {}
+                    before if modules::is_made(now.as_ref(), after.as_ref()) => match before {
+                        Some(old) => t.install(name, &old.language, &old.content)?,
+                        None => t.remove(name),
+                    },
+                    _ => kept.push(format!("module {name} was changed since")),
+                }
+            }
         }
     }
     t.commit()?;
@@ -157,119 +258,7 @@ fn is(c: &LocalContext, setype: &str, level: Option<&str>) -> bool {
     c.setype() == setype && level.is_none_or(|l| c.level() == Some(l))
 }
 
-/// What one `semanage import` and one `setsebool` will do.
-struct Transaction<'a> {
-    root: &'a Root,
-    host: &'a Selinux,
-    lines: Vec<String>,
-    /// Booleans to be set in the store.
-    booleans: BTreeMap<String, bool>,
-    /// Booleans to be taken out of it.
-    forgotten: BTreeSet<String>,
-    /// Running values that booleans shall have afterwards.
-    running: BTreeMap<String, bool>,
-}
-
-impl<'a> Transaction<'a> {
-    fn new(root: &'a Root, host: &'a Selinux) -> Self {
-        Transaction {
-            root,
-            host,
-            lines: Vec::new(),
-            booleans: BTreeMap::new(),
-            forgotten: BTreeSet::new(),
-            running: BTreeMap::new(),
-        }
-    }
-
-    /// The value that a boolean has after the next boot.
-    fn stored(&self, name: &str) -> Option<bool> {
-        self.host.policy(self.root).ok()?.booleans().find(name).map(|b| b.state)
-    }
-
-    fn has_base(&self, pattern: &str, files: Option<char>) -> bool {
-        self.host.base_context(self.root, pattern, files).is_some()
-    }
-
-    fn set_port(&mut self, protocol: &str, low: u16, high: u16, setype: &str, level: Option<&str>) {
-        // The policy's list holds the local ones too.
-        let number = match protocol {
-            "tcp" => 6,
-            "udp" => 17,
-            "dccp" => 33,
-            _ => 132,
-        };
-        let there = self.host.policy(self.root).is_ok_and(|p| {
-            p.object_contexts().ports.iter().any(|p| (p.protocol, p.low, p.high) == (number, low, high))
-        });
-        let verb = if there { "-m" } else { "-a" };
-        let level = level.map_or_else(String::new, |l| format!(" -r {l}"));
-        self.lines.push(format!("port {verb} -t {setype}{level} -p {protocol} {low}-{high}"));
-    }
-
-    fn set_context(
-        &mut self,
-        pattern: &str,
-        files: Option<char>,
-        setype: &str,
-        level: Option<&str>,
-        there: bool,
-    ) {
-        let verb = if there { "-m" } else { "-a" };
-        let level = level.map_or_else(String::new, |l| format!(" -r {l}"));
-        let kind = kind_option(files);
-        self.lines.push(format!("fcontext {verb} -f {kind} -t {setype}{level} '{pattern}'"));
-    }
-
-    fn delete_context(&mut self, pattern: &str, files: Option<char>) {
-        self.lines.push(format!("fcontext -d -f {} '{pattern}'", kind_option(files)));
-    }
-
-    /// Carries it out, and leaves the running values of all other booleans as they are.
-    fn commit(mut self) -> Result<(), ApplyError> {
-        let mut set = self.booleans.clone();
-        if !self.forgotten.is_empty() {
-            self.lines.push("boolean -D".to_owned());
-            for (name, value) in self.host.local_booleans() {
-                if !self.forgotten.contains(name) {
-                    set.entry(name.clone()).or_insert(*value);
-                }
-            }
-        }
-        // `-m` sets the running value too.
-        for (name, value) in &set {
-            if let Some(running) = self.host.running_boolean(self.root, name) {
-                self.running.entry(name.clone()).or_insert(running);
-            }
-            self.lines.push(format!("boolean -m -{} {name}", u8::from(*value)));
-        }
-        if self.lines.is_empty() && self.running.is_empty() {
-            return Ok(());
-        }
-        only_the_host(self.root)?;
-        if !self.lines.is_empty() {
-            let mut text = self.lines.join("\n");
-            text.push('\n');
-            carried_out(IMPORT, run::run("semanage", &["import"], text.as_bytes()))?;
-        }
-        let wrong: Vec<String> = self
-            .running
-            .iter()
-            .filter(|(name, value)| {
-                self.host.running_boolean(self.root, name).is_some_and(|now| now != **value)
-            })
-            .map(|(name, value)| format!("{name}={}", u8::from(*value)))
-            .collect();
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        carried_out("setsebool", run::run("setsebool", &wrong, b""))
-    }
-}
-
-fn carried_out(what: &str, ended: std::io::Result<run::Ended>) -> Result<(), ApplyError> {
-    let ended = ended.map_err(|e| {
-        ApplyError::new(what, e).remedy("install policycoreutils and policycoreutils-python-utils")
-    })?;
-    if ended.success { Ok(()) } else { Err(ApplyError::new(what, ended.said())) }
+/// The level of a context.
+fn level_of(context: &str) -> Option<&str> {
+    Some(context_field(context, 3)).filter(|l| !l.is_empty())
 }

@@ -20,6 +20,53 @@ impl LocalPort {
     }
 }
 
+/// A local definition of a net's or a host's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalNode {
+    /// `ipv4` or `ipv6`.
+    pub protocol: String,
+    /// Address.
+    pub address: String,
+    /// Mask, in full.
+    pub mask: String,
+    /// Its context, whole.
+    pub context: String,
+}
+
+/// A local definition of a network interface's type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalInterface {
+    /// Its name.
+    pub name: String,
+    /// Its context, whole. (That of its packets, which nothing uses, is always the same.)
+    pub context: String,
+}
+
+/// Which SELinux user somebody becomes by logging in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalLogin {
+    /// A user's name, `%GROUP` or `__default__`.
+    pub name: String,
+    /// The SELinux user.
+    pub user: String,
+    /// The range of levels; empty where the policy has none.
+    pub range: String,
+}
+
+/// Whether a local definition is of this net; addresses have several spellings.
+pub fn same_node(node: &LocalNode, protocol: &str, address: &str, mask: &str) -> bool {
+    let same = |a: &str, b: &str| match (a.parse::<std::net::IpAddr>(), b.parse::<std::net::IpAddr>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
+    node.protocol == protocol && same(&node.address, address) && same(&node.mask, mask)
+}
+
+/// A field of a context: its type is number 2, its level number 3.
+pub fn context_field(context: &str, n: usize) -> &str {
+    field(context, n)
+}
+
 /// A file-context specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalContext {
@@ -75,6 +122,39 @@ pub(super) fn parse_ports(text: &str) -> Vec<LocalPort> {
     lines(text).filter_map(port).collect()
 }
 
+/// `nodecon ipv4 10.1.0.0 255.255.0.0 system_u:object_r:node_t:s0` (nodes.local).
+pub(super) fn parse_nodes(text: &str) -> Vec<LocalNode> {
+    let node = |l: &str| {
+        let mut words = l.strip_prefix("nodecon")?.split_whitespace().map(str::to_owned);
+        Some(LocalNode {
+            protocol: words.next()?,
+            address: words.next()?,
+            mask: words.next()?,
+            context: words.next()?,
+        })
+    };
+    lines(text).filter_map(node).collect()
+}
+
+/// `netifcon eth1 CONTEXT CONTEXT` (interfaces.local).
+pub(super) fn parse_interfaces(text: &str) -> Vec<LocalInterface> {
+    let interface = |l: &str| {
+        let mut words = l.strip_prefix("netifcon")?.split_whitespace().map(str::to_owned);
+        Some(LocalInterface { name: words.next()?, context: words.next()? })
+    };
+    lines(text).filter_map(interface).collect()
+}
+
+/// `alice:staff_u:s0-s0:c0.c1023` (seusers.local, seusers).
+pub(super) fn parse_logins(text: &str) -> Vec<LocalLogin> {
+    let login = |l: &str| {
+        let mut fields = l.splitn(3, ':').map(|f| f.trim().to_owned());
+        let (name, user) = (fields.next()?, fields.next()?);
+        Some(LocalLogin { name, user, range: fields.next().unwrap_or_default() })
+    };
+    lines(text).filter_map(login).collect()
+}
+
 /// `PATTERN [-- -d …] CONTEXT` (file_contexts, file_contexts.local).
 pub(super) fn parse_contexts(text: &str) -> Vec<LocalContext> {
     let context = |l: &str| {
@@ -106,6 +186,7 @@ pub(super) fn parse_boolean_names(text: &str) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test ends at a surprise")]
 mod tests {
     use super::*;
 
@@ -126,6 +207,19 @@ mod tests {
         let ports = parse_ports(&text);
         let seen: Vec<_> = ports.iter().map(|p| (p.protocol.as_str(), p.low, p.high, p.setype())).collect();
         assert_eq!(seen, [("tcp", 2003, 2003, "http_port_t"), ("udp", 2004, 2010, "x_t")]);
+    }
+
+    #[test]
+    fn nodes_interfaces_and_logins() {
+        let text = format!("{HEAD}nodecon ipv6 fd00:: ff00:: system_u:object_r:node_t:s0\nnodecon ipv4 short\n");
+        let nodes = parse_nodes(&text);
+        assert_eq!(nodes.len(), 1);
+        assert_eq!((nodes[0].address.as_str(), nodes[0].mask.as_str()), ("fd00::", "ff00::"));
+        let text = format!("{HEAD}netifcon eth1 system_u:object_r:a_t:s0 system_u:object_r:b_t:s0\n");
+        assert_eq!(context_field(&parse_interfaces(&text)[0].context, 2), "a_t");
+        let logins = parse_logins("%wheel:staff_u:s0-s0:c0.c1023\nbob:user_u\nx\n");
+        let seen: Vec<_> = logins.iter().map(|l| (&*l.name, &*l.user, &*l.range)).collect();
+        assert_eq!(seen, [("%wheel", "staff_u", "s0-s0:c0.c1023"), ("bob", "user_u", "")]);
     }
 
     #[test]

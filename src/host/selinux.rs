@@ -7,8 +7,10 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use super::policy_store::{
-    LocalContext, LocalPort, parse_aliases, parse_boolean_names, parse_booleans, parse_contexts, parse_ports,
+    LocalContext, LocalInterface, LocalLogin, LocalNode, LocalPort, parse_aliases, parse_boolean_names,
+    parse_booleans, parse_contexts, parse_interfaces, parse_logins, parse_nodes, parse_ports,
 };
+use super::store_modules::{self, StoreModule};
 use crate::selinux::policy::{NEWEST, OLDEST, Policy, TypeKind};
 use crate::sys::Root;
 
@@ -34,7 +36,16 @@ pub struct Selinux {
     /// `file_contexts.subs` before `.subs_dist`: what begins with the first is looked up as the second.
     aliases: [Vec<(String, String)>; 2],
     boolean_names: Vec<(String, String)>,
+    nodes: Vec<LocalNode>,
+    interfaces: Vec<LocalInterface>,
+    logins: Vec<LocalLogin>,
+    /// All logins: the policy's own, and the local ones over them.
+    all_logins: Vec<LocalLogin>,
+    modules: Vec<StoreModule>,
+    /// `semodule -DB` was last said: all denials are logged.
+    pub no_dontaudit: bool,
     folder: PathBuf,
+    linked: OnceCell<Option<Policy>>,
     base: OnceCell<Vec<LocalContext>>,
     policy: OnceCell<Result<Policy, String>>,
 }
@@ -104,6 +115,15 @@ impl Selinux {
         self.booleans = parse_booleans(&text("booleans.local"));
         self.ports = parse_ports(&text("ports.local"));
         self.contexts = parse_contexts(&text("file_contexts.local"));
+        self.nodes = parse_nodes(&text("nodes.local"));
+        self.interfaces = parse_interfaces(&text("interfaces.local"));
+        self.logins = parse_logins(&text("seusers.local"));
+        self.all_logins = parse_logins(&text("seusers"));
+        self.no_dontaudit = root.resolve(&folder.join("disable_dontaudit")).is_ok();
+        match store_modules::list(root, folder) {
+            Ok(modules) => self.modules = modules,
+            Err(e) => failed = Some(e.to_string()),
+        }
         self.folder.clone_from(folder);
         self.store = failed.map_or(Store::Ready, Store::Unreadable);
     }
@@ -169,6 +189,50 @@ impl Selinux {
     /// The local definition of exactly these ports.
     pub fn local_port(&self, protocol: &str, low: u16, high: u16) -> Option<&LocalPort> {
         self.ports.iter().find(|p| p.protocol == protocol && p.low == low && p.high == high)
+    }
+
+    /// Local definitions of nodes.
+    pub fn local_nodes(&self) -> &[LocalNode] {
+        &self.nodes
+    }
+
+    /// Local definitions of interfaces.
+    pub fn local_interfaces(&self) -> &[LocalInterface] {
+        &self.interfaces
+    }
+
+    /// Local logins.
+    pub fn local_logins(&self) -> &[LocalLogin] {
+        &self.logins
+    }
+
+    /// The login of this name, local or the policy's own.
+    pub fn login(&self, name: &str) -> Option<&LocalLogin> {
+        self.all_logins.iter().find(|l| l.name == name)
+    }
+
+    /// The modules of the store, of all priorities.
+    pub fn modules(&self) -> &[StoreModule] {
+        &self.modules
+    }
+
+    /// The module of this name and priority.
+    pub fn module(&self, name: &str, priority: u16) -> Option<&StoreModule> {
+        self.modules.iter().find(|m| m.name == name && m.priority == priority)
+    }
+
+    /// The module by which `semanage permissive` made a domain permissive.
+    pub fn permissive_module(&self, domain: &str) -> Option<&StoreModule> {
+        self.modules.iter().find(|m| m.name.strip_prefix("permissive_") == Some(domain) && !m.disabled)
+    }
+
+    /// What a boolean would be if it had never been set: its value in the policy as the modules make it.
+    pub fn default_boolean(&self, root: &Root, name: &str) -> Option<bool> {
+        let linked = self.linked.get_or_init(|| {
+            let bytes = root.read(&self.folder.join("policy.linked"), LIMIT).ok()?;
+            Policy::read(&bytes).ok()
+        });
+        linked.as_ref()?.booleans().find(name).map(|b| b.state)
     }
 
     /// Local specifications, the oldest first; of those that fit a file, the last decides.

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 
 use super::Manifest;
-use super::model::{AclEntry, PathRule, PortProtocol};
+use super::model::{AclEntry, PathRule, PortProtocol, SelinuxRules};
 use crate::report::codes::{Code, manifest as codes};
 use crate::report::{Diagnostic, Origin, Spanned};
 
@@ -135,6 +135,8 @@ fn entries(acl: &Spanned<Vec<Spanned<AclEntry>>>) -> String {
 fn selinux(manifests: &[Manifest], found: &mut Vec<Diagnostic>) {
     let mut booleans = First::default();
     let mut labels = First::default();
+    let mut modules = First::default();
+    let mut values = First::default();
     let mut ports: Vec<(PortProtocol, u16, u16, &Spanned<String>)> = Vec::new();
     for rules in manifests.iter().filter_map(|m| m.selinux.as_ref()) {
         for rule in &rules.booleans {
@@ -160,6 +162,20 @@ fn selinux(manifests: &[Manifest], found: &mut Vec<Diagnostic>) {
                 found.push(contradiction(message, &rule.paths.origin, there, &first));
             }
         }
+        for rule in &rules.modules {
+            if let Some((first, ())) = modules.other(&rule.name.value, &rule.name.origin, ()) {
+                let message = format!("two manifests for the module `{}`", rule.name.value);
+                found.push(contradiction(message, &rule.name.origin, "the other", &first));
+            }
+        }
+        for (what, name, value, origin) in named(rules) {
+            if let Some((first, other)) = values.other((what, name.clone()), origin, value.clone())
+                && other != value
+            {
+                let message = format!("the {what}{name} is two things");
+                found.push(contradiction(message, origin, format!("`{other}`"), &first));
+            }
+        }
         ports.extend(rules.ports.iter().map(|r| (r.protocol, r.low, r.high, &r.setype)));
     }
     // Sorted, each is compared with the widest one before it.
@@ -181,4 +197,25 @@ fn selinux(manifests: &[Manifest], found: &mut Vec<Diagnostic>) {
             _ => widest = Some(port),
         }
     }
+}
+
+/// What has one value on a host: what it is, its name, its value, and the place.
+fn named(rules: &SelinuxRules) -> Vec<(&'static str, String, String, &Origin)> {
+    let mut said = Vec::new();
+    for rule in &rules.nodes {
+        let name = format!("`{}/{}`", rule.address.value, rule.prefix);
+        said.push(("node ", name, rule.setype.value.clone(), &rule.address.origin));
+    }
+    for rule in &rules.interfaces {
+        said.push(("interface ", format!("`{}`", rule.name.value), rule.setype.value.clone(), &rule.name.origin));
+    }
+    for rule in &rules.logins {
+        let range = rule.range.as_ref().map(|r| format!(":{}", r.value)).unwrap_or_default();
+        let value = format!("{}{range}", rule.user.value);
+        said.push(("login ", format!("`{}`", rule.name.value), value, &rule.name.origin));
+    }
+    if let Some(said_so) = &rules.dontaudit {
+        said.push(("switch ", "`dontaudit`".to_owned(), said_so.value.to_string(), &said_so.origin));
+    }
+    said
 }

@@ -108,6 +108,21 @@ const SELINUX_BOOLEAN: Text =
     Text { what: "the name of an SELinux boolean", pattern: Some("^[A-Za-z][A-Za-z0-9_.-]*$") };
 const LEVEL: Text =
     Text { what: "an SELinux level", pattern: Some("^s[0-9]+(:c[0-9.,c]+)?(-s[0-9]+(:c[0-9.,c]+)?)?$") };
+const MODULE_FILE: Text = Text {
+    what: "a file's path, beside the manifest unless absolute",
+    pattern: Some("^[^\\u0000-\\u001f]+\\.(te|fc|cil)$"),
+};
+const ADDRESS: Text = Text {
+    what: "an address and the length of its mask, such as `10.1.0.0/16`",
+    pattern: Some("^[0-9A-Fa-f.:]+/[0-9]{1,3}$"),
+};
+const INTERFACE: Text = Text { what: "a network interface's name", pattern: Some("^[A-Za-z0-9_.@:-]{1,15}$") };
+const LOGIN: Text = Text {
+    what: "a user's name, or `%GROUP`",
+    pattern: Some("^(%?[A-Za-z_][A-Za-z0-9_.@-]*\\$?|__default__)$"),
+};
+const SELINUX_USER: Text =
+    Text { what: "the name of an SELinux user", pattern: Some("^[A-Za-z][A-Za-z0-9_.-]*$") };
 const REGEX: Text = Text { what: "a regular expression over whole paths", pattern: Some("^/") };
 
 /// The greatest user or group number: the one above it means "no change" to chown(2).
@@ -153,7 +168,7 @@ pub static ROOT: Table = Table {
             name: "selinux",
             shape: Shape::Table(&SELINUX),
             absent: Absent::Nothing,
-            doc: "labels, booleans and ports",
+            doc: "labels, booleans, ports, modules and more",
         },
     ],
 };
@@ -381,7 +396,120 @@ pub static SELINUX: Table = Table {
             absent: Absent::Nothing,
             doc: "ports and their types",
         },
+        Key {
+            name: "nodes",
+            shape: Shape::Tables(&NODE),
+            absent: Absent::Nothing,
+            doc: "addresses of hosts and nets, and their types",
+        },
+        Key {
+            name: "interfaces",
+            shape: Shape::Tables(&INTERFACE_TABLE),
+            absent: Absent::Nothing,
+            doc: "network interfaces and their types",
+        },
+        Key {
+            name: "logins",
+            shape: Shape::Tables(&LOGIN_TABLE),
+            absent: Absent::Nothing,
+            doc: "which SELinux user people who log in become",
+        },
+        Key {
+            name: "permissive",
+            shape: Shape::Texts(SELINUX_TYPE),
+            absent: Absent::Nothing,
+            doc: "domains in which SELinux only reports; exactly these, as far as the application's own domain goes",
+        },
+        Key {
+            name: "dontaudit",
+            shape: Shape::Bool,
+            absent: Absent::Nothing,
+            doc: "whether denials that the policy calls harmless stay out of the log (of the whole host)",
+        },
         Key { name: "label", shape: Shape::Tables(&LABEL), absent: Absent::Nothing, doc: "labels of files" },
+        Key {
+            name: "module",
+            shape: Shape::Tables(&MODULE),
+            absent: Absent::Nothing,
+            doc: "policy modules, built from their sources and installed at priority 500",
+        },
+    ],
+};
+
+/// `[[selinux.module]]`.
+pub static MODULE: Table = Table {
+    header: "[[selinux.module]]",
+    doc: "A policy module, from its source: `te` (with `fc`, if it has file contexts), or `cil`. Its name is the file's.",
+    keys: &[
+        Key {
+            name: "te",
+            shape: Shape::Text(MODULE_FILE),
+            absent: Absent::Nothing,
+            doc: "rules in the module language, `NAME.te`, that begin with `module NAME VERSION;`",
+        },
+        Key {
+            name: "fc",
+            shape: Shape::Text(MODULE_FILE),
+            absent: Absent::Nothing,
+            doc: "file contexts that belong to `te`, `NAME.fc`",
+        },
+        Key {
+            name: "cil",
+            shape: Shape::Text(MODULE_FILE),
+            absent: Absent::Nothing,
+            doc: "the module in CIL, `NAME.cil`, instead of `te`",
+        },
+    ],
+};
+
+/// An element of `nodes`.
+pub static NODE: Table = Table {
+    header: "selinux.nodes",
+    doc: "Addresses and their type: `nodes = [{ address = \"10.1.0.0/16\", type = \"intranet_node_t\" }]`.",
+    keys: &[
+        Key {
+            name: "address",
+            shape: Shape::Text(ADDRESS),
+            absent: Absent::Required,
+            doc: "IPv4 or IPv6, and the length of the mask",
+        },
+        Key { name: "type", shape: Shape::Text(SELINUX_TYPE), absent: Absent::Required, doc: "their type" },
+    ],
+};
+
+/// An element of `interfaces`.
+pub static INTERFACE_TABLE: Table = Table {
+    header: "selinux.interfaces",
+    doc: "A network interface and its type: `interfaces = [{ name = \"eth1\", type = \"netif_t\" }]`.",
+    keys: &[
+        Key { name: "name", shape: Shape::Text(INTERFACE), absent: Absent::Required, doc: "its name" },
+        Key { name: "type", shape: Shape::Text(SELINUX_TYPE), absent: Absent::Required, doc: "its type" },
+    ],
+};
+
+/// An element of `logins`.
+pub static LOGIN_TABLE: Table = Table {
+    header: "selinux.logins",
+    doc: "What a person who logs in becomes: `logins = [{ name = \"alice\", user = \"staff_u\" }]`.",
+    keys: &[
+        Key {
+            name: "name",
+            shape: Shape::Text(LOGIN),
+            absent: Absent::Required,
+            doc: "a user's name, or `%GROUP` for all members of a group",
+        },
+        Key {
+            name: "user",
+            shape: Shape::Text(SELINUX_USER),
+            absent: Absent::Required,
+            doc: "the SELinux user",
+        },
+        Key {
+            name: "range",
+            shape: Shape::Text(LEVEL),
+            absent: Absent::Default("what is there is kept; a new one gets that of the SELinux user"),
+            doc: "the level, or the range of levels",
+        },
     ],
 };
 

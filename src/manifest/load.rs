@@ -11,7 +11,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::tree::Sink;
-use super::{Manifest, across, keys, lint, lower, shape, syntax};
+use super::{Manifest, across, keys, lint, lower, lower_store, shape, syntax};
 use crate::report::codes::manifest as codes;
 use crate::report::{Diagnostic, Origin, Severity, Source};
 
@@ -82,7 +82,15 @@ pub fn load(path: &Path) -> io::Result<(Option<Manifest>, Vec<Diagnostic>)> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(parse(&Source::new(path, text))),
+        Ok(text) => {
+            let (mut manifest, mut diagnostics) = parse(&Source::new(path, text));
+            let unread = manifest.as_mut().map(lower_store::read_sources).unwrap_or_default();
+            if !unread.is_empty() {
+                manifest = None;
+                diagnostics.extend(unread);
+            }
+            Ok((manifest, diagnostics))
+        }
         Err(error) => Ok((None, vec![not_utf8(path, bytes, error.valid_up_to())])),
     }
 }

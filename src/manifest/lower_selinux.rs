@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use toml::de::DeValue;
 
-use super::keys;
+use super::{keys, lower_store};
 use super::model::{BooleanRule, LabelRule, PortProtocol, PortRule, SelinuxRules};
 use super::text;
 use super::tree::{Reader, Sink};
@@ -23,7 +23,21 @@ pub(super) fn selinux(sink: &mut Sink, table: &Reader<'_>) -> SelinuxRules {
     }
     let ports = ports(sink, table);
     let labels = labels(sink, table);
-    SelinuxRules { origin: sink.origin(table.span.clone()), domain, booleans, ports, labels }
+    let mut rules = SelinuxRules {
+        origin: sink.origin(table.span.clone()),
+        domain,
+        booleans,
+        ports,
+        labels,
+        nodes: Vec::new(),
+        interfaces: Vec::new(),
+        logins: Vec::new(),
+        permissive: Vec::new(),
+        dontaudit: None,
+        modules: Vec::new(),
+    };
+    lower_store::store(sink, table, &mut rules);
+    rules
 }
 
 fn ports(sink: &mut Sink, selinux: &Reader<'_>) -> Vec<PortRule> {

@@ -15,6 +15,7 @@ mod lower;
 mod lower_command;
 mod lower_path;
 mod lower_selinux;
+mod lower_store;
 pub mod model;
 mod nearest;
 pub mod reference;
@@ -27,8 +28,8 @@ mod tree;
 pub use load::{Loaded, load, load_all, load_dir, parse};
 pub use model::{
     Acceptance, Access, AclEntry, AclPerms, AclWho, App, Args, BooleanRule, CommandRule, FileKind, Grantor,
-    GroupRule, LabelRule, Login, Manifest, ModeSpec, PathRule, PortProtocol, PortRule, SelinuxRules,
-    UserRule,
+    GroupRule, InterfaceRule, LabelRule, Login, LoginRule, Manifest, ModeSpec, ModuleLanguage, ModuleRule,
+    ModuleSource, NodeRule, PathRule, PortProtocol, PortRule, SelinuxRules, UserRule,
 };
 pub use nearest::nearest;
 pub use schema::schema;

@@ -1,5 +1,6 @@
 //! The valid manifest: what one application may do, every value with its place.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -253,6 +254,126 @@ pub struct SelinuxRules {
     pub ports: Vec<PortRule>,
     /// `[[selinux.label]]`.
     pub labels: Vec<LabelRule>,
+    /// `nodes`.
+    pub nodes: Vec<NodeRule>,
+    /// `interfaces`.
+    pub interfaces: Vec<InterfaceRule>,
+    /// `logins`.
+    pub logins: Vec<LoginRule>,
+    /// `permissive`.
+    pub permissive: Vec<Spanned<String>>,
+    /// `dontaudit`.
+    pub dontaudit: Option<Spanned<bool>>,
+    /// `[[selinux.module]]`.
+    pub modules: Vec<ModuleRule>,
+}
+
+impl SelinuxRules {
+    /// Whether anything of it lies in the policy store.
+    pub fn in_store(&self) -> bool {
+        !(self.booleans.is_empty()
+            && self.ports.is_empty()
+            && self.labels.is_empty()
+            && self.nodes.is_empty()
+            && self.interfaces.is_empty()
+            && self.logins.is_empty()
+            && self.permissive.is_empty()
+            && self.dontaudit.is_none()
+            && self.modules.is_empty())
+    }
+}
+
+/// One of `nodes`.
+#[derive(Debug, Clone)]
+pub struct NodeRule {
+    /// `address`, the bits that the mask leaves out cleared.
+    pub address: Spanned<IpAddr>,
+    /// Length of the mask.
+    pub prefix: u8,
+    /// `type`.
+    pub setype: Spanned<String>,
+}
+
+impl NodeRule {
+    /// The mask, in full.
+    pub fn mask(&self) -> IpAddr {
+        mask(self.address.value, self.prefix)
+    }
+}
+
+/// The mask of a length for addresses such as this one.
+pub fn mask(address: IpAddr, prefix: u8) -> IpAddr {
+    let left = |width: u32| width.saturating_sub(u32::from(prefix));
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(u32::MAX.checked_shl(left(32)).unwrap_or(0).into()),
+        IpAddr::V6(_) => IpAddr::V6(u128::MAX.checked_shl(left(128)).unwrap_or(0).into()),
+    }
+}
+
+/// One of `interfaces`.
+#[derive(Debug, Clone)]
+pub struct InterfaceRule {
+    /// `name`.
+    pub name: Spanned<String>,
+    /// `type`.
+    pub setype: Spanned<String>,
+}
+
+/// One of `logins`.
+#[derive(Debug, Clone)]
+pub struct LoginRule {
+    /// `name`: a user's, or `%GROUP`.
+    pub name: Spanned<String>,
+    /// `user`: the SELinux user.
+    pub user: Spanned<String>,
+    /// `range`; unless told, what is there is kept.
+    pub range: Option<Spanned<String>>,
+}
+
+/// `[[selinux.module]]`: a policy module and its sources.
+#[derive(Debug, Clone)]
+pub struct ModuleRule {
+    /// The header's place.
+    pub origin: Origin,
+    /// Its name, which is its file's, with the place of that.
+    pub name: Spanned<String>,
+    /// `te`, then `fc`; or `cil`.
+    pub sources: Vec<ModuleSource>,
+}
+
+/// A source of a module.
+#[derive(Debug, Clone)]
+pub struct ModuleSource {
+    /// Its language.
+    pub language: ModuleLanguage,
+    /// As it is named in the manifest.
+    pub file: Spanned<String>,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says. Empty in a manifest that was read from a text and not from a file.
+    pub text: String,
+}
+
+/// What a module's source is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ModuleLanguage {
+    /// `te`: the module language.
+    Te,
+    /// `fc`: file contexts.
+    Fc,
+    /// `cil`.
+    Cil,
+}
+
+impl ModuleLanguage {
+    /// The key, and the ending of its files.
+    pub fn word(self) -> &'static str {
+        match self {
+            ModuleLanguage::Te => "te",
+            ModuleLanguage::Fc => "fc",
+            ModuleLanguage::Cil => "cil",
+        }
+    }
 }
 
 /// One `NAME = true|false` of `booleans`.

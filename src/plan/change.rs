@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::FileState;
 use crate::report::lossless;
+use crate::selinux::module::installed;
 
 /// One change. What was there is in it, so that it can be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +112,93 @@ pub enum StoreEdit {
         /// It is there and others that are there decide in its place: it is put after them.
         last: bool,
     },
+    /// The type of a net or a host.
+    Node {
+        /// `ipv4` or `ipv6`.
+        protocol: String,
+        /// Address.
+        address: String,
+        /// Mask, in full.
+        mask: String,
+        /// The context of the local definition before; none where there was none.
+        before: Option<String>,
+        /// The type that it gets.
+        setype: String,
+    },
+    /// The type of a network interface.
+    Interface {
+        /// Its name.
+        name: String,
+        /// The context of the local definition before; none where there was none.
+        before: Option<String>,
+        /// The type that it gets.
+        setype: String,
+    },
+    /// The SELinux user that somebody becomes by logging in.
+    Login {
+        /// A user's name, or `%GROUP`.
+        name: String,
+        /// User and range of the local one before; none where there was none.
+        before: Option<(String, String)>,
+        /// The SELinux user that it gets.
+        user: String,
+        /// The range that it gets; unless told, it keeps its own.
+        range: Option<String>,
+    },
+    /// Whether SELinux only reports what a domain does.
+    Permissive {
+        /// The domain.
+        domain: String,
+        /// What it becomes; it was the other.
+        value: bool,
+    },
+    /// Whether denials that the policy calls harmless are kept out of the log.
+    Dontaudit {
+        /// What it becomes; it was the other.
+        value: bool,
+    },
+    /// A module that was disabled is enabled.
+    Enable {
+        /// Its name.
+        module: String,
+    },
+    /// A module at our priority is installed, replaced or removed.
+    Module {
+        /// Its name.
+        name: String,
+        /// What was there.
+        before: Option<ModuleImage>,
+        /// What is to be there.
+        after: Option<ModuleBuild>,
+    },
+}
+
+/// An installed module, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleImage {
+    /// Its language, `cil` or `pp`.
+    pub language: String,
+    /// What was installed.
+    #[serde(with = "lossless::bytes")]
+    pub content: Vec<u8>,
+}
+
+/// A module that is to be built and installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleBuild {
+    /// The application.
+    pub app: String,
+    /// Languages (`te`, `fc`, `cil`) and texts.
+    pub sources: Vec<(String, String)>,
+    /// What came of it, with its heading; none until it is built, which is before the journal is written.
+    pub built: Option<String>,
+}
+
+impl ModuleBuild {
+    /// The digest of the sources, which the heading of what is installed names.
+    pub fn digest(&self) -> String {
+        installed::digest(self.sources.iter().map(|(language, text)| (language.as_str(), text.as_str())))
+    }
 }
 
 /// The kind of file of a specification as `semanage fcontext -f` takes it.

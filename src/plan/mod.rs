@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod change;
+mod customizations;
 mod doas;
 pub mod file;
 mod grant_files;
@@ -9,6 +10,7 @@ mod grants;
 mod home;
 pub mod item;
 mod labels;
+mod modules;
 pub mod names;
 mod path_items;
 pub mod paths;
@@ -17,7 +19,7 @@ mod store;
 pub mod sudo;
 pub mod whole;
 
-pub use change::{Change, Image, StoreEdit, UserState};
+pub use change::{Change, Image, ModuleBuild, ModuleImage, StoreEdit, UserState};
 pub use item::{Fix, Item, Sign};
 pub use labels::stem as label_stem;
 pub use names::Names;

@@ -1,9 +1,11 @@
 //! Booleans, ports and label specifications × the policy store, changed in one transaction.
 
+use std::collections::BTreeSet;
+
 use super::accounts::finding;
 use super::change::{Change, StoreEdit};
 use super::item::{Fix, Item, Sign};
-use super::specifications;
+use super::{customizations, modules, specifications};
 use crate::host::Host;
 use crate::host::selinux::{Selinux, Store};
 use crate::manifest::{BooleanRule, Manifest, PortProtocol, PortRule, SelinuxRules, nearest};
@@ -13,17 +15,19 @@ use crate::selinux::policy::{Policy, TypeKind};
 
 /// Compares what is declared of SELinux with the host: the mode, the domain, and what the policy store holds.
 pub(super) fn compare_store(manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Vec<Item> {
-    let mut c = Comparison { host, selinux, items: Vec::new() };
+    let mut c = Comparison { host, selinux, coming: modules::coming(manifests), items: Vec::new() };
     for (app, m) in manifests.iter().enumerate() {
         let Some(rules) = &m.selinux else { continue };
         c.mode(app, m, rules);
-        let in_store = !(rules.booleans.is_empty() && rules.ports.is_empty() && rules.labels.is_empty());
-        if !in_store && (rules.domain.is_none() || selinux.store == Store::Absent) {
+        if !rules.in_store() && (rules.domain.is_none() || selinux.store == Store::Absent) {
             continue;
         }
         match &selinux.store {
             Store::Ready => match selinux.policy(&host.root) {
-                Ok(policy) => c.rules(app, m, rules, policy),
+                Ok(policy) => {
+                    c.rules(app, m, rules, policy);
+                    customizations::declared(&mut c, app, m, rules, manifests, policy);
+                }
                 Err(why) => c.unchecked(app, m, rules, why),
             },
             Store::Absent => c.unchecked(app, m, rules, "there is no SELinux policy store here"),
@@ -34,6 +38,8 @@ pub(super) fn compare_store(manifests: &[Manifest], host: &Host, selinux: &Selin
         && let Ok(policy) = selinux.policy(&host.root)
     {
         specifications::compare(&mut c, manifests, policy);
+        modules::compare(&mut c, manifests);
+        customizations::undeclared(&mut c, manifests, policy);
     }
     c.items
 }
@@ -42,6 +48,8 @@ pub(super) fn compare_store(manifests: &[Manifest], host: &Host, selinux: &Selin
 pub(super) struct Comparison<'a> {
     pub(super) host: &'a Host,
     pub(super) selinux: &'a Selinux,
+    /// Types and booleans that declared modules define: they are there when what names them is applied.
+    coming: BTreeSet<String>,
     items: Vec<Item>,
 }
 
@@ -57,6 +65,10 @@ impl Comparison<'_> {
             count(rules.booleans.len(), "boolean"),
             count(rules.ports.len(), "port"),
             count(rules.labels.len(), "label specification"),
+            count(rules.nodes.len() + rules.interfaces.len(), "network definition"),
+            count(rules.logins.len(), "login"),
+            count(rules.permissive.len(), "permissive domain"),
+            count(rules.modules.len(), "module"),
         ]
         .into_iter()
         .flatten()
@@ -97,6 +109,16 @@ impl Comparison<'_> {
         });
     }
 
+    /// Adds an item of one finding, about what no manifest declares.
+    pub(super) fn push_undeclared(&mut self, app: usize, sign: Sign, subject: String, f: Finding, fix: Fix) {
+        let mut details = vec![format!("is {}; should be {}", f.is, f.should)];
+        details.extend(f.why.clone());
+        details.push(f.remedy.clone());
+        let item =
+            Item { app, sign, area: "selinux", subject, origin: None, details, findings: vec![f], fix };
+        self.items.push(item);
+    }
+
     /// Whether SELinux enforces. An absent configuration is of a host without SELinux, of which `unchecked` speaks.
     fn mode(&mut self, app: usize, m: &Manifest, rules: &SelinuxRules) {
         let mut is = Vec::new();
@@ -118,7 +140,8 @@ impl Comparison<'_> {
 
     fn rules(&mut self, app: usize, m: &Manifest, rules: &SelinuxRules, policy: &Policy) {
         if let Some(domain) = &rules.domain {
-            self.domain(app, m, domain, policy);
+            let said = rules.permissive.iter().any(|p| p.value == domain.value);
+            self.domain(app, m, domain, said, policy);
         }
         for b in &rules.booleans {
             self.boolean(app, m, b, policy);
@@ -128,18 +151,32 @@ impl Comparison<'_> {
         }
     }
 
-    fn domain(&mut self, app: usize, m: &Manifest, domain: &Spanned<String>, policy: &Policy) {
+    fn domain(
+        &mut self,
+        app: usize,
+        m: &Manifest,
+        domain: &Spanned<String>,
+        declared_permissive: bool,
+        policy: &Policy,
+    ) {
         if self.unknown_type(app, m, domain, policy, &["domain"]) {
             return;
         }
         let name = &domain.value;
-        if policy.types().id(name).is_some_and(|t| policy.is_permissive(t)) {
-            let place = format!("domain {name}");
-            let f = finding(m, &codes::PERMISSIVE_DOMAIN, Class::Wrong, &place, Some(&domain.origin))
-                .is("permissive: denials are logged, nothing is stopped", "enforcing")
-                .remedy(format!("semanage permissive -d {name}; or take `permissive` out of the module"));
-            self.push(app, Sign::Attention, place, f, Fix::ByHand, &domain.origin);
+        if declared_permissive || !policy.types().id(name).is_some_and(|t| policy.is_permissive(t)) {
+            return;
         }
+        let place = format!("domain {name}");
+        let setype = self.selinux.real_type(&self.host.root, name);
+        let f = finding(m, &codes::PERMISSIVE_DOMAIN, Class::Wrong, &place, Some(&domain.origin))
+            .is("permissive: denials are logged, nothing is stopped", "enforcing, or declared permissive");
+        if self.selinux.permissive_module(&setype).is_some() {
+            let edits = vec![StoreEdit::Permissive { domain: setype, value: false }];
+            let fix = Fix::Changes(vec![Change::Store { edits }]);
+            return self.push(app, Sign::Change, place, f.remedy("perms apply"), fix, &domain.origin);
+        }
+        let f = f.remedy("take `permissive` out of the module that says it");
+        self.push(app, Sign::Attention, place, f, Fix::ByHand, &domain.origin);
     }
 
     /// Reports a type that the policy does not have, or that has none of these attributes (as far as the policy has
@@ -157,6 +194,7 @@ impl Comparison<'_> {
         let fits = |id| ids.is_empty() || ids.iter().any(|a| policy.covers(*a, id));
         let place = format!("type {}", name.value);
         let is = match types.find(&name.value) {
+            None if self.coming.contains(&name.value) => return false,
             None => "unknown to the policy",
             Some(t) if t.kind == TypeKind::Attribute => "an attribute, a name for many types",
             Some(t) if fits(t.id) => return false,
@@ -186,6 +224,14 @@ impl Comparison<'_> {
         let running = self.selinux.running_boolean(&self.host.root, name);
         let boot = policy.booleans().find(name).map(|b| b.state);
         let (Some(running), Some(boot)) = (running, boot) else {
+            if self.coming.contains(name) {
+                let f = finding(m, &codes::BOOLEAN, Class::Wrong, &place, Some(origin))
+                    .is("not there before its module is installed", word(value))
+                    .remedy("perms apply");
+                let edits =
+                    vec![StoreEdit::Boolean { name: name.to_owned(), running: value, local: None, value }];
+                return self.push(app, Sign::Add, place, f, Fix::Changes(vec![Change::Store { edits }]), origin);
+            }
             let names = policy.booleans().records().iter().map(|b| b.name.as_ref());
             let remedy = match nearest(name, names) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -213,7 +259,7 @@ impl Comparison<'_> {
         }
         let (protocol, number) = protocol(rule.protocol);
         let setype = self.selinux.real_type(&self.host.root, &rule.setype.value);
-        let range = ports(rule.low, rule.high);
+        let range = port_range(rule.low, rule.high);
         let place = format!("port {protocol} {range}");
         let types = port_types(policy, number, rule.low, rule.high);
         let local = self.selinux.local_port(protocol, rule.low, rule.high);
@@ -231,7 +277,7 @@ impl Comparison<'_> {
                 && (p.low, p.high) != (rule.low, rule.high)
         });
         if let Some(p) = in_the_way {
-            let other = ports(p.low, p.high);
+            let other = port_range(p.low, p.high);
             let f = f
                 .why(format!(
                     "the local definition of {other} ({}) overlaps, which semanage refuses",
@@ -252,7 +298,7 @@ impl Comparison<'_> {
 }
 
 /// `80`, or `8000-8010`, as semanage takes it.
-fn ports(low: u16, high: u16) -> String {
+pub(super) fn port_range(low: u16, high: u16) -> String {
     if low == high { low.to_string() } else { format!("{low}-{high}") }
 }
 
@@ -277,7 +323,7 @@ fn port_types(policy: &Policy, protocol: u32, low: u16, high: u16) -> Vec<Option
 }
 
 /// The word for semanage and the number in the policy.
-fn protocol(p: PortProtocol) -> (&'static str, u32) {
+pub(super) fn protocol(p: PortProtocol) -> (&'static str, u32) {
     match p {
         PortProtocol::Tcp => ("tcp", 6),
         PortProtocol::Udp => ("udp", 17),

@@ -1,4 +1,4 @@
-//! Codes for SELinux labels, booleans and ports.
+//! Codes for SELinux labels, booleans, ports and other local changes of the policy store.
 
 use super::codes;
 
@@ -10,6 +10,11 @@ codes! { "label";
     PORT => Error, "port", "a port does not have the declared SELinux type";
     ALIASED => Error, "aliased", "SELinux looks these files up under another path than declared";
     UNDECLARED => Error, "undeclared", "an undeclared local specification decides on declared paths";
+    UNDECLARED_CHANGE => Error, "undeclared-change", "an undeclared local change of the policy store that touches the application";
+    NETWORK => Error, "network", "a node or an interface does not have the declared SELinux type";
+    LOGIN => Error, "login", "somebody who logs in does not become the declared SELinux user";
+    DONTAUDIT => Error, "dontaudit", "harmless denials are logged, or kept out of the log, other than declared";
+    NOT_PERMISSIVE => Error, "not-permissive", "a domain that is declared permissive is not";
     UNKNOWN_NAME => Error, "unknown-name", "the policy has no such type, level or boolean";
     PERMISSIVE_DOMAIN => Error, "permissive-domain", "SELinux stops nothing that the declared domain does";
     NOT_ENFORCING => Error, "not-enforcing", "SELinux only reports on this host, or will after the next boot";

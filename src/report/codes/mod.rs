@@ -11,6 +11,7 @@ pub mod doas;
 pub mod label;
 pub mod log;
 pub mod manifest;
+pub mod module;
 pub mod path;
 pub mod rule;
 pub mod sudo;
@@ -68,7 +69,7 @@ pub(crate) use codes;
 
 /// Every code there is.
 pub fn all() -> impl Iterator<Item = Code> {
-    [account::ALL, acl::ALL, doas::ALL, label::ALL, log::ALL, manifest::ALL, path::ALL, rule::ALL, sudo::ALL]
+    [account::ALL, acl::ALL, doas::ALL, label::ALL, log::ALL, manifest::ALL, module::ALL, path::ALL, rule::ALL, sudo::ALL]
         .into_iter()
         .flatten()
         .copied()

@@ -1,6 +1,7 @@
 //! The module language: which names it can write, and modules as `.te` and `.cil` text.
 
 pub mod classes;
+pub mod installed;
 pub mod name;
 pub mod rules;
 pub mod te;
