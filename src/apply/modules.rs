@@ -7,6 +7,7 @@ use super::{ApplyError, only_the_host};
 use crate::host::selinux::Selinux;
 use crate::plan::{Change, ModuleBuild, ModuleImage, StoreEdit};
 use crate::selinux::module::installed;
+use crate::sys::write::set_label;
 use crate::sys::{Root, run};
 
 /// Where policycoreutils has what turns a `.pp` into CIL.
@@ -106,6 +107,22 @@ impl Work {
 }
 
 const BUILD: &str = "build-";
+
+/// Gives a file the type of semanage's own: it maps modules into memory, which it may not do with files of /var/lib.
+pub(super) fn for_semanage(root: &Root, host: &Selinux, path: &str) -> Result<(), ApplyError> {
+    let Ok(policy) = host.policy(root) else { return Ok(()) };
+    if !host.active || policy.types().find(SEMANAGES_OWN).is_none() {
+        return Ok(());
+    }
+    let level = if policy.mls() { ":s0" } else { "" };
+    let label = format!("system_u:object_r:{SEMANAGES_OWN}{level}");
+    let error = |e: &dyn ToString| ApplyError::new(format!("labelling {path}"), e.to_string());
+    let (handle, _) = root.open_exact(Path::new(path)).map_err(|e| error(&e))?;
+    set_label(&handle, Some(label.as_bytes())).map_err(|e| error(&e))
+}
+
+/// The type of semanage's temporary files, in the reference policy and in Fedora's.
+const SEMANAGES_OWN: &str = "semanage_tmp_t";
 
 /// The module of this name at our priority, as it is installed.
 pub(super) fn there(root: &Root, host: &Selinux, name: &str) -> Option<ModuleImage> {

@@ -31,12 +31,17 @@ pub(super) fn check(root: &Root, changes: &[Change]) -> Result<(), ApplyError> {
     }
     // semanage asks for a protocol's number, for the audit log, and dies where nobody knows it.
     let protocols: BTreeSet<&str> = edits()
-        .filter_map(|e| if let StoreEdit::Port { protocol, .. } = e { Some(protocol.as_str()) } else { None })
+        .filter_map(|e| match e {
+            StoreEdit::Port { protocol, .. } => Some(protocol.as_str()),
+            // Of `ipv4` it knows the number itself.
+            StoreEdit::Node { protocol, .. } if protocol != "ipv4" => Some(protocol.as_str()),
+            _ => None,
+        })
         .collect();
     for protocol in protocols {
         if run::run("getent", &["protocols", protocol], b"").is_ok_and(|e| !e.success) {
             return Err(why(format!(
-                "the host does not know the protocol `{protocol}`, which semanage needs for ports"
+                "the host does not know the protocol `{protocol}`, which semanage needs for ports and nodes"
             ))
             .remedy("install netbase (Debian) or setup (Fedora, RHEL), which bring /etc/protocols"));
         }

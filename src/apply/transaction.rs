@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::modules::Work;
+use super::modules::{Work, for_semanage};
 use super::{ApplyError, only_the_host};
 use crate::host::policy_store::same_node;
 use crate::host::selinux::Selinux;
@@ -149,6 +149,7 @@ impl<'a> Transaction<'a> {
             none => none.insert(Work::new(self.root)?),
         };
         let path = work.write(&format!("{name}.{language}"), content)?;
+        for_semanage(self.root, self.host, &path)?;
         self.lines.push(format!("module -P {PRIORITY} -a {path}"));
         Ok(())
     }

@@ -216,7 +216,9 @@ fn show_all(
     let mut status = 0;
     let mut tally = Tally::default();
     if args.format == Format::Json {
-        write!(out, "{{\"version\":1,\"rules\":\"{}\",\"files\":[", loaded.contexts.precedence())?;
+        let rules = serde_json::Value::from(loaded.contexts.precedence().to_string());
+        let from = serde_json::Value::from(loaded.rules.as_str());
+        write!(out, "{{\"version\":1,\"rules\":{rules},\"rules_from\":{from},\"files\":[")?;
     } else if let Some(note) = &loaded.note {
         writeln!(err, "note: {}", escape(note))?;
     }
@@ -230,7 +232,7 @@ fn show_all(
             Ok(resolved) => resolved,
             Err(e) => {
                 // What should be there can be told all the same.
-                let shown = Shown::absent(&path, &e.to_string(), &mut lookups);
+                let shown = Shown::absent(&path, &e.to_string(), &mut lookups, loaded);
                 shown.write(out, args.format, &mut tally)?;
                 status |= UNCHECKED;
                 continue;
@@ -281,6 +283,9 @@ fn show_all(
         writeln!(out, "],{}}}", tally.json())?;
     } else if args.recursive {
         writeln!(out, "{}", tally.text())?;
+    }
+    if args.format == Format::Human && !args.recursive && loaded.note.is_none() {
+        writeln!(err, "rules: {}, {}", loaded.contexts.precedence(), escape(&loaded.rules))?;
     }
     Ok(status)
 }

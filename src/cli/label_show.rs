@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::label::load::{Loaded, verdict};
+use super::label::load::{InStore, Loaded, verdict};
 use crate::report::escape::escape_path;
 use crate::report::{Format, escape, escape_bytes};
-use crate::selinux::contexts::{Answer, Comparison, Explanation, FileKind, Lookups, Spec};
+use crate::selinux::contexts::{Answer, Comparison, Explanation, FileContexts, FileKind, Lookups, Spec};
 
 /// Counts over a tree.
 #[derive(Debug, Default)]
@@ -85,6 +85,8 @@ pub(crate) struct Shown<'p, 'c> {
     /// The label on disk; an error where it could not be read.
     label: Result<Option<Vec<u8>>, String>,
     why: Explanation<'c>,
+    /// What the policy store says, where it says something else or cannot be asked.
+    in_store: Option<Result<String, String>>,
     verdict: Option<Comparison>,
 }
 
@@ -100,20 +102,30 @@ impl<'p, 'c> Shown<'p, 'c> {
         let why = lookups.explain(path.as_os_str().as_bytes(), Some(kind));
         let should = why.answer.context().unwrap_or_default().as_bytes();
         let verdict = verdict(label.as_deref(), should, &loaded.customizable);
-        Shown { path, kind: Some(kind), label: Ok(label), why, verdict }
+        let in_store = in_store(path, Some(kind), &why.answer, loaded);
+        Shown { path, kind: Some(kind), label: Ok(label), why, in_store, verdict }
     }
 
     /// A file that is not there, or cannot be reached.
-    pub(crate) fn absent(path: &'p Path, error: &str, lookups: &mut Lookups<'c>) -> Self {
+    pub(crate) fn absent(path: &'p Path, error: &str, lookups: &mut Lookups<'c>, loaded: &Loaded) -> Self {
         let why = lookups.explain(path.as_os_str().as_bytes(), None);
-        Shown { path, kind: None, label: Err(error.to_owned()), why, verdict: None }
+        let in_store = in_store(path, None, &why.answer, loaded);
+        Shown { path, kind: None, label: Err(error.to_owned()), why, in_store, verdict: None }
     }
 
     fn expected(&self) -> &str {
-        match self.why.answer {
-            Answer::Context(spec) => spec.context.as_deref().unwrap_or_default(),
-            Answer::LeaveAlone(_) | Answer::Unspecified => "<<none>>",
-            Answer::Undecided(_) => "<<unknown>>",
+        answer_text(&self.why.answer)
+    }
+
+    /// What the policy store says, in words.
+    fn stored(&self) -> String {
+        match &self.in_store {
+            None => "not there".to_owned(),
+            Some(Err(why)) => format!("not known: {}", escape(why)),
+            Some(Ok(context)) if context == self.expected() => "the same".to_owned(),
+            Some(Ok(context)) => {
+                format!("{}  (the next change of the policy makes this the expected one)", escape(context))
+            }
         }
     }
 
@@ -177,6 +189,9 @@ impl<'p, 'c> Shown<'p, 'c> {
         writeln!(out, "{}{kind}", escape_path(self.path))?;
         writeln!(out, "  expected  {}", escape(self.expected()))?;
         writeln!(out, "  on disk   {}  ({})", self.on_disk(), self.comparison())?;
+        if self.in_store.is_some() {
+            writeln!(out, "  in store  {}", self.stored())?;
+        }
         let deciding = self.why.answer.spec();
         if let Some(spec) = deciding {
             writeln!(out, "  decided   {}  {}", escape(&spec.place.to_string()), escape(&spec.to_string()))?;
@@ -204,6 +219,9 @@ impl<'p, 'c> Shown<'p, 'c> {
         let path = escape_path(self.path);
         writeln!(out, "{path}: expected {}", escape(self.expected()))?;
         writeln!(out, "{path}: on disk {}: {}", self.on_disk(), self.comparison())?;
+        if self.in_store.is_some() {
+            writeln!(out, "{path}: in the policy store: {}", self.stored())?;
+        }
         if let Some(spec) = self.why.answer.spec() {
             writeln!(
                 out,
@@ -240,6 +258,7 @@ impl<'p, 'c> Shown<'p, 'c> {
             "kind": self.kind.map(word),
             "expected": self.why.answer.context(),
             "on_disk": self.label.as_ref().ok().and_then(|l| l.as_deref()).map(text),
+            "in_store": self.in_store.as_ref().and_then(|s| s.as_ref().ok()),
             "error": self.label.as_ref().err(),
             "comparison": match (&self.why.answer, &self.label, self.verdict) {
                 (Answer::Undecided(_), ..) => "undecided",
@@ -255,6 +274,31 @@ impl<'p, 'c> Shown<'p, 'c> {
             "matching": self.why.matching.iter().map(|s| spec(s)).collect::<Vec<_>>(),
             "looked_up_as": text(&self.why.path),
         })
+    }
+}
+
+/// What the policy store says of a file.
+fn in_store(
+    path: &Path,
+    kind: Option<FileKind>,
+    installed: &Answer<'_>,
+    loaded: &Loaded,
+) -> Option<Result<String, String>> {
+    let path = path.as_os_str().as_bytes();
+    let answer = |contexts: &FileContexts| answer_text(&contexts.lookups().lookup(path, kind)).to_owned();
+    match &loaded.store {
+        InStore::Absent => None,
+        InStore::Unreadable(why) => Some(Err(why.clone())),
+        InStore::Same => Some(Ok(answer_text(installed).to_owned())),
+        InStore::Other(contexts) => Some(Ok(answer(contexts))),
+    }
+}
+
+fn answer_text<'c>(answer: &Answer<'c>) -> &'c str {
+    match answer {
+        Answer::Context(spec) => spec.context.as_deref().unwrap_or_default(),
+        Answer::LeaveAlone(_) | Answer::Unspecified => "<<none>>",
+        Answer::Undecided(_) => "<<unknown>>",
     }
 }
 

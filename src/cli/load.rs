@@ -30,6 +30,9 @@ pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Lo
     if root.is_host() && rustix::process::geteuid().is_root() {
         for m in &manifests {
             trusted(&m.source.path)?;
+            for source in m.selinux.iter().flat_map(|s| &s.modules).flat_map(|m| &m.sources) {
+                trusted(&source.path)?;
+            }
         }
     }
     let host = Host::observe(root)?;

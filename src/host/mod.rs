@@ -1,8 +1,10 @@
 //! What is there: accounts, files, sudoers, doas, SELinux state. This room only reads.
 
 pub mod accounts;
+pub mod contexts;
 pub mod files;
 pub mod grants;
+pub mod homes;
 pub mod policy_store;
 pub mod selinux;
 pub mod store_modules;

@@ -156,7 +156,7 @@ pub(super) fn parse_logins(text: &str) -> Vec<LocalLogin> {
 }
 
 /// `PATTERN [-- -d …] CONTEXT` (file_contexts, file_contexts.local).
-pub(super) fn parse_contexts(text: &str) -> Vec<LocalContext> {
+pub fn parse_contexts(text: &str) -> Vec<LocalContext> {
     let context = |l: &str| {
         let mut words = l.split_whitespace();
         let (pattern, second) = (words.next()?, words.next()?);
@@ -168,12 +168,6 @@ pub(super) fn parse_contexts(text: &str) -> Vec<LocalContext> {
         Some(LocalContext { pattern: pattern.to_owned(), files, context })
     };
     lines(text).filter_map(context).collect()
-}
-
-/// `/aliased /original` (file_contexts.subs, file_contexts.subs_dist).
-pub(super) fn parse_aliases(text: &str) -> Vec<(String, String)> {
-    let pairs = parse_boolean_names(text).into_iter();
-    pairs.filter(|(from, to)| from.starts_with('/') && to.starts_with('/')).collect()
 }
 
 /// `old_name new_name` (booleans.subs_dist).
@@ -238,14 +232,6 @@ mod tests {
                 ("/srv/a", Some('-'), "var_t", Some("s0")),
                 ("/none", Some('l'), "<<none>>", None),
             ]
-        );
-    }
-
-    #[test]
-    fn aliases() {
-        assert_eq!(
-            parse_aliases("# a\n/bin /usr/bin\nx y\n/lone\n"),
-            [("/bin".to_owned(), "/usr/bin".to_owned())]
         );
     }
 }

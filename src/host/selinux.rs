@@ -4,13 +4,17 @@
 //! and works where semanage is not installed. Fields of the files: libsemanage's `*_file.c`, semanage.conf(5).
 
 use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::contexts::{self, ContextFiles};
 use super::policy_store::{
-    LocalContext, LocalInterface, LocalLogin, LocalNode, LocalPort, parse_aliases, parse_boolean_names,
+    LocalContext, LocalInterface, LocalLogin, LocalNode, LocalPort, parse_boolean_names,
     parse_booleans, parse_contexts, parse_interfaces, parse_logins, parse_nodes, parse_ports,
 };
 use super::store_modules::{self, StoreModule};
+use crate::selinux::contexts::{FileContexts, Precedence};
 use crate::selinux::policy::{NEWEST, OLDEST, Policy, TypeKind};
 use crate::sys::Root;
 
@@ -33,8 +37,12 @@ pub struct Selinux {
     booleans: Vec<(String, bool)>,
     ports: Vec<LocalPort>,
     contexts: Vec<LocalContext>,
-    /// `file_contexts.subs` before `.subs_dist`: what begins with the first is looked up as the second.
-    aliases: [Vec<(String, String)>; 2],
+    /// Specifications of files.
+    pub context_files: ContextFiles,
+    /// The rules by which libselinux looks them up, and the library that was found.
+    pub library: Option<(Precedence, PathBuf)>,
+    /// `file_contexts.subs` and `.subs_dist`.
+    substitutions: Option<FileContexts>,
     boolean_names: Vec<(String, String)>,
     nodes: Vec<LocalNode>,
     interfaces: Vec<LocalInterface>,
@@ -75,12 +83,14 @@ impl Selinux {
         let configured = setting(&config, "SELINUX").map(|s| s.to_ascii_lowercase());
         let mut s = Selinux { active, enforcing, configured, policy_type, ..Selinux::default() };
         let Some(ty) = s.policy_type.clone() else { return s };
-        let contexts = Path::new(CONFIG).join(&ty).join("contexts/files");
-        s.aliases = ["file_contexts.subs", "file_contexts.subs_dist"]
-            .map(|name| parse_aliases(&read(&contexts.join(name))));
+        s.context_files = ContextFiles::read(root, &ty);
+        s.library = contexts::library(root);
+        s.substitutions = Some(FileContexts::new(s.context_files.substitutions(), s.precedence()));
         s.boolean_names = parse_boolean_names(&read(&Path::new(CONFIG).join(&ty).join("booleans.subs_dist")));
-        if active {
-            s.read_store(root, &ty);
+        s.read_store(root, &ty);
+        if !active {
+            // It can be looked at, and is nothing that a run could change.
+            s.store = Store::Absent;
         }
         s
     }
@@ -248,24 +258,25 @@ impl Selinux {
     /// The policy's own specification with this pattern and kind, which semanage wants modified and not added.
     pub fn base_context(&self, root: &Root, pattern: &str, files: Option<char>) -> Option<&LocalContext> {
         let base = self.base.get_or_init(|| {
-            let bytes = root.read(&self.folder.join("file_contexts"), LIMIT).unwrap_or_default();
-            parse_contexts(&String::from_utf8_lossy(&bytes))
+            let in_store = root.read(&self.folder.join("file_contexts"), LIMIT).ok();
+            let in_store = in_store.filter(|_| !self.folder.as_os_str().is_empty());
+            let bytes = in_store.as_deref().unwrap_or_else(|| self.context_files.main());
+            parse_contexts(&String::from_utf8_lossy(bytes))
         });
         base.iter().rev().find(|c| c.pattern == pattern && c.files == files)
+    }
+
+    /// The rules by which libselinux looks specifications up.
+    pub fn precedence(&self) -> Precedence {
+        self.library.as_ref().map(|(rules, _)| *rules).unwrap_or_default()
     }
 
     /// The path under which specifications are looked up for a file: one of the aliases of file_contexts.subs and one
     /// of file_contexts.subs_dist may take the place of its beginning.
     pub fn look_up_path(&self, path: &Path) -> PathBuf {
-        let mut path = path.to_owned();
-        for aliases in &self.aliases {
-            let found = aliases.iter().find_map(|(from, to)| {
-                let rest = path.strip_prefix(from).ok()?;
-                Some(if rest.as_os_str().is_empty() { PathBuf::from(to) } else { Path::new(to).join(rest) })
-            });
-            path = found.unwrap_or(path);
-        }
-        path
+        let Some(substitutions) = &self.substitutions else { return path.to_owned() };
+        let looked_up = substitutions.looked_up(path.as_os_str().as_bytes());
+        PathBuf::from(OsStr::from_bytes(&looked_up))
     }
 }
 
@@ -278,6 +289,7 @@ fn setting(config: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selinux::contexts::{Files, Text};
 
     #[test]
     fn settings_are_read_as_libselinux_reads_them() {
@@ -289,14 +301,13 @@ mod tests {
 
     #[test]
     fn aliases_replace_whole_components_once() {
-        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        let s = Selinux {
-            aliases: [
-                vec![pair("/site", "/var/run/site")],
-                vec![pair("/var/run", "/run"), pair("/run", "/x")],
-            ],
-            ..Selinux::default()
+        let files = Files {
+            subs: Some(Text::new("subs", b"/site /var/run/site\n")),
+            subs_dist: Some(Text::new("subs_dist", b"/run /x\n/var/run /run\n")),
+            ..Files::default()
         };
+        let substitutions = Some(FileContexts::new(files, Precedence::default()));
+        let s = Selinux { substitutions, ..Selinux::default() };
         for (path, looked_up) in [
             ("/var/run/wsgi.sock", "/run/wsgi.sock"),
             ("/var/run", "/run"),

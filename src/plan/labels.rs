@@ -1,7 +1,6 @@
 //! `[[selinux.label]]` × the labels on files, merged with what `[[path]]` found about the same files.
 
 use std::cell::RefCell;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -9,25 +8,16 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::accounts::finding;
 use super::file::{Difference, Reason};
 use super::item::{Fix, Item, Sign};
+use super::label_rules::{Asker, Decides, Rule, Rules};
 use super::paths::{FileDiff, PathDiffs, PathTrouble, Trouble};
-use crate::host::selinux::Selinux;
+use crate::host::selinux::{Selinux, Store};
 use crate::host::{FileState, Host};
-use crate::manifest::{LabelRule, Manifest};
+use crate::manifest::Manifest;
 use crate::report::Class;
 use crate::report::codes::label as codes;
+use crate::selinux::contexts::Spec;
 use crate::sys::Kind;
 use crate::sys::walk::{Entry, walk};
-
-/// A rule made ready.
-struct Compiled<'m> {
-    app: usize,
-    rule: &'m LabelRule,
-    /// The type under the name that files have it by.
-    setype: String,
-    regex: Regex,
-    literal: bool,
-    stem: PathBuf,
-}
 
 /// Looks at every file under a label rule and adds what is wrong to `diffs`; what is declared under a path by which
 /// SELinux does not look files up is returned.
@@ -38,17 +28,12 @@ pub(super) fn compare_labels(
     diffs: &mut PathDiffs,
     tick: &dyn Fn(),
 ) -> Vec<Item> {
-    let mut rules = Vec::new();
-    for (app, m) in manifests.iter().enumerate() {
-        for rule in m.selinux.iter().flat_map(|s| &s.labels) {
-            let pattern = &rule.paths.value;
-            let Some(regex) = matcher(pattern) else { continue };
-            let setype = selinux.real_type(&host.root, &rule.setype.value);
-            rules.push(Compiled { app, rule, setype, regex, literal: literal(pattern), stem: stem(pattern) });
-        }
-    }
-    label_new_files(&rules, selinux, diffs);
-    let aliased: Vec<Item> = rules.iter().filter_map(|c| aliased(c, manifests, host, selinux)).collect();
+    let Some(rules) = Rules::new(manifests, host, selinux) else { return Vec::new() };
+    let mut asker = rules.asker();
+    let mut others = Others::default();
+    label_new_files(&mut asker, diffs);
+    let rules = &rules.all;
+    let mut items: Vec<Item> = rules.iter().filter_map(|c| aliased(c, manifests, host, selinux)).collect();
     let mut stems: Vec<&Path> = rules.iter().map(|r| r.stem.as_path()).collect();
     stems.sort_unstable();
     stems.dedup();
@@ -77,11 +62,14 @@ pub(super) fn compare_labels(
                     &mut |entry| {
                         tick();
                         diffs.seen += 1;
-                        let looked_up = selinux.look_up_path(&entry.path);
-                        if let Some(c) = deciding(&rules, &looked_up, entry.meta.kind)
-                            && let Err(e) = compare(entry, c, diffs)
-                        {
-                            failures.borrow_mut().push((entry.path.clone(), e));
+                        match asker.ask(&entry.path, entry.meta.kind) {
+                            None => {}
+                            Some(Decides::Declared(rule)) => {
+                                if let Err(e) = compare(entry, rule, diffs) {
+                                    failures.borrow_mut().push((entry.path.clone(), e));
+                                }
+                            }
+                            Some(other) => others.add(other, &entry.path),
                         }
                         true
                     },
@@ -97,12 +85,69 @@ pub(super) fn compare_labels(
             Err(e) => diffs.troubles.push(trouble(e.to_string())),
         }
     }
-    aliased
+    items.extend(others.items(manifests, selinux));
+    items
 }
+
+/// Files of which a declared rule speaks, and something else decides: one for each rule and what decides in its place.
+#[derive(Default)]
+struct Others<'r, 'm> {
+    found: Vec<(&'r Rule<'m>, Option<&'r Spec>, bool, PathBuf, usize)>,
+}
+
+impl<'r, 'm> Others<'r, 'm> {
+    fn add(&mut self, decides: Decides<'r, 'm>, path: &Path) {
+        let (rule, spec, unknown) = match decides {
+            Decides::Declared(_) => return,
+            Decides::Other(rule, spec) => (rule, Some(spec), false),
+            Decides::Unknown(rule, spec) => (rule, spec, true),
+        };
+        let same = |f: &&mut (&Rule<'_>, Option<&Spec>, bool, PathBuf, usize)| {
+            std::ptr::eq(f.0, rule) && f.1 == spec && f.2 == unknown
+        };
+        match self.found.iter_mut().find(same) {
+            Some(found) => found.4 += 1,
+            None => self.found.push((rule, spec, unknown, path.to_owned(), 1)),
+        }
+    }
+
+    fn items(&self, manifests: &[Manifest], selinux: &Selinux) -> Vec<Item> {
+        let mut items = Vec::new();
+        for (rule, spec, unknown, path, count) in &self.found {
+            // A local one that nobody declared is told of with the store.
+            let local = spec.is_some_and(|s| s.input == LOCAL) && selinux.store == Store::Ready;
+            let Some(m) = manifests.get(rule.app).filter(|_| !local || *unknown) else { continue };
+            let place = path.display().to_string();
+            let origin = &rule.rule.paths.origin;
+            let by = spec.map_or_else(|| "the specifications".to_owned(), |s| format!("{}: `{s}`", s.place));
+            let more = if *count > 1 { format!(" (and of {} more files)", count - 1) } else { String::new() };
+            let rules = match &selinux.library {
+                Some((rules, library)) => format!("by the rules of {rules}, found in {}", library.display()),
+                None => format!("by the rules of {}: no libselinux was found here", selinux.precedence()),
+            };
+            let f = if *unknown {
+                finding(m, &codes::UNCHECKED, Class::Unchecked, &place, Some(origin))
+                    .is(format!("not known{more}: {by} could decide, and is not understood here"), rule.setype.clone())
+                    .remedy("perms label tells what is not understood; write that specification in another way")
+            } else {
+                let is = spec.and_then(|s| s.context.as_deref()).unwrap_or("<<none>>");
+                finding(m, &codes::OUTRANKED, Class::Wrong, &place, Some(origin))
+                    .is(format!("{is} by the policy{more}: {by} decides before the declared one"), rule.setype.clone())
+                    .why(format!("one without metacharacters comes before all that have some, {rules}"))
+                    .remedy(format!("declare it by itself too: paths = \"{}\"", spec.map_or("", |s| &s.pattern)))
+            };
+            items.push(Item::attention(rule.app, "label", f, Fix::ByHand));
+        }
+        items
+    }
+}
+
+/// The rank of file_contexts.local.
+const LOCAL: u8 = 2;
 
 /// A rule on a path by which SELinux does not look its files up: restorecon resolves links and puts the policy's
 /// equivalences in, so that the specification would never decide, or semanage would not take it.
-fn aliased(c: &Compiled<'_>, manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Option<Item> {
+fn aliased(c: &Rule<'_>, manifests: &[Manifest], host: &Host, selinux: &Selinux) -> Option<Item> {
     let m = manifests.get(c.app)?;
     let looked_up = looked_up_elsewhere(&c.stem, host, selinux)?;
     let pattern = &c.rule.paths.value;
@@ -148,21 +193,7 @@ pub(super) fn looked_up_elsewhere(stem: &Path, host: &Host, selinux: &Selinux) -
     (looked_up != stem).then_some(looked_up)
 }
 
-/// The rule that decides, as in file_contexts: the last that matches, after those without metacharacters.
-fn deciding<'c, 'm>(rules: &'c [Compiled<'m>], path: &Path, kind: Kind) -> Option<&'c Compiled<'m>> {
-    let fits = |c: &&Compiled<'m>| {
-        c.rule.files.as_ref().is_none_or(|f| f.value == kind.letter())
-            && c.regex.is_match(path.as_os_str().as_bytes())
-    };
-    rules
-        .iter()
-        .rev()
-        .filter(|c| c.literal)
-        .find(fits)
-        .or_else(|| rules.iter().rev().filter(|c| !c.literal).find(fits))
-}
-
-fn compare(entry: &Entry, c: &Compiled<'_>, diffs: &mut PathDiffs) -> std::io::Result<()> {
+fn compare(entry: &Entry, c: &Rule<'_>, diffs: &mut PathDiffs) -> std::io::Result<()> {
     let is = entry.handle.label(&entry.meta)?;
     let should = wanted(is.as_deref(), c);
     if is.as_deref() == Some(should.as_slice()) {
@@ -198,9 +229,9 @@ fn compare(entry: &Entry, c: &Compiled<'_>, diffs: &mut PathDiffs) -> std::io::R
 }
 
 /// Files that are to be made get their label at once.
-fn label_new_files(rules: &[Compiled<'_>], selinux: &Selinux, diffs: &mut PathDiffs) {
+fn label_new_files(asker: &mut Asker<'_, '_>, diffs: &mut PathDiffs) {
     for diff in diffs.files.values_mut().filter(|d| d.before.is_none()) {
-        if let Some(c) = deciding(rules, &selinux.look_up_path(&diff.path), diff.kind) {
+        if let Some(Decides::Declared(c)) = asker.ask(&diff.path, diff.kind) {
             diff.after.label = Some(wanted(None, c));
         }
     }
@@ -208,7 +239,7 @@ fn label_new_files(rules: &[Compiled<'_>], selinux: &Selinux, diffs: &mut PathDi
 
 /// The context a file should have: as restorecon without `-F`, the type (and the level, if one is declared) is changed
 /// and user and role are kept.
-fn wanted(is: Option<&[u8]>, c: &Compiled<'_>) -> Vec<u8> {
+fn wanted(is: Option<&[u8]>, c: &Rule<'_>) -> Vec<u8> {
     let level = c.rule.level.as_ref().map(|l| l.value.as_str());
     let parts = is.and_then(|l| {
         let mut fields = l.splitn(4, |b| *b == b':');

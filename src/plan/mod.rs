@@ -9,6 +9,7 @@ mod grant_files;
 mod grants;
 mod home;
 pub mod item;
+mod label_rules;
 mod labels;
 mod modules;
 pub mod names;

@@ -16,25 +16,25 @@ use crate::report::{Class, Finding};
 use crate::selinux::policy::Policy;
 
 /// A declared specification.
-struct Declared<'m> {
-    app: usize,
-    m: &'m Manifest,
-    rule: &'m LabelRule,
+pub(super) struct Declared<'m> {
+    pub(super) app: usize,
+    pub(super) m: &'m Manifest,
+    pub(super) rule: &'m LabelRule,
     /// The type under its real name.
-    setype: String,
-    stem: PathBuf,
+    pub(super) setype: String,
+    pub(super) stem: PathBuf,
 }
 
 impl Declared<'_> {
-    fn pattern(&self) -> &str {
+    pub(super) fn pattern(&self) -> &str {
         &self.rule.paths.value
     }
 
-    fn files(&self) -> Option<char> {
+    pub(super) fn files(&self) -> Option<char> {
         self.rule.files.as_ref().map(|f| f.value)
     }
 
-    fn level(&self) -> Option<&str> {
+    pub(super) fn level(&self) -> Option<&str> {
         self.rule.level.as_ref().map(|l| l.value.as_str())
     }
 
@@ -66,33 +66,54 @@ pub(super) fn compare(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &P
             all.push(Declared { app, m, rule, setype, stem });
         }
     }
-    // Where each stands among the local ones, or will: the last that fits a file decides, so of two that are declared
-    // the later has to stand later.
     let local = c.selinux.local_contexts();
+    let standing = stand(&all, local, |d| c.selinux.base_context(&c.host.root, d.pattern(), d.files()));
+    for (d, s) in all.iter().zip(&standing) {
+        let there = s.there.and_then(|at| local.get(at));
+        if !s.in_base && (s.last || there.is_none_or(|l| !d.is(l))) {
+            change(c, d, there, s.last);
+        }
+    }
+    let positions: Vec<Option<usize>> = standing.iter().map(|s| s.position).collect();
+    undeclared(c, &all, &positions);
+}
+
+/// Where a declared specification stands among the local ones, or will.
+pub(super) struct Standing {
+    /// Its number there now.
+    pub(super) there: Option<usize>,
+    /// The policy itself has it, so that it is not needed there.
+    pub(super) in_base: bool,
+    /// It is there, and has to be put after others that would decide in its place.
+    pub(super) last: bool,
+    /// Its number there then; none if it is not there.
+    position: Option<usize>,
+}
+
+/// Where each stands: the last that fits a file decides, so of two that are declared the later has to stand later.
+pub(super) fn stand<'b>(
+    all: &[Declared<'_>],
+    local: &[LocalContext],
+    base: impl Fn(&Declared<'_>) -> Option<&'b LocalContext>,
+) -> Vec<Standing> {
     let mut end = local.len();
-    let mut positions: Vec<Option<usize>> = Vec::new();
+    let mut standing: Vec<Standing> = Vec::new();
     for (i, d) in all.iter().enumerate() {
         let there = local.iter().rposition(|l| l.pattern == d.pattern() && l.files == d.files());
-        let base = c.selinux.base_context(&c.host.root, d.pattern(), d.files());
         let last = there.is_some_and(|at| {
-            all.iter().zip(&positions).take(i).any(|(e, p)| p.is_some_and(|p| p > at) && overlap(e, d))
+            let mut earlier = all.iter().zip(&standing).take(i);
+            earlier.any(|(e, s)| s.position.is_some_and(|p| p > at) && overlap(e, d))
         });
         // The policy's own come before all local ones.
         let in_base = there.is_none()
-            && base.is_some_and(|b| d.is(b))
-            && !all.iter().zip(&positions).take(i).any(|(e, p)| p.is_some() && overlap(e, d));
-        if there.is_none() && !in_base || last {
-            positions.push(Some(end));
-            end += 1;
-        } else {
-            positions.push(there);
-        }
-        let there = there.and_then(|at| local.get(at));
-        if !in_base && (last || there.is_none_or(|l| !d.is(l))) {
-            change(c, d, there, last);
-        }
+            && base(d).is_some_and(|b| d.is(b))
+            && !all.iter().zip(&standing).take(i).any(|(e, s)| s.position.is_some() && overlap(e, d));
+        let new = there.is_none() && !in_base || last;
+        let position = if new { Some(end) } else { there };
+        end += usize::from(new);
+        standing.push(Standing { there, in_base, last, position });
     }
-    undeclared(c, &all, &positions);
+    standing
 }
 
 fn unknown_level(

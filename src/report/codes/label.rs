@@ -8,6 +8,7 @@ codes! { "label";
     LIVE_ONLY => Error, "live-only", "a label rule that the policy store does not have";
     BOOLEAN => Error, "boolean", "an SELinux boolean is not as declared";
     PORT => Error, "port", "a port does not have the declared SELinux type";
+    OUTRANKED => Error, "outranked", "a specification of the policy decides before the declared one";
     ALIASED => Error, "aliased", "SELinux looks these files up under another path than declared";
     UNDECLARED => Error, "undeclared", "an undeclared local specification decides on declared paths";
     UNDECLARED_CHANGE => Error, "undeclared-change", "an undeclared local change of the policy store that touches the application";

@@ -1,5 +1,6 @@
 //! All files of specifications together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::pattern::{self, Refusal, Verdict};
 use super::precedence::Precedence;
 use super::spec::{self, Problem, Spec};
 use super::stem::{self, Stem};
-use super::subs::Substitutions;
+use super::subs::{self, Substitutions};
 
 /// Atoms of all patterns together; Debian's have 126,000.
 const MAX_SIZE: usize = 1_000_000;
@@ -248,6 +249,11 @@ impl FileContexts {
     /// The rules by which it answers.
     pub fn precedence(&self) -> Precedence {
         self.precedence
+    }
+
+    /// The path by which a file is looked up: without doubled slashes, with substitutions made.
+    pub fn looked_up<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
+        subs::prepare(path, &self.local, &self.dist, |_| ())
     }
 
     /// The specifications, in the order of the files.

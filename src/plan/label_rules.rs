@@ -1,0 +1,141 @@
+//! The declared specifications among the host's own: which of all decides for a file, as libselinux will say once the
+//! declared ones stand in file_contexts.local.
+
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::labels::stem;
+use super::specifications::{Declared, stand};
+use crate::host::Host;
+use crate::host::policy_store::{LocalContext, parse_contexts};
+use crate::host::selinux::Selinux;
+use crate::manifest::{LabelRule, Manifest};
+use crate::selinux::contexts::{Answer, FileContexts, FileKind, Files, Lookups, Spec, Text};
+use crate::sys::Kind;
+
+/// A declared rule.
+pub(super) struct Rule<'m> {
+    /// Index of the manifest.
+    pub(super) app: usize,
+    pub(super) rule: &'m LabelRule,
+    /// The type under the name that files have it by.
+    pub(super) setype: String,
+    /// The folder that its pattern begins with.
+    pub(super) stem: PathBuf,
+}
+
+/// All declared rules, and the host's specifications with them in it.
+pub(super) struct Rules<'m> {
+    pub(super) all: Vec<Rule<'m>>,
+    /// By pattern and kind.
+    numbers: HashMap<(String, Option<char>), usize>,
+    /// The declared ones alone.
+    own: FileContexts,
+    /// With all others.
+    host: FileContexts,
+}
+
+/// Who looks files up.
+pub(super) struct Asker<'r, 'm> {
+    rules: &'r Rules<'m>,
+    own: Lookups<'r>,
+    host: Lookups<'r>,
+}
+
+/// What decides for a file that a declared rule speaks of.
+pub(super) enum Decides<'r, 'm> {
+    /// A declared rule.
+    Declared(&'r Rule<'m>),
+    /// A specification that no manifest declares, before the declared rule.
+    Other(&'r Rule<'m>, &'r Spec),
+    /// It cannot be told: this specification could, and is not understood.
+    Unknown(&'r Rule<'m>, Option<&'r Spec>),
+}
+
+impl<'m> Rules<'m> {
+    /// None if nothing is declared.
+    pub(super) fn new(manifests: &'m [Manifest], host: &Host, selinux: &Selinux) -> Option<Rules<'m>> {
+        let mut all = Vec::new();
+        let mut declared = Vec::new();
+        let mut numbers = HashMap::new();
+        for (app, m) in manifests.iter().enumerate() {
+            for rule in m.selinux.iter().flat_map(|s| &s.labels) {
+                let setype = selinux.real_type(&host.root, &rule.setype.value);
+                let stem = stem(&rule.paths.value);
+                let key = (rule.paths.value.clone(), rule.files.as_ref().map(|f| f.value));
+                numbers.entry(key).or_insert(all.len());
+                all.push(Rule { app, rule, setype: setype.clone(), stem: stem.clone() });
+                declared.push(Declared { app, m, rule, setype, stem });
+            }
+        }
+        if all.is_empty() {
+            return None;
+        }
+        let lines = |rules: &mut dyn Iterator<Item = &Declared<'_>>| rules.map(line).collect::<String>();
+        let own = lines(&mut declared.iter());
+        let text = Files { local: Some(Text::new("declared", own.as_bytes())), ..selinux.context_files.substitutions() };
+        let own = FileContexts::new(text, selinux.precedence());
+        let local = overlaid(&declared, host, selinux);
+        let host = FileContexts::new(selinux.context_files.with_local(&local), selinux.precedence());
+        Some(Rules { all, numbers, own, host })
+    }
+
+    pub(super) fn asker(&self) -> Asker<'_, 'm> {
+        Asker { rules: self, own: self.own.lookups(), host: self.host.lookups() }
+    }
+
+    /// The rule that a specification is.
+    fn rule(&self, spec: &Spec) -> Option<&Rule<'m>> {
+        let key = (spec.pattern.to_string(), spec.kind.map(FileKind::letter));
+        self.all.get(*self.numbers.get(&key)?)
+    }
+}
+
+impl<'r, 'm> Asker<'r, 'm> {
+    /// What decides for a file; none if no declared rule speaks of it.
+    pub(super) fn ask(&mut self, path: &Path, kind: Kind) -> Option<Decides<'r, 'm>> {
+        let path = path.as_os_str().as_bytes();
+        let kind = u8::try_from(kind.letter()).ok().and_then(FileKind::of_letter);
+        let own = self.rules.rule(self.own.lookup(path, kind).spec()?)?;
+        Some(match self.host.lookup(path, kind) {
+            Answer::Context(spec) | Answer::LeaveAlone(spec) => match self.rules.rule(spec) {
+                Some(rule) => Decides::Declared(rule),
+                None => Decides::Other(own, spec),
+            },
+            Answer::Undecided(spec) => Decides::Unknown(own, spec),
+            // It was found among the declared ones, so it is found among all.
+            Answer::Unspecified => Decides::Unknown(own, None),
+        })
+    }
+}
+
+/// A line of file_contexts.
+fn line(d: &Declared<'_>) -> String {
+    let kind = d.files().map(|f| format!(" -{f}")).unwrap_or_default();
+    format!("{}{kind} system_u:object_r:{}:{}\n", d.pattern(), d.setype, d.level().unwrap_or("s0"))
+}
+
+/// file_contexts.local as it will be: changed ones in their places, new ones and those to be moved at the end.
+fn overlaid(declared: &[Declared<'_>], host: &Host, selinux: &Selinux) -> String {
+    let text = selinux.context_files.local();
+    // Each specification with the line it stands on.
+    let (numbers, local): (Vec<usize>, Vec<LocalContext>) =
+        text.lines().enumerate().flat_map(|(n, l)| parse_contexts(l).into_iter().map(move |c| (n, c))).unzip();
+    let standing = stand(declared, &local, |d| selinux.base_context(&host.root, d.pattern(), d.files()));
+    let mut lines: Vec<String> = text.lines().map(|l| format!("{l}\n")).collect();
+    let mut end = String::new();
+    for (d, standing) in declared.iter().zip(standing) {
+        let there = standing.there.and_then(|at| lines.get_mut(*numbers.get(at)?));
+        match there {
+            _ if standing.in_base => {}
+            Some(there) if !standing.last => *there = line(d),
+            Some(there) => {
+                "\n".clone_into(there);
+                end.push_str(&line(d));
+            }
+            None => end.push_str(&line(d)),
+        }
+    }
+    lines.concat() + &end
+}
