@@ -27,7 +27,11 @@ fn homes_are_expanded_as_libsemanage_expanded_them() {
         };
         let written = std::fs::read_to_string(store.join("file_contexts.homedirs")).unwrap();
         let theirs: Vec<&str> = written.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
-        let ours: Vec<String> = homes(&Root::open(Path::new("/")).unwrap(), policy).expand(&template).into_iter().map(|(_, line)| line).collect();
+        let ours: Vec<String> = homes(&Root::open(Path::new("/")).unwrap(), policy)
+            .expand(&template)
+            .into_iter()
+            .map(|(_, line)| line)
+            .collect();
         for (ours, theirs) in ours.iter().zip(&theirs) {
             assert_eq!(ours, theirs, "{policy}");
         }

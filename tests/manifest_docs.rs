@@ -75,6 +75,9 @@ fn the_schema_takes_every_good_manifest_and_refuses_other_shapes() {
     };
     for entry in std::fs::read_dir("tests/manifests/good").unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".toml") {
+            continue; // a module's source
+        }
         assert_eq!(refused(&format!("good/{name}")), None, "{name}");
     }
     for name in [

@@ -18,14 +18,15 @@ const PP: [&str; 2] = ["/usr/libexec/selinux/hll/pp", "/usr/lib/selinux/hll/pp"]
 /// # Errors
 /// What the tools say of the sources.
 pub(super) fn build(root: &Root, changes: &mut [Change]) -> Result<(), ApplyError> {
-    let edits = changes.iter_mut().filter_map(|c| if let Change::Store { edits } = c { Some(edits) } else { None });
+    let edits =
+        changes.iter_mut().filter_map(|c| if let Change::Store { edits } = c { Some(edits) } else { None });
     let mut mls = None;
     for edit in edits.flatten() {
         let StoreEdit::Module { name, after: Some(after), .. } = edit else { continue };
         only_the_host(root)?;
         let mls = *mls.get_or_insert_with(|| Selinux::observe(root).policy(root).is_ok_and(|p| p.mls()));
-        let cil = cil(root, name, after, mls)
-            .map_err(|e| ApplyError { what: format!("module {name}"), ..e })?;
+        let cil =
+            cil(root, name, after, mls).map_err(|e| ApplyError { what: format!("module {name}"), ..e })?;
         after.built = Some(installed::with_heading(&after.app, &after.digest(), &cil));
     }
     Ok(())
@@ -47,9 +48,7 @@ fn cil(root: &Root, name: &str, module: &ModuleBuild, mls: bool) -> Result<Strin
     tool("checkmodule", &args, b"", "checkpolicy")?;
     let mut args = vec!["-o", &package, "-m", &compiled];
     let contexts = match source("fc") {
-        Some(fc) => {
-            Some(work.write(&format!("{name}.fc"), installed::plain_contexts(fc, mls).as_bytes())?)
-        }
+        Some(fc) => Some(work.write(&format!("{name}.fc"), installed::plain_contexts(fc, mls).as_bytes())?),
         None => None,
     };
     if let Some(fc) = &contexts {
@@ -64,16 +63,16 @@ fn cil(root: &Root, name: &str, module: &ModuleBuild, mls: bool) -> Result<Strin
 
 /// Runs a tool; what it says if it fails, without the name of our folder.
 fn tool(tool: &str, args: &[&str], input: &[u8], package: &str) -> Result<Vec<u8>, ApplyError> {
-    let ended = run::run(tool, args, input).map_err(|e| {
-        ApplyError::new("", e).remedy(format!("nothing was changed; install {package}"))
-    })?;
+    let ended = run::run(tool, args, input)
+        .map_err(|e| ApplyError::new("", e).remedy(format!("nothing was changed; install {package}")))?;
     if ended.success {
         return Ok(ended.stdout);
     }
     let said = ended.said();
     let folder = Path::new(args.last().copied().unwrap_or_default()).parent().map(Path::to_string_lossy);
     let said = folder.map_or(said.clone(), |f| said.replace(&format!("{f}/"), ""));
-    Err(ApplyError::new("", format!("{tool} refuses it: {said}")).remedy("nothing was changed; mend the source"))
+    Err(ApplyError::new("", format!("{tool} refuses it: {said}"))
+        .remedy("nothing was changed; mend the source"))
 }
 
 /// A folder of our own, for as long as it lives.

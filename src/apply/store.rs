@@ -122,8 +122,11 @@ fn installed(root: &Root, edits: &[StoreEdit]) -> Result<(), ApplyError> {
         let StoreEdit::Module { name, after, .. } = edit else { continue };
         let host = host.get_or_insert_with(|| Selinux::observe(root));
         if !modules::is_made(modules::there(root, host, name).as_ref(), after.as_ref()) {
-            return Err(ApplyError::new(format!("module {name}"), "semanage did not install it and did not say why")
-                .remedy("semodule -X 500 -i on what `semodule_package` made of it tells more"));
+            return Err(ApplyError::new(
+                format!("module {name}"),
+                "semanage did not install it and did not say why",
+            )
+            .remedy("semodule -X 500 -i on what `semodule_package` made of it tells more"));
         }
     }
     Ok(())

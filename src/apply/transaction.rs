@@ -55,7 +55,14 @@ impl<'a> Transaction<'a> {
         self.host.base_context(self.root, pattern, files).is_some()
     }
 
-    pub(super) fn set_port(&mut self, protocol: &str, low: u16, high: u16, setype: &str, level: Option<&str>) {
+    pub(super) fn set_port(
+        &mut self,
+        protocol: &str,
+        low: u16,
+        high: u16,
+        setype: &str,
+        level: Option<&str>,
+    ) {
         // The policy's list holds the local ones too.
         let number = match protocol {
             "tcp" => 6,

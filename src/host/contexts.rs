@@ -63,7 +63,8 @@ impl ContextFiles {
     /// All of them, with `local` in place of .local.
     pub fn with_local<'t>(&'t self, local: &'t str) -> Files<'t> {
         let [main, homedirs, there, ..] = &self.texts;
-        let name = there.as_ref().map_or_else(|| Arc::from("file_contexts.local"), |(name, _)| Arc::clone(name));
+        let name =
+            there.as_ref().map_or_else(|| Arc::from("file_contexts.local"), |(name, _)| Arc::clone(name));
         let local = Some(Text::new(name, local.as_bytes()));
         Files { main: text(main), homedirs: text(homedirs), local, ..self.substitutions() }
     }

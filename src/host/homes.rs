@@ -15,9 +15,8 @@ const LIMIT: u64 = 16 << 20;
 
 /// The homes of the host beneath a root, for the policy of this name.
 pub fn homes(root: &Root, policy: &str) -> Homes {
-    let read = |path: &Path| {
-        root.read(path, LIMIT).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-    };
+    let read =
+        |path: &Path| root.read(path, LIMIT).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let etc = |name: &str| read(&Path::new("/etc").join(name)).unwrap_or_default();
     let store = Path::new("/var/lib/selinux").join(policy).join("active");
     let seusers = read(&store.join("seusers")).unwrap_or_else(|| etc(&format!("selinux/{policy}/seusers")));
@@ -25,7 +24,8 @@ pub fn homes(root: &Root, policy: &str) -> Homes {
     let passwd = etc("passwd");
     let accounts: Vec<Account<'_>> = passwd.lines().filter_map(Account::read).collect();
     let uses_passwd = setting(&etc("selinux/semanage.conf"), "usepasswd").is_none_or(|v| v != "false");
-    let mut roots = BTreeSet::from([setting(&etc("default/useradd"), "HOME").unwrap_or_else(|| "/home".to_owned())]);
+    let mut roots =
+        BTreeSet::from([setting(&etc("default/useradd"), "HOME").unwrap_or_else(|| "/home".to_owned())]);
     if uses_passwd {
         roots.extend(of_people(&accounts, &etc("login.defs"), &etc("shells")));
     }
@@ -67,15 +67,23 @@ impl<'t> Account<'t> {
 }
 
 /// The folders that the homes of people lie in.
-fn of_people<'a>(accounts: &'a [Account<'_>], login_defs: &str, shells: &str) -> impl Iterator<Item = String> + 'a {
+fn of_people<'a>(
+    accounts: &'a [Account<'_>],
+    login_defs: &str,
+    shells: &str,
+) -> impl Iterator<Item = String> + 'a {
     let number = |name: &str, usual: u32| {
         let mut lines = login_defs.lines().map(str::split_whitespace);
         let value = lines.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()).flatten());
         value.and_then(|v| v.parse().ok()).unwrap_or(usual)
     };
     let people = number("UID_MIN", 1000)..=number("UID_MAX", 60_000);
-    let shells: BTreeSet<String> =
-        shells.lines().map(str::trim).filter(|l| l.starts_with('/') && !l.ends_with("/nologin")).map(str::to_owned).collect();
+    let shells: BTreeSet<String> = shells
+        .lines()
+        .map(str::trim)
+        .filter(|l| l.starts_with('/') && !l.ends_with("/nologin"))
+        .map(str::to_owned)
+        .collect();
     accounts.iter().filter(move |a| people.contains(&a.uid) && shells.contains(a.shell)).filter_map(|a| {
         let (folder, name) = a.home.trim_end_matches('/').rsplit_once('/')?;
         (folder.starts_with('/') && !name.is_empty()).then(|| folder.to_owned())
@@ -92,7 +100,8 @@ fn setting(text: &str, name: &str) -> Option<String> {
 fn prefix(extra: &str, user: &str) -> String {
     let found = extra.lines().find_map(|line| {
         let mut words = line.split_whitespace();
-        let fits = words.next() == Some("user") && words.next() == Some(user) && words.next() == Some("prefix");
+        let fits =
+            words.next() == Some("user") && words.next() == Some(user) && words.next() == Some("prefix");
         fits.then(|| words.next()).flatten()
     });
     found.map_or("user", |p| p.trim_end_matches(';')).to_owned()
@@ -107,7 +116,8 @@ mod tests {
         let passwd = "root:x:0:0::/root:/bin/bash\nanna:x:1000:1000::/home/anna:/bin/bash\nweb:x:1001:1001::/srv/web:/usr/sbin/nologin\n\
                       ben:x:1002:1002::/export/home/ben/:/bin/zsh\nnobody:x:65534:1::/nonexistent:/bin/bash\nbad\n";
         let accounts: Vec<Account<'_>> = passwd.lines().filter_map(Account::read).collect();
-        let found: Vec<String> = of_people(&accounts, "UID_MIN 1000\n", "/bin/bash\n/bin/zsh\n# x\n").collect();
+        let found: Vec<String> =
+            of_people(&accounts, "UID_MIN 1000\n", "/bin/bash\n/bin/zsh\n# x\n").collect();
         assert_eq!(found, ["/home", "/export/home"]);
         assert_eq!(prefix("user staff_u prefix staff;\n", "staff_u"), "staff");
         assert_eq!(prefix("", "staff_u"), "user");

@@ -180,7 +180,6 @@ pub(super) fn parse_boolean_names(text: &str) -> Vec<(String, String)> {
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a test ends at a surprise")]
 mod tests {
     use super::*;
 
@@ -205,7 +204,8 @@ mod tests {
 
     #[test]
     fn nodes_interfaces_and_logins() {
-        let text = format!("{HEAD}nodecon ipv6 fd00:: ff00:: system_u:object_r:node_t:s0\nnodecon ipv4 short\n");
+        let text =
+            format!("{HEAD}nodecon ipv6 fd00:: ff00:: system_u:object_r:node_t:s0\nnodecon ipv4 short\n");
         let nodes = parse_nodes(&text);
         assert_eq!(nodes.len(), 1);
         assert_eq!((nodes[0].address.as_str(), nodes[0].mask.as_str()), ("fd00::", "ff00::"));

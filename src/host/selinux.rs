@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::contexts::{self, ContextFiles};
 use super::policy_store::{
-    LocalContext, LocalInterface, LocalLogin, LocalNode, LocalPort, parse_boolean_names,
-    parse_booleans, parse_contexts, parse_interfaces, parse_logins, parse_nodes, parse_ports,
+    LocalContext, LocalInterface, LocalLogin, LocalNode, LocalPort, parse_boolean_names, parse_booleans,
+    parse_contexts, parse_interfaces, parse_logins, parse_nodes, parse_ports,
 };
 use super::store_modules::{self, StoreModule};
 use crate::selinux::contexts::{FileContexts, Precedence};

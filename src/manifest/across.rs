@@ -207,7 +207,12 @@ fn named(rules: &SelinuxRules) -> Vec<(&'static str, String, String, &Origin)> {
         said.push(("node ", name, rule.setype.value.clone(), &rule.address.origin));
     }
     for rule in &rules.interfaces {
-        said.push(("interface ", format!("`{}`", rule.name.value), rule.setype.value.clone(), &rule.name.origin));
+        said.push((
+            "interface ",
+            format!("`{}`", rule.name.value),
+            rule.setype.value.clone(),
+            &rule.name.origin,
+        ));
     }
     for rule in &rules.logins {
         let range = rule.range.as_ref().map(|r| format!(":{}", r.value)).unwrap_or_default();

@@ -116,7 +116,8 @@ const ADDRESS: Text = Text {
     what: "an address and the length of its mask, such as `10.1.0.0/16`",
     pattern: Some("^[0-9A-Fa-f.:]+/[0-9]{1,3}$"),
 };
-const INTERFACE: Text = Text { what: "a network interface's name", pattern: Some("^[A-Za-z0-9_.@:-]{1,15}$") };
+const INTERFACE: Text =
+    Text { what: "a network interface's name", pattern: Some("^[A-Za-z0-9_.@:-]{1,15}$") };
 const LOGIN: Text = Text {
     what: "a user's name, or `%GROUP`",
     pattern: Some("^(%?[A-Za-z_][A-Za-z0-9_.@-]*\\$?|__default__)$"),

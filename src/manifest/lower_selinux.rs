@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use toml::de::DeValue;
 
-use super::{keys, lower_store};
 use super::model::{BooleanRule, LabelRule, PortProtocol, PortRule, SelinuxRules};
 use super::text;
 use super::tree::{Reader, Sink};
+use super::{keys, lower_store};
 use crate::report::codes::manifest as code;
 use crate::report::{Diagnostic, Origin, Spanned};
 

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::keys;
 use super::lower::refuse_twice;
 use super::model::{
-    InterfaceRule, LoginRule, Manifest, ModuleLanguage, ModuleRule, ModuleSource, NodeRule, SelinuxRules, mask,
+    InterfaceRule, LoginRule, Manifest, ModuleLanguage, ModuleRule, ModuleSource, NodeRule, SelinuxRules,
+    mask,
 };
 use super::text;
 use super::tree::{Flaw, Placed, Reader, Sink};
@@ -55,7 +56,8 @@ fn address(text: &str) -> Result<(IpAddr, u8), Flaw> {
         |label: &str| Flaw::new(&code::BAD_ADDRESS, format!("`{text}` is no address with its mask"), label);
     let (ip, prefix) =
         text.split_once('/').ok_or_else(|| bad("write the length of the mask too: `10.1.0.0/16`"))?;
-    let ip: IpAddr = ip.parse().map_err(|_| bad("an IPv4 or IPv6 address, `/`, and the length of the mask"))?;
+    let ip: IpAddr =
+        ip.parse().map_err(|_| bad("an IPv4 or IPv6 address, `/`, and the length of the mask"))?;
     let widest = if ip.is_ipv4() { 32 } else { 128 };
     let whole = prefix.parse::<u8>().ok().filter(|p| *p <= widest && !prefix.starts_with('+'));
     let prefix = whole.ok_or_else(|| bad(&format!("the mask's length is from 0 to {widest}")))?;
@@ -66,7 +68,9 @@ fn address(text: &str) -> Result<(IpAddr, u8), Flaw> {
     };
     if net != ip {
         // The kernel compares masked addresses with this one: it would never match.
-        return Err(bad("bits are set that the mask leaves out").note("help", format!("write `{net}/{prefix}`")));
+        return Err(
+            bad("bits are set that the mask leaves out").note("help", format!("write `{net}/{prefix}`"))
+        );
     }
     Ok((ip, prefix))
 }
@@ -161,7 +165,8 @@ fn modules(sink: &mut Sink, selinux: &Reader<'_>) -> Vec<ModuleRule> {
 /// The name of the module that a file is a source of.
 fn module_name(file: &str, language: ModuleLanguage) -> Result<String, Flaw> {
     let ending = format!(".{}", language.word());
-    let bad = |label: String| Flaw::new(&code::BAD_MODULE, format!("`{file}` is no source of a module"), label);
+    let bad =
+        |label: String| Flaw::new(&code::BAD_MODULE, format!("`{file}` is no source of a module"), label);
     if file.chars().any(char::is_control) {
         return Err(bad("it holds a control character".to_owned()));
     }
@@ -172,7 +177,11 @@ fn module_name(file: &str, language: ModuleLanguage) -> Result<String, Flaw> {
         && stem.len() <= 128
         && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
         && !stem.contains("..");
-    if good { Ok(stem.to_owned()) } else { Err(bad("a module's name has letters, digits, `_`, `-` and `.`, a letter first".to_owned())) }
+    if good {
+        Ok(stem.to_owned())
+    } else {
+        Err(bad("a module's name has letters, digits, `_`, `-` and `.`, a letter first".to_owned()))
+    }
 }
 
 /// Reads the sources of a manifest's modules, which lie beside it. What cannot be read is said at the place that names
@@ -210,7 +219,8 @@ fn read(path: &Path) -> Result<String, String> {
     if bytes.len() as u64 > LARGEST_SOURCE {
         return Err("it is larger than 4 MiB".to_owned());
     }
-    let text = String::from_utf8(bytes).map_err(|e| format!("byte {} is not UTF-8", e.utf8_error().valid_up_to()))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| format!("byte {} is not UTF-8", e.utf8_error().valid_up_to()))?;
     if text.contains('\0') {
         return Err("it holds a NUL: is it compiled?".to_owned());
     }

@@ -31,7 +31,13 @@ pub(super) fn declared(
         let local = c.selinux.local_nodes().iter().rev().find(|n| same_node(n, protocol, &address, &mask));
         let before = local.map(|n| n.context.clone());
         let setype = c.selinux.real_type(&c.host.root, &rule.setype.value);
-        let edit = StoreEdit::Node { protocol: protocol.into(), address, mask, before: before.clone(), setype: setype.clone() };
+        let edit = StoreEdit::Node {
+            protocol: protocol.into(),
+            address,
+            mask,
+            before: before.clone(),
+            setype: setype.clone(),
+        };
         let place = format!("node {}/{}", rule.address.value, rule.prefix);
         typed(c, app, m, place, before, &setype, edit, &rule.address.origin);
     }
@@ -43,7 +49,8 @@ pub(super) fn declared(
         let local = c.selinux.local_interfaces().iter().find(|i| i.name == *name);
         let before = local.map(|i| i.context.clone());
         let setype = c.selinux.real_type(&c.host.root, &rule.setype.value);
-        let edit = StoreEdit::Interface { name: name.clone(), before: before.clone(), setype: setype.clone() };
+        let edit =
+            StoreEdit::Interface { name: name.clone(), before: before.clone(), setype: setype.clone() };
         typed(c, app, m, format!("interface {name}"), before, &setype, edit, &rule.name.origin);
     }
     for rule in &rules.logins {
@@ -60,7 +67,14 @@ pub(super) fn declared(
             .is(format!("harmless denials are {}", word(!said.value)), word(said.value))
             .remedy("perms apply");
         let edits = vec![StoreEdit::Dontaudit { value: said.value }];
-        c.push(app, Sign::Change, "dontaudit".into(), f, Fix::Changes(vec![Change::Store { edits }]), &said.origin);
+        c.push(
+            app,
+            Sign::Change,
+            "dontaudit".into(),
+            f,
+            Fix::Changes(vec![Change::Store { edits }]),
+            &said.origin,
+        );
     }
 }
 
@@ -101,9 +115,17 @@ fn login(
     let origin = &rule.name.origin;
     if policy.users().find(&rule.user.value).is_none() {
         let hint = nearest(&rule.user.value, policy.users().records().iter().map(|u| u.name.as_ref()));
-        let f = finding(m, &codes::UNKNOWN_NAME, Class::Wrong, &format!("SELinux user {}", rule.user.value), Some(&rule.user.origin))
-            .is("unknown to the policy", "an SELinux user")
-            .remedy(hint.map_or_else(|| "semanage user -l lists them".into(), |n| format!("did you mean `{n}`?")));
+        let f = finding(
+            m,
+            &codes::UNKNOWN_NAME,
+            Class::Wrong,
+            &format!("SELinux user {}", rule.user.value),
+            Some(&rule.user.origin),
+        )
+        .is("unknown to the policy", "an SELinux user")
+        .remedy(
+            hint.map_or_else(|| "semanage user -l lists them".into(), |n| format!("did you mean `{n}`?")),
+        );
         return c.push(app, Sign::Attention, place, f, Fix::Blocked, &rule.user.origin);
     }
     let known = match name.strip_prefix('%') {
@@ -143,7 +165,9 @@ fn login(
         user: rule.user.value.clone(),
         range: range.map(str::to_owned),
     }];
-    let f = finding(m, &codes::LOGIN, class, &place, Some(origin)).is(is, text(&rule.user.value, range)).remedy("perms apply");
+    let f = finding(m, &codes::LOGIN, class, &place, Some(origin))
+        .is(is, text(&rule.user.value, range))
+        .remedy("perms apply");
     c.push(app, sign, place, f, Fix::Changes(vec![Change::Store { edits }]), origin);
 }
 
@@ -184,7 +208,12 @@ pub(super) fn undeclared(c: &mut Comparison<'_>, manifests: &[Manifest], policy:
 }
 
 fn ports(c: &mut Comparison<'_>, manifests: &[Manifest]) {
-    let all = || manifests.iter().enumerate().flat_map(|(i, m)| m.selinux.iter().flat_map(move |s| s.ports.iter().map(move |p| (i, m, p))));
+    let all = || {
+        manifests
+            .iter()
+            .enumerate()
+            .flat_map(|(i, m)| m.selinux.iter().flat_map(move |s| s.ports.iter().map(move |p| (i, m, p))))
+    };
     for local in c.selinux.local_ports() {
         // One that overlaps a declared one is told of there.
         let declared = all().any(|(_, _, p)| {
@@ -193,13 +222,20 @@ fn ports(c: &mut Comparison<'_>, manifests: &[Manifest]) {
         if declared {
             continue;
         }
-        let touched = all().find(|(_, _, p)| c.selinux.real_type(&c.host.root, &p.setype.value) == local.setype());
+        let touched =
+            all().find(|(_, _, p)| c.selinux.real_type(&c.host.root, &p.setype.value) == local.setype());
         let Some((app, m, _)) = touched else { continue };
         let range = port_range(local.low, local.high);
         let place = format!("port {} {range}", local.protocol);
         let f = finding(m, &codes::UNDECLARED_CHANGE, Class::Excess, &place, None)
-            .is(format!("{} in the policy store: a type that this application's ports have", local.setype()), "not there, or declared")
-            .remedy(format!("semanage port -d -p {} {range}; or declare it in some manifest", local.protocol));
+            .is(
+                format!("{} in the policy store: a type that this application's ports have", local.setype()),
+                "not there, or declared",
+            )
+            .remedy(format!(
+                "semanage port -d -p {} {range}; or declare it in some manifest",
+                local.protocol
+            ));
         c.push_undeclared(app, Sign::Attention, place, f, Fix::ByHand);
     }
 }
@@ -219,7 +255,9 @@ fn booleans(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &Policy) {
         if declared.contains(name.as_str()) || domains.is_empty() {
             continue;
         }
-        let Some(default) = c.selinux.default_boolean(&c.host.root, name).filter(|d| d != value) else { continue };
+        let Some(default) = c.selinux.default_boolean(&c.host.root, name).filter(|d| d != value) else {
+            continue;
+        };
         let Some(id) = policy.booleans().id(name) else { continue };
         let touched = domains.iter().find(|(_, _, domain)| {
             policy.conditionals().iter().filter(|c| c.booleans().contains(&id)).any(|c| {
@@ -231,9 +269,15 @@ fn booleans(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &Policy) {
         let word = |on: bool| if on { "on" } else { "off" };
         let place = format!("boolean {name}");
         let f = finding(m, &codes::UNDECLARED_CHANGE, Class::Excess, &place, None)
-            .is(format!("{}; the policy's own is {}", word(*value), word(default)), "the policy's own, or declared")
+            .is(
+                format!("{}; the policy's own is {}", word(*value), word(default)),
+                "the policy's own, or declared",
+            )
             .why(format!("it changes what {} may do", policy.types().name(*domain)))
-            .remedy(format!("setsebool -P {name} {}; or declare it: booleans = {{ {name} = {value} }}", word(default)));
+            .remedy(format!(
+                "setsebool -P {name} {}; or declare it: booleans = {{ {name} = {value} }}",
+                word(default)
+            ));
         c.push_undeclared(*app, Sign::Attention, place, f, Fix::ByHand);
     }
 }

@@ -74,7 +74,10 @@ impl<'m> Rules<'m> {
         }
         let lines = |rules: &mut dyn Iterator<Item = &Declared<'_>>| rules.map(line).collect::<String>();
         let own = lines(&mut declared.iter());
-        let text = Files { local: Some(Text::new("declared", own.as_bytes())), ..selinux.context_files.substitutions() };
+        let text = Files {
+            local: Some(Text::new("declared", own.as_bytes())),
+            ..selinux.context_files.substitutions()
+        };
         let own = FileContexts::new(text, selinux.precedence());
         let local = overlaid(&declared, host, selinux);
         let host = FileContexts::new(selinux.context_files.with_local(&local), selinux.precedence());
@@ -120,8 +123,11 @@ fn line(d: &Declared<'_>) -> String {
 fn overlaid(declared: &[Declared<'_>], host: &Host, selinux: &Selinux) -> String {
     let text = selinux.context_files.local();
     // Each specification with the line it stands on.
-    let (numbers, local): (Vec<usize>, Vec<LocalContext>) =
-        text.lines().enumerate().flat_map(|(n, l)| parse_contexts(l).into_iter().map(move |c| (n, c))).unzip();
+    let (numbers, local): (Vec<usize>, Vec<LocalContext>) = text
+        .lines()
+        .enumerate()
+        .flat_map(|(n, l)| parse_contexts(l).into_iter().map(move |c| (n, c)))
+        .unzip();
     let standing = stand(declared, &local, |d| selinux.base_context(&host.root, d.pattern(), d.files()));
     let mut lines: Vec<String> = text.lines().map(|l| format!("{l}\n")).collect();
     let mut end = String::new();

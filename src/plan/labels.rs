@@ -127,14 +127,25 @@ impl<'r, 'm> Others<'r, 'm> {
             };
             let f = if *unknown {
                 finding(m, &codes::UNCHECKED, Class::Unchecked, &place, Some(origin))
-                    .is(format!("not known{more}: {by} could decide, and is not understood here"), rule.setype.clone())
-                    .remedy("perms label tells what is not understood; write that specification in another way")
+                    .is(
+                        format!("not known{more}: {by} could decide, and is not understood here"),
+                        rule.setype.clone(),
+                    )
+                    .remedy(
+                        "perms label tells what is not understood; write that specification in another way",
+                    )
             } else {
                 let is = spec.and_then(|s| s.context.as_deref()).unwrap_or("<<none>>");
                 finding(m, &codes::OUTRANKED, Class::Wrong, &place, Some(origin))
-                    .is(format!("{is} by the policy{more}: {by} decides before the declared one"), rule.setype.clone())
+                    .is(
+                        format!("{is} by the policy{more}: {by} decides before the declared one"),
+                        rule.setype.clone(),
+                    )
                     .why(format!("one without metacharacters comes before all that have some, {rules}"))
-                    .remedy(format!("declare it by itself too: paths = \"{}\"", spec.map_or("", |s| &s.pattern)))
+                    .remedy(format!(
+                        "declare it by itself too: paths = \"{}\"",
+                        spec.map_or("", |s| &s.pattern)
+                    ))
             };
             items.push(Item::attention(rule.app, "label", f, Fix::ByHand));
         }

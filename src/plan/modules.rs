@@ -44,13 +44,23 @@ fn module(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) {
     for other in others {
         let p = other.priority;
         let (f, fix) = if p <= DISTRIBUTION {
-            let f = tell(&codes::HIDES, Class::Wrong, format!("the policy has a module of this name (priority {p})"), "a name of its own")
-                .why(format!("at priority {PRIORITY} it would take that one's place, with all its rules"))
-                .remedy("give the module, and its files, another name");
+            let f = tell(
+                &codes::HIDES,
+                Class::Wrong,
+                format!("the policy has a module of this name (priority {p})"),
+                "a name of its own",
+            )
+            .why(format!("at priority {PRIORITY} it would take that one's place, with all its rules"))
+            .remedy("give the module, and its files, another name");
             (f, Fix::Blocked)
         } else if p > PRIORITY {
-            let f = tell(&codes::HIDDEN, Class::Wrong, format!("another one, at priority {p}, is in force in its place"), "in force")
-                .remedy(format!("semodule -X {p} -r {name}"));
+            let f = tell(
+                &codes::HIDDEN,
+                Class::Wrong,
+                format!("another one, at priority {p}, is in force in its place"),
+                "in force",
+            )
+            .remedy(format!("semodule -X {p} -r {name}"));
             (f, Fix::ByHand)
         } else {
             // One that was installed by hand: ours takes its place.
@@ -64,7 +74,8 @@ fn module(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) {
     }
     let there = c.selinux.module(name, PRIORITY);
     if c.selinux.modules().iter().any(|o| o.name == *name && o.disabled) {
-        let f = tell(&codes::DISABLED, Class::Wrong, "disabled (semodule -d)".into(), "enabled").remedy("perms apply");
+        let f = tell(&codes::DISABLED, Class::Wrong, "disabled (semodule -d)".into(), "enabled")
+            .remedy("perms apply");
         let edits = vec![StoreEdit::Enable { module: name.clone() }];
         c.push(app, Sign::Change, place.clone(), f, Fix::Changes(vec![Change::Store { edits }]), origin);
     }
@@ -78,13 +89,16 @@ fn module(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) {
     let before = match there.map(|t| image(c, t)).transpose() {
         Ok(before) => before,
         Err(why) => {
-            let f = tell(&codes::UNCHECKED, Class::Unchecked, format!("not known: {why}"), &should).remedy("run as root");
+            let f = tell(&codes::UNCHECKED, Class::Unchecked, format!("not known: {why}"), &should)
+                .remedy("run as root");
             return c.push(app, Sign::Attention, place, f, Fix::ByHand, origin);
         }
     };
     let (code, class, is): (Code, _, _) = match before.as_ref().map(|b| heading(&b.content)) {
         None => (&codes::MISSING, Class::Missing, "not in the policy store".to_owned()),
-        Some(None) => (&codes::ALTERED, Class::Wrong, format!("one that perms did not install (priority {PRIORITY})")),
+        Some(None) => {
+            (&codes::ALTERED, Class::Wrong, format!("one that perms did not install (priority {PRIORITY})"))
+        }
         Some(Some(h)) if !h.whole => {
             (&codes::ALTERED, Class::Wrong, "changed since perms installed it".to_owned())
         }
@@ -121,7 +135,8 @@ fn undeclared(c: &mut Comparison<'_>, manifests: &[Manifest], declared: &BTreeSe
             let f = finding(m, &codes::UNDECLARED, Class::Excess, &place, None)
                 .is("installed by perms for this application", "not there, or declared")
                 .remedy("perms apply removes it; or declare it: [[selinux.module]]");
-            let edits = vec![StoreEdit::Module { name: module.name.clone(), before: Some(image), after: None }];
+            let edits =
+                vec![StoreEdit::Module { name: module.name.clone(), before: Some(image), after: None }];
             c.push_undeclared(app, Sign::Remove, place, f, Fix::Changes(vec![Change::Store { edits }]));
             continue;
         }
@@ -131,7 +146,10 @@ fn undeclared(c: &mut Comparison<'_>, manifests: &[Manifest], declared: &BTreeSe
         };
         let Some((app, m)) = manifests.iter().enumerate().find(|(_, m)| speaks(m)) else { continue };
         let f = finding(m, &codes::UNDECLARED, Class::Excess, &place, None)
-            .is(format!("installed at priority {PRIORITY}, not by perms, and speaks of the domain"), "not there, or declared")
+            .is(
+                format!("installed at priority {PRIORITY}, not by perms, and speaks of the domain"),
+                "not there, or declared",
+            )
             .remedy(format!("semodule -X {PRIORITY} -r {}; or declare it: [[selinux.module]]", module.name));
         c.push_undeclared(app, Sign::Attention, place, f, Fix::ByHand);
     }

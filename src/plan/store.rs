@@ -230,7 +230,14 @@ impl Comparison<'_> {
                     .remedy("perms apply");
                 let edits =
                     vec![StoreEdit::Boolean { name: name.to_owned(), running: value, local: None, value }];
-                return self.push(app, Sign::Add, place, f, Fix::Changes(vec![Change::Store { edits }]), origin);
+                return self.push(
+                    app,
+                    Sign::Add,
+                    place,
+                    f,
+                    Fix::Changes(vec![Change::Store { edits }]),
+                    origin,
+                );
             }
             let names = policy.booleans().records().iter().map(|b| b.name.as_ref());
             let remedy = match nearest(name, names) {

@@ -95,10 +95,12 @@ pub(crate) fn load(root: &Root, file: Option<&Path>, precedence: Option<Preceden
     };
     let has_homes = texts.get(1).is_some_and(Option::is_some);
     let own = file.filter(|_| !has_homes).and(texts.first_mut()).and_then(Option::as_mut);
-    let templates = own.and_then(|(_, bytes)| take_templates(bytes, &|| match Selinux::observe(root).policy_type {
-        Some(policy) => homes_of(root, &policy),
-        None => Homes { roots: vec!["/home".to_owned()], ..Homes::default() },
-    }));
+    let templates = own.and_then(|(_, bytes)| {
+        take_templates(bytes, &|| match Selinux::observe(root).policy_type {
+            Some(policy) => homes_of(root, &policy),
+            None => Homes { roots: vec!["/home".to_owned()], ..Homes::default() },
+        })
+    });
     let mut texts = texts.iter().map(|t| t.as_ref().map(|(name, bytes)| Text::new(Arc::clone(name), bytes)));
     let mut next = || texts.next().flatten();
     let (main, mut homedirs, local) = (next(), next(), next());
@@ -133,11 +135,15 @@ fn in_store(root: &Root, installed: &[Option<(Arc<str>, Vec<u8>)>], precedence: 
             Err(e) => return InStore::Unreadable(e.to_string()),
         }
     }
-    let bytes = |t: &Option<(Arc<str>, Vec<u8>)>| t.as_ref().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
+    let bytes =
+        |t: &Option<(Arc<str>, Vec<u8>)>| t.as_ref().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
     if texts.iter().zip(installed).all(|(there, here)| bytes(there) == bytes(here)) {
         return InStore::Same;
     }
-    let mut all = texts.iter().chain(installed.get(4)).map(|t| t.as_ref().map(|(name, bytes)| Text::new(Arc::clone(name), bytes)));
+    let mut all = texts
+        .iter()
+        .chain(installed.get(4))
+        .map(|t| t.as_ref().map(|(name, bytes)| Text::new(Arc::clone(name), bytes)));
     let mut next = || all.next().flatten();
     let files = Files { main: next(), homedirs: next(), local: next(), subs: next(), subs_dist: next() };
     InStore::Other(Box::new(FileContexts::new(files, precedence)))

@@ -69,10 +69,21 @@ pub(crate) use codes;
 
 /// Every code there is.
 pub fn all() -> impl Iterator<Item = Code> {
-    [account::ALL, acl::ALL, doas::ALL, label::ALL, log::ALL, manifest::ALL, module::ALL, path::ALL, rule::ALL, sudo::ALL]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        account::ALL,
+        acl::ALL,
+        doas::ALL,
+        label::ALL,
+        log::ALL,
+        manifest::ALL,
+        module::ALL,
+        path::ALL,
+        rule::ALL,
+        sudo::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The code with this id.

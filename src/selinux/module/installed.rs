@@ -51,7 +51,9 @@ pub fn heading(content: &[u8]) -> Option<Heading> {
     let end = memchr::memchr(b'\n', content)?;
     let first = std::str::from_utf8(content.get(..end)?).ok()?.strip_prefix(FIRST)?;
     let value = |name: &str| {
-        first.split_ascii_whitespace().find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+        first
+            .split_ascii_whitespace()
+            .find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
     };
     let body = content.get(end + 1..)?;
     Some(Heading {
@@ -200,7 +202,10 @@ mod tests {
         let found = defined("te", te);
         let seen: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(seen, ["a_on", "a_t", "b_t", "c_t", "d_t", "f_t", "g_t"]);
-        let found = defined("cil", "(type a_t) ; (type no_t)\n(boolean b true)(typeattributeset x (a_t))(roletype object_r a_t)");
+        let found = defined(
+            "cil",
+            "(type a_t) ; (type no_t)\n(boolean b true)(typeattributeset x (a_t))(roletype object_r a_t)",
+        );
         let seen: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(seen, ["a_t", "b"]);
     }
