@@ -97,6 +97,7 @@ pub(super) fn make(root: &Root, edits: &[StoreEdit]) -> Result<(), ApplyError> {
             }
             StoreEdit::Permissive { domain, value } => t.set_permissive(domain, *value),
             StoreEdit::Dontaudit { value } => t.set_dontaudit(*value),
+            StoreEdit::Rebuild => t.rebuild = true,
             StoreEdit::Enable { module } => t.set_enabled(module, true),
             StoreEdit::Module { name, before: _, after } => {
                 let now = modules::there(root, &host, name);
@@ -243,6 +244,8 @@ pub(super) fn undo(root: &Root, edits: &[StoreEdit]) -> Result<Option<String>, A
             }
             StoreEdit::Permissive { domain, value } => t.set_permissive(domain, !*value),
             StoreEdit::Dontaudit { value } => t.set_dontaudit(!*value),
+            // What the store holds now is what belongs there.
+            StoreEdit::Rebuild => {}
             StoreEdit::Enable { module } => t.set_enabled(module, false),
             StoreEdit::Module { name, before, after } => {
                 let now = modules::there(root, &host, name);

@@ -22,6 +22,8 @@ pub(super) struct Transaction<'a> {
     pub(super) lines: Vec<String>,
     /// What names something that the first import brings.
     later: Vec<String>,
+    /// What the store holds is to be installed, whatever else is done.
+    pub(super) rebuild: bool,
     /// Where the files of modules are until they are installed.
     work: Option<Work>,
     /// Booleans to be set in the store.
@@ -39,6 +41,7 @@ impl<'a> Transaction<'a> {
             host,
             lines: Vec::new(),
             later: Vec::new(),
+            rebuild: false,
             work: None,
             booleans: BTreeMap::new(),
             forgotten: BTreeSet::new(),
@@ -190,10 +193,13 @@ impl<'a> Transaction<'a> {
             let lines = if known { &mut self.lines } else { &mut self.later };
             lines.push(format!("boolean -m -{} {name}", u8::from(*value)));
         }
-        if self.lines.is_empty() && self.later.is_empty() && self.running.is_empty() {
+        if !self.rebuild && self.lines.is_empty() && self.later.is_empty() && self.running.is_empty() {
             return Ok(());
         }
         only_the_host(self.root)?;
+        if self.rebuild {
+            carried_out("semodule -B", run::run("semodule", &["-B"], b""))?;
+        }
         for lines in [&self.lines, &self.later].into_iter().filter(|l| !l.is_empty()) {
             let mut text = lines.join("\n");
             text.push('\n');

@@ -60,13 +60,18 @@ impl ContextFiles {
         local.as_ref().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
     }
 
-    /// All of them, with `local` in place of .local.
-    pub fn with_local<'t>(&'t self, local: &'t str) -> Files<'t> {
-        let [main, homedirs, there, ..] = &self.texts;
-        let name =
-            there.as_ref().map_or_else(|| Arc::from("file_contexts.local"), |(name, _)| Arc::clone(name));
-        let local = Some(Text::new(name, local.as_bytes()));
-        Files { main: text(main), homedirs: text(homedirs), local, ..self.substitutions() }
+    /// All of them, with `main` in place of file_contexts and `local` in place of .local.
+    pub fn with<'t>(&'t self, main: &'t [u8], local: &'t str) -> Files<'t> {
+        let [of_policy, homedirs, of_host, ..] = &self.texts;
+        let named = |there: &Option<(Arc<str>, Vec<u8>)>, usual: &str, bytes: &'t [u8]| {
+            Some(Text::new(
+                there.as_ref().map_or_else(|| Arc::from(usual), |(name, _)| Arc::clone(name)),
+                bytes,
+            ))
+        };
+        let main = named(of_policy, "file_contexts", main);
+        let local = named(of_host, "file_contexts.local", local.as_bytes());
+        Files { main, homedirs: text(homedirs), local, ..self.substitutions() }
     }
 
     /// Only those that put one path in another's place.

@@ -7,6 +7,7 @@ pub mod grants;
 pub mod homes;
 pub mod policy_store;
 pub mod selinux;
+pub mod stale;
 pub mod store_modules;
 
 use crate::sys::{ResolveError, Root};

@@ -104,6 +104,14 @@ impl Selinux {
             Ok(_) => Some(Ok(f)),
         });
         let folder = match found {
+            // libsemanage renames `active` to `previous` and then the new one to `active`.
+            None if root.names(&Path::new("/var/lib/selinux").join(ty).join("previous")).is_ok() => {
+                let cut = format!(
+                    "a change was cut off between two renames: /var/lib/selinux/{ty}/previous is to be `active` again"
+                );
+                self.store = Store::Unreadable(cut);
+                return;
+            }
             None => return,
             Some(Err(e)) => {
                 self.store = Store::Unreadable(e.to_string());
@@ -136,6 +144,11 @@ impl Selinux {
         }
         self.folder.clone_from(folder);
         self.store = failed.map_or(Store::Ready, Store::Unreadable);
+    }
+
+    /// Where the policy store is.
+    pub fn store_folder(&self) -> Option<&Path> {
+        Some(self.folder.as_path()).filter(|f| !f.as_os_str().is_empty())
     }
 
     /// The policy as it was built last, local changes in it, which the next boot will load; else why it cannot be read.

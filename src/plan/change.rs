@@ -157,6 +157,8 @@ pub enum StoreEdit {
         /// What it becomes; it was the other.
         value: bool,
     },
+    /// What the store holds is installed and loaded anew: a change of it was cut off.
+    Rebuild,
     /// A module that was disabled is enabled.
     Enable {
         /// Its name.

@@ -8,6 +8,7 @@ use super::change::{Change, StoreEdit};
 use super::item::{Fix, Sign};
 use super::store::{Comparison, port_range, protocol};
 use crate::host::policy_store::{context_field, same_node};
+use crate::host::stale::stale;
 use crate::manifest::{LoginRule, Manifest, SelinuxRules, nearest};
 use crate::report::codes::label as codes;
 use crate::report::{Class, Origin, Spanned};
@@ -190,6 +191,7 @@ fn permissive(c: &mut Comparison<'_>, app: usize, m: &Manifest, domain: &Spanned
 /// Local changes that no manifest declares and that touch an application: a port of a type that it declares, a boolean
 /// that opens or closes something to its domain, a login of its user; and dontaudit rules switched off.
 pub(super) fn undeclared(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &Policy) {
+    cut_off(c, manifests);
     ports(c, manifests);
     booleans(c, manifests, policy);
     logins(c, manifests);
@@ -205,6 +207,22 @@ pub(super) fn undeclared(c: &mut Comparison<'_>, manifests: &[Manifest], policy:
             .remedy("semodule -B; or declare it: dontaudit = false");
         c.push_undeclared(app, Sign::Attention, "dontaudit".into(), f, Fix::ByHand);
     }
+}
+
+/// A change of the store that did not reach the rest of the host.
+fn cut_off(c: &mut Comparison<'_>, manifests: &[Manifest]) {
+    let mut with_rules = manifests.iter().enumerate().filter_map(|(i, m)| Some((i, m, m.selinux.as_ref()?)));
+    let Some((app, m, rules)) = with_rules.find(|(_, _, rules)| rules.in_store() || rules.domain.is_some())
+    else {
+        return;
+    };
+    let Some(what) = stale(&c.host.root, c.selinux) else { return };
+    let f = finding(m, &codes::NOT_INSTALLED, Class::Wrong, "the policy store", Some(&rules.origin))
+        .is(what, "installed and loaded")
+        .why("a change of the policy was cut off, or a file was changed by hand")
+        .remedy("perms apply");
+    let fix = Fix::Changes(vec![Change::Store { edits: vec![StoreEdit::Rebuild] }]);
+    c.push_undeclared(app, Sign::Change, "the policy store".into(), f, fix);
 }
 
 fn ports(c: &mut Comparison<'_>, manifests: &[Manifest]) {

@@ -1,7 +1,8 @@
 //! The declared specifications among the host's own: which of all decides for a file, as libselinux will say once the
 //! declared ones stand in file_contexts.local.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -10,15 +11,19 @@ use super::specifications::{Declared, stand};
 use crate::host::Host;
 use crate::host::policy_store::{LocalContext, parse_contexts};
 use crate::host::selinux::Selinux;
-use crate::manifest::{LabelRule, Manifest};
+use crate::manifest::{LabelRule, Manifest, ModuleLanguage};
+use crate::report::Spanned;
 use crate::selinux::contexts::{Answer, FileContexts, FileKind, Files, Lookups, Spec, Text};
+use crate::selinux::module::installed;
 use crate::sys::Kind;
 
 /// A declared rule.
 pub(super) struct Rule<'m> {
     /// Index of the manifest.
     pub(super) app: usize,
-    pub(super) rule: &'m LabelRule,
+    pub(super) rule: Cow<'m, LabelRule>,
+    /// It stands in a module, and so among the policy's own.
+    pub(super) of_module: bool,
     /// The type under the name that files have it by.
     pub(super) setype: String,
     /// The folder that its pattern begins with.
@@ -65,22 +70,55 @@ impl<'m> Rules<'m> {
                 let stem = stem(&rule.paths.value);
                 let key = (rule.paths.value.clone(), rule.files.as_ref().map(|f| f.value));
                 numbers.entry(key).or_insert(all.len());
-                all.push(Rule { app, rule, setype: setype.clone(), stem: stem.clone() });
+                let (setype_of_rule, stem_of_rule) = (setype.clone(), stem.clone());
+                all.push(Rule {
+                    app,
+                    rule: Cow::Borrowed(rule),
+                    of_module: false,
+                    setype: setype_of_rule,
+                    stem: stem_of_rule,
+                });
                 declared.push(Declared { app, m, rule, setype, stem });
             }
+        }
+        let mut own: String = declared.iter().map(line).collect();
+        let mut main = selinux.context_files.main().to_vec();
+        let in_modules = of_modules(manifests);
+        let there: HashSet<(String, Option<char>)> = match in_modules.is_empty() {
+            true => HashSet::new(),
+            false => parse_contexts(&String::from_utf8_lossy(&main))
+                .into_iter()
+                .map(|c| (c.pattern, c.files))
+                .collect(),
+        };
+        for (app, rule, context) in in_modules {
+            let key = (rule.paths.value.clone(), rule.files.as_ref().map(|f| f.value));
+            let kind = key.1.map(|f| format!(" -{f}")).unwrap_or_default();
+            let line = format!("{}{kind} {context}\n", key.0);
+            if !there.contains(&key) {
+                // Where it will stand among the policy's depends on all others; of two patterns the longer mostly comes
+                // later.
+                main.extend_from_slice(line.as_bytes());
+            }
+            if numbers.contains_key(&key) {
+                continue;
+            }
+            own += &line;
+            numbers.insert(key, all.len());
+            let setype = selinux.real_type(&host.root, &rule.setype.value);
+            let stem = stem(&rule.paths.value);
+            all.push(Rule { app, rule: Cow::Owned(rule), of_module: true, setype, stem });
         }
         if all.is_empty() {
             return None;
         }
-        let lines = |rules: &mut dyn Iterator<Item = &Declared<'_>>| rules.map(line).collect::<String>();
-        let own = lines(&mut declared.iter());
         let text = Files {
             local: Some(Text::new("declared", own.as_bytes())),
             ..selinux.context_files.substitutions()
         };
         let own = FileContexts::new(text, selinux.precedence());
         let local = overlaid(&declared, host, selinux);
-        let host = FileContexts::new(selinux.context_files.with_local(&local), selinux.precedence());
+        let host = FileContexts::new(selinux.context_files.with(&main, &local), selinux.precedence());
         Some(Rules { all, numbers, own, host })
     }
 
@@ -111,6 +149,31 @@ impl<'r, 'm> Asker<'r, 'm> {
             Answer::Unspecified => Decides::Unknown(own, None),
         })
     }
+}
+
+/// The specifications in the sources of modules, as rules, with their contexts.
+fn of_modules(manifests: &[Manifest]) -> Vec<(usize, LabelRule, String)> {
+    let mut rules = Vec::new();
+    for (app, m) in manifests.iter().enumerate() {
+        for module in m.selinux.iter().flat_map(|s| &s.modules) {
+            let sources = module.sources.iter().filter(|s| s.language == ModuleLanguage::Fc);
+            for (source, c) in sources.flat_map(|s| {
+                parse_contexts(&installed::plain_contexts(&s.text, true)).into_iter().map(move |c| (s, c))
+            }) {
+                let Some(context) = &c.context else { continue };
+                let at = |value: &str| Spanned::new(value.to_owned(), source.file.origin.clone());
+                let rule = LabelRule {
+                    origin: module.origin.clone(),
+                    paths: at(&c.pattern),
+                    files: c.files.map(|f| Spanned::new(f, source.file.origin.clone())),
+                    setype: at(c.setype()),
+                    level: None,
+                };
+                rules.push((app, rule, context.clone()));
+            }
+        }
+    }
+    rules
 }
 
 /// A line of file_contexts.

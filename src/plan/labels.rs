@@ -33,7 +33,8 @@ pub(super) fn compare_labels(
     let mut others = Others::default();
     label_new_files(&mut asker, diffs);
     let rules = &rules.all;
-    let mut items: Vec<Item> = rules.iter().filter_map(|c| aliased(c, manifests, host, selinux)).collect();
+    let mut items: Vec<Item> =
+        rules.iter().filter(|c| !c.of_module).filter_map(|c| aliased(c, manifests, host, selinux)).collect();
     let mut stems: Vec<&Path> = rules.iter().map(|r| r.stem.as_path()).collect();
     stems.sort_unstable();
     stems.dedup();
@@ -141,7 +142,11 @@ impl<'r, 'm> Others<'r, 'm> {
                         format!("{is} by the policy{more}: {by} decides before the declared one"),
                         rule.setype.clone(),
                     )
-                    .why(format!("one without metacharacters comes before all that have some, {rules}"))
+                    .why(if rule.of_module {
+                        format!("it stands in a module, so among the policy's own; {rules}")
+                    } else {
+                        format!("one without metacharacters comes before all that have some, {rules}")
+                    })
                     .remedy(format!(
                         "declare it by itself too: paths = \"{}\"",
                         spec.map_or("", |s| &s.pattern)

@@ -7,8 +7,8 @@ use super::change::{Change, ModuleBuild, ModuleImage, StoreEdit};
 use super::item::{Fix, Sign};
 use super::store::Comparison;
 use crate::host::store_modules::StoreModule;
-use crate::manifest::{Manifest, ModuleRule};
-use crate::report::codes::module as codes;
+use crate::manifest::{Manifest, ModuleLanguage, ModuleRule, nearest};
+use crate::report::codes::{label, module as codes};
 use crate::report::{Class, Code, Finding};
 use crate::selinux::module::installed::{self, PRIORITY, heading};
 
@@ -79,6 +79,9 @@ fn module(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) {
         let edits = vec![StoreEdit::Enable { module: name.clone() }];
         c.push(app, Sign::Change, place.clone(), f, Fix::Changes(vec![Change::Store { edits }]), origin);
     }
+    if lacks_types(c, app, m, rule) {
+        return;
+    }
     let build = ModuleBuild {
         app: m.app.name.value.clone(),
         sources: rule.sources.iter().map(|s| (s.language.word().to_owned(), s.text.clone())).collect(),
@@ -111,6 +114,33 @@ fn module(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) {
     let f = tell(code, class, is, &should).remedy("perms apply");
     let edits = vec![StoreEdit::Module { name: name.clone(), before, after: Some(build) }];
     c.push(app, sign, place, f, Fix::Changes(vec![Change::Store { edits }]), origin);
+}
+
+/// Says which types a module requires and nobody has: semanage would only say in which line of what it made of it.
+fn lacks_types(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRule) -> bool {
+    let te = rule.sources.iter().filter(|s| s.language == ModuleLanguage::Te);
+    let required: BTreeSet<String> = te.flat_map(|s| installed::required(&s.text)).collect();
+    let Ok(policy) = c.selinux.policy(&c.host.root) else { return false };
+    let lacking: Vec<(String, Option<String>)> = required
+        .into_iter()
+        .filter(|t| policy.types().find(t).is_none() && !c.coming.contains(t))
+        .map(|t| {
+            let near =
+                nearest(&t, policy.types().records().iter().map(|r| r.name.as_ref())).map(str::to_owned);
+            (t, near)
+        })
+        .collect();
+    for (name, near) in &lacking {
+        let place = format!("module {}: type {name}", rule.name.value);
+        let f = finding(m, &label::UNKNOWN_NAME, Class::Wrong, &place, Some(&rule.name.origin))
+            .is("required by the module and unknown to the policy", "a type that the policy has")
+            .remedy(near.as_ref().map_or_else(
+                || "mend the name, or install the module that defines it".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            ));
+        c.push(app, Sign::Attention, place, f, Fix::Blocked, &rule.name.origin);
+    }
+    !lacking.is_empty()
 }
 
 fn image(c: &Comparison<'_>, module: &StoreModule) -> Result<ModuleImage, String> {

@@ -49,7 +49,7 @@ pub(super) struct Comparison<'a> {
     pub(super) host: &'a Host,
     pub(super) selinux: &'a Selinux,
     /// Types and booleans that declared modules define: they are there when what names them is applied.
-    coming: BTreeSet<String>,
+    pub(super) coming: BTreeSet<String>,
     items: Vec<Item>,
 }
 

@@ -18,6 +18,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub mod policy;
+pub mod store;
 pub mod vm;
 
 /// Whether the program `tool` is there. In CI a missing tool fails the test; elsewhere it is said, counted (in the

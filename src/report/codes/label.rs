@@ -11,6 +11,7 @@ codes! { "label";
     OUTRANKED => Error, "outranked", "a specification of the policy decides before the declared one";
     ALIASED => Error, "aliased", "SELinux looks these files up under another path than declared";
     UNDECLARED => Error, "undeclared", "an undeclared local specification decides on declared paths";
+    NOT_INSTALLED => Error, "not-installed", "what the policy store holds is not what is installed or loaded";
     UNDECLARED_CHANGE => Error, "undeclared-change", "an undeclared local change of the policy store that touches the application";
     NETWORK => Error, "network", "a node or an interface does not have the declared SELinux type";
     LOGIN => Error, "login", "somebody who logs in does not become the declared SELinux user";

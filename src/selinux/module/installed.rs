@@ -140,6 +140,44 @@ pub fn defined(language: &str, text: &str) -> BTreeSet<String> {
     found
 }
 
+/// The types that a source in the module language requires; those of optional blocks aside, which may be missing.
+pub fn required(te: &str) -> BTreeSet<String> {
+    let words = words("te", te);
+    let mut found = BTreeSet::new();
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "optional" => drop(block(&mut words)),
+            "require" => {
+                for statement in block(&mut words).split(|w| *w == ";") {
+                    if let ["type", names @ ..] = statement {
+                        found.extend(names.iter().filter(|n| **n != ",").map(|n| (*n).to_owned()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The words of the block that begins here, without its braces.
+fn block<'w>(words: &mut impl Iterator<Item = &'w str>) -> Vec<&'w str> {
+    let mut inside = Vec::new();
+    let mut depth = 0usize;
+    for word in words {
+        match word {
+            "{" => depth += 1,
+            "}" => depth = depth.saturating_sub(1),
+            _ => inside.push(word),
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    inside
+}
+
 /// The words of a source, signs apart, without comments.
 fn words(language: &str, text: &str) -> Vec<String> {
     let comment = if language == "cil" { ';' } else { '#' };
@@ -202,6 +240,8 @@ mod tests {
         let found = defined("te", te);
         let seen: Vec<&str> = found.iter().map(String::as_str).collect();
         assert_eq!(seen, ["a_on", "a_t", "b_t", "c_t", "d_t", "f_t", "g_t"]);
+        let te = "module a 1.0;\nrequire { type b_t, c_t; class file { read }; type d_t; }\noptional { require { type e_t; } }";
+        assert_eq!(required(te).into_iter().collect::<Vec<_>>(), ["b_t", "c_t", "d_t"]);
         let found = defined(
             "cil",
             "(type a_t) ; (type no_t)\n(boolean b true)(typeattributeset x (a_t))(roletype object_r a_t)",
