@@ -134,9 +134,11 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn set_permissive(&mut self, domain: &str, value: bool) {
-        if self.host.permissive_module(domain).is_some() != value {
-            let verb = if value { "-a" } else { "-d" };
-            self.named(domain, format!("permissive {verb} {domain}"));
+        match (self.host.permissive_module(domain), value) {
+            (None, true) => self.named(domain, format!("permissive -a {domain}")),
+            // `permissive -d` would look for it at the priority of the last `module` line.
+            (Some(m), false) => self.lines.push(format!("module -P {} -r {}", m.priority, m.name)),
+            _ => {}
         }
     }
 
@@ -200,6 +202,8 @@ impl<'a> Transaction<'a> {
         if self.rebuild {
             carried_out("semodule -B", run::run("semodule", &["-B"], b""))?;
         }
+        // The priority of a `module` line holds for the rest of the import, and a permissive domain is a module too.
+        self.lines.sort_by_key(|l| !l.starts_with("permissive "));
         for lines in [&self.lines, &self.later].into_iter().filter(|l| !l.is_empty()) {
             let mut text = lines.join("\n");
             text.push('\n');
