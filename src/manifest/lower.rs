@@ -8,11 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys;
 use super::model::{Acceptance, App, GroupRule, Login, Manifest, UserRule};
-use super::nearest::nearest;
 use super::text;
 use super::tree::{Reader, Sink};
 use super::{lower_command, lower_path, lower_selinux};
 use crate::report::codes::{self, manifest as code};
+use crate::report::nearest;
 use crate::report::{Diagnostic, Origin, Spanned};
 
 /// Reads the whole manifest. What is returned is valid only if the sink holds no error afterwards.

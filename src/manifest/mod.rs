@@ -16,7 +16,6 @@ mod lower_command;
 mod lower_path;
 mod lower_selinux;
 pub mod model;
-mod nearest;
 pub mod reference;
 pub mod schema;
 mod shape;
@@ -30,5 +29,4 @@ pub use model::{
     GroupRule, LabelRule, Login, Manifest, ModeSpec, PathRule, PortProtocol, PortRule, SelinuxRules,
     UserRule,
 };
-pub use nearest::nearest;
 pub use schema::schema;
