@@ -285,6 +285,12 @@ fn still_at_work(root: &std::path::Path) -> bool {
     })
 }
 
+/// The runs as `rollback --list` tells programs.
+fn runs(t: &Tree) -> Vec<serde_json::Value> {
+    let said = t.perms(&["rollback", "--list", "--format", "json"]);
+    support::schema::report(&said.out)["runs"].as_array().unwrap().clone()
+}
+
 #[test]
 fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
     if !root() || !support::have("getfacl") {
@@ -310,7 +316,12 @@ fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
         while still_at_work(t.root()) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        // A run that was cut off is said by whatever looks next, and only then.
+        let runs = runs(&t);
+        let cut_off = runs.last().is_some_and(|r| r["end"].is_null());
+        assert_eq!(t.perms(&["plan"]).err.contains("was cut off: perms rollback"), cut_off);
         let status = t.perms(&["rollback"]);
+        assert!(!t.perms(&["plan"]).err.contains("was cut off"));
         assert!(status.status == 0 || status.err.contains("no run to undo"), "{delay}: {}", status.err);
         assert_same(&before, &t.snapshot());
         t.expect(0, &["apply", "--yes"]);
