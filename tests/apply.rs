@@ -288,7 +288,7 @@ fn still_at_work(root: &std::path::Path) -> bool {
 /// The runs as `rollback --list` tells programs.
 fn runs(t: &Tree) -> Vec<serde_json::Value> {
     let said = t.perms(&["rollback", "--list", "--format", "json"]);
-    support::schema::report(&said.out)["runs"].as_array().unwrap().clone()
+    support::schema::report(&said.out).get("runs").and_then(|r| r.as_array()).unwrap().clone()
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
         }
         // A run that was cut off is said by whatever looks next, and only then.
         let runs = runs(&t);
-        let cut_off = runs.last().is_some_and(|r| r["end"].is_null());
+        let cut_off = runs.last().is_some_and(|r| r.get("end").is_some_and(serde_json::Value::is_null));
         assert_eq!(t.perms(&["plan"]).err.contains("was cut off: perms rollback"), cut_off);
         let status = t.perms(&["rollback"]);
         assert!(!t.perms(&["plan"]).err.contains("was cut off"));
