@@ -115,6 +115,12 @@ fn each_drift_is_found_and_put_right() {
             8,
             &[("account::unlocked", "user durhack-deployer")],
         ),
+        ("chmod 777 home/durhack-deployer", 4, &[("path::wrong-mode", "/home/durhack-deployer")]),
+        (
+            "chgrp 4 home/durhack-deployer; chmod 770 home/durhack-deployer",
+            4,
+            &[("path::wrong-mode", "/home/durhack-deployer")],
+        ),
     ];
     for (script, status, expected) in cases {
         let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
@@ -285,10 +291,35 @@ fn still_at_work(root: &std::path::Path) -> bool {
     })
 }
 
+#[test]
+fn a_home_of_somebody_else_is_found_and_left_to_a_human() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let home = t.at("home/durhack-deployer");
+    let wrong = |code: &str| vec![(code.to_owned(), "/home/durhack-deployer".to_owned())];
+    std::os::unix::fs::chown(&home, Some(1000), None).unwrap();
+    assert_eq!(t.audit(4), wrong("path::wrong-owner"));
+    t.expect(4, &["apply", "--yes"]);
+    assert_eq!(std::fs::metadata(&home).unwrap().uid(), 1000);
+    // Root's is nobody's, and the group that is the user's alone lets nobody in.
+    std::os::unix::fs::chown(&home, Some(0), Some(1001)).unwrap();
+    t.chmod("home/durhack-deployer", 0o775);
+    t.audit(0);
+    std::os::unix::fs::chown(&home, Some(1001), Some(1001)).unwrap();
+    assert!(Command::new("setfacl").args(["-m", "o::rwx"]).arg(&home).status().unwrap().success());
+    assert!(Command::new("setfacl").args(["-m", "u:1000:r"]).arg(&home).status().unwrap().success());
+    assert_eq!(t.audit(4), wrong("path::wrong-mode"));
+    // With an ACL the mode is not the whole truth: perms does not guess.
+    t.expect(4, &["apply", "--yes"]);
+}
+
 /// The runs as `rollback --list` tells programs.
 fn runs(t: &Tree) -> Vec<serde_json::Value> {
     let said = t.perms(&["rollback", "--list", "--format", "json"]);
-    support::schema::report(&said.out).get("runs").and_then(|r| r.as_array()).unwrap().clone()
+    support::schema::report(&said.out).get("runs").and_then(|r| r.as_array()).cloned().unwrap_or_default()
 }
 
 #[test]
