@@ -316,6 +316,55 @@ fn a_home_of_somebody_else_is_found_and_left_to_a_human() {
     t.expect(4, &["apply", "--yes"]);
 }
 
+#[test]
+fn what_may_only_be_read_cannot_be_changed_by_its_reader_in_any_way() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let manifest =
+        |more: &str| format!("{DEPLOYER}\n[[path]]\npath = \"/srv/app/code\"\naccess = \"read\"\n{more}");
+    t.manifest("durhack-deployer", &manifest(""));
+    t.write("srv/app/code/main.py", "");
+    t.write("srv/app/code/lib/a.py", "");
+    t.write("srv/app/code/lib/b.py", "");
+    t.expect(0, &["apply", "--yes"]);
+    let chown = |path: &str, uid: u32| std::os::unix::fs::chown(t.at(path), Some(uid), Some(0)).unwrap();
+    let sh = |script: &str| {
+        let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
+        assert_eq!(done.status, 0, "{script}: {}", done.err);
+    };
+    let found = |status, code: &str, place: &str| {
+        assert_eq!(t.audit(status), [(code.to_owned(), place.to_owned())]);
+    };
+    // What a group gives is taken back by an entry of the user's own.
+    sh("chgrp 1001 srv/app/code/main.py; chmod 664 srv/app/code/main.py");
+    t.audit(4);
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+    // What he owns he can change; the first is named, the others counted.
+    chown("srv/app/code/lib", 1001);
+    chown("srv/app/code/lib/b.py", 1001);
+    found(8, "path::owned-by-reader", "/srv/app/code/lib");
+    assert!(t.perms(&["audit"]).out.contains("and 1 more below"));
+    t.manifest("durhack-deployer", &manifest("owner = \"root\"\nrecursive = true\n"));
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+    t.manifest("durhack-deployer", &manifest(""));
+    // A folder above: his own, one that he may write, a sticky one, one further up.
+    chown("srv/app", 1001);
+    found(8, "path::replaceable", "/srv/app/code");
+    chown("srv/app", 0);
+    sh("setfacl -m u:1001:rwx srv/app");
+    found(8, "path::replaceable", "/srv/app/code");
+    sh("setfacl -b srv/app; chmod 1777 srv/app");
+    t.audit(0);
+    sh("chmod 777 srv; chmod 755 srv/app");
+    found(8, "path::replaceable", "/srv/app/code");
+    t.manifest("durhack-deployer", &manifest("accept = { \"path::replaceable\" = \"a test\" }\n"));
+    t.audit(0);
+}
+
 /// The runs as `rollback --list` tells programs.
 fn runs(t: &Tree) -> Vec<serde_json::Value> {
     let said = t.perms(&["rollback", "--list", "--format", "json"]);

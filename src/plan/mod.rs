@@ -12,6 +12,7 @@ mod labels;
 pub mod names;
 mod path_items;
 pub mod paths;
+mod readers;
 mod specifications;
 mod store;
 pub mod sudo;
