@@ -99,6 +99,8 @@ pub struct Evidence {
     pub objects: Sample,
     /// What the programs asked for, where that is another path.
     pub wanted: Sample,
+    /// Whose the objects are that refused root: `PATH mode 0600 uid 33 gid 33`.
+    pub owners: Sample,
     /// System calls and how they ended.
     pub syscalls: Sample,
     /// Hosts.
@@ -114,6 +116,7 @@ impl Evidence {
         self.users.merge(other.users);
         self.objects.merge(other.objects);
         self.wanted.merge(other.wanted);
+        self.owners.merge(other.owners);
         self.syscalls.merge(other.syscalls);
         self.hosts.merge(other.hosts);
         self.ports.extend(other.ports);
@@ -242,6 +245,7 @@ impl Denial {
             (&mut e.users, facts.user.as_deref()),
             (&mut e.objects, facts.object.as_deref()),
             (&mut e.wanted, facts.wanted.as_deref()),
+            (&mut e.owners, facts.owner.as_deref()),
             (&mut e.syscalls, facts.syscall.as_deref().map(str::as_bytes)),
             (&mut e.hosts, host),
         ];

@@ -25,6 +25,8 @@ pub struct Facts<'a> {
     pub wanted: Option<Cow<'a, [u8]>>,
     /// `openat → EACCES`.
     pub syscall: Option<String>,
+    /// Of a capability to pass owner and mode: the object that refused, as `PATH mode 0600 uid 33 gid 33`.
+    pub owner: Option<Cow<'a, [u8]>>,
     /// The port of name_bind and name_connect.
     pub port: Option<u16>,
     /// The command of an ioctl.
@@ -240,6 +242,9 @@ pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> F
     if facts.command.is_none() && !argv.is_empty() {
         facts.command = Some(Cow::Owned(argv.join(&b' ')));
     }
+    if this.kind == Kind::Avc && memchr::memmem::find(avc.permissions, b"dac_").is_some() {
+        facts.owner = owner(&paths, cwd.as_deref()).map(Cow::Owned);
+    }
     choose_path(&mut facts, &object, paths, cwd.as_deref());
     if let Some(address) = address {
         let plain = facts.object.as_ref().is_none_or(|o| o.starts_with(b"port "));
@@ -333,14 +338,20 @@ struct PathRecord<'a> {
     name: Option<Cow<'a, [u8]>>,
     inode: Option<&'a [u8]>,
     parent: bool,
+    mode: Option<Cow<'a, [u8]>>,
+    uid: Option<Cow<'a, [u8]>>,
+    gid: Option<Cow<'a, [u8]>>,
 }
 
 fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
-    let mut path = PathRecord { name: None, inode: None, parent: false };
+    let mut path = PathRecord { name: None, inode: None, parent: false, mode: None, uid: None, gid: None };
     each(record.body, record.interpreted, PATH_KEYS, |key, value| match key {
         b"name" => path.name = Some(value),
         b"inode" => path.inode = borrowed(value),
         b"nametype" => path.parent = *value == *b"PARENT",
+        b"mode" => path.mode = Some(value),
+        b"ouid" => path.uid = Some(value),
+        b"ogid" => path.gid = Some(value),
         _ => {}
     });
     path.name.is_some().then_some(path)
@@ -378,6 +389,25 @@ fn choose_path<'a>(
     {
         facts.wanted = Some(Cow::Owned(asked));
     }
+}
+
+/// Whose the object is that refused: the last one whose mode is in the log (what could not be looked up has none).
+fn owner(paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<Vec<u8>> {
+    let known = |p: &&PathRecord<'_>| p.mode.is_some() && p.name.is_some();
+    let path = paths.iter().filter(known).max_by_key(|p| !p.parent)?;
+    let mode = path.mode.as_deref()?;
+    // `0100640` in a record, `file,640` interpreted.
+    let mode = mode.get(mode.len().saturating_sub(4)..).unwrap_or(mode);
+    let mut text = absolute(path.name.as_deref()?, cwd);
+    text.extend_from_slice(b" mode ");
+    text.extend(mode.iter().filter(|b| b.is_ascii_digit()));
+    for (word, id) in [(" uid ", &path.uid), (" gid ", &path.gid)] {
+        if let Some(id) = id {
+            text.extend_from_slice(word.as_bytes());
+            text.extend_from_slice(id);
+        }
+    }
+    Some(text)
 }
 
 /// The part of `path` up to a component `name`, if exactly one component is called so (or the last one is).
@@ -537,6 +567,17 @@ mod tests {
         assert_eq!(facts.user.as_deref(), Some(&b"www-data"[..]));
         assert_eq!(facts.command.as_deref(), Some(&b"nginx -t"[..]));
         assert_eq!((facts.port, facts.ioctl), (Some(81), None));
+    }
+
+    #[test]
+    fn whose_file_refused_root() {
+        let avc = "type=AVC msg=audit(1.000:1): avc:  denied  { dac_read_search } for  pid=1 comm=\"cat\" capability=2 \
+                   scontext=u:r:a_t:s0 tcontext=u:r:a_t:s0 tclass=capability";
+        let parent = "type=PATH msg=audit(1.000:1): item=0 name=\"/srv/\" inode=5 mode=040755 ouid=0 ogid=0 nametype=PARENT";
+        let child = "type=PATH msg=audit(1.000:1): item=1 name=\"key\" inode=7 mode=0100600 ouid=33 ogid=4 nametype=NORMAL";
+        let cwd = "type=CWD msg=audit(1.000:1): cwd=\"/srv\"";
+        let (_, _, facts) = join(&[avc, parent, child, cwd]);
+        assert_eq!(facts.owner.as_deref(), Some(&b"/srv/key mode 0600 uid 33 gid 4"[..]));
     }
 
     #[test]
