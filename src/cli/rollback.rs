@@ -43,7 +43,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: RollbackArgs) -> Result<u8
         for f in &report.failed {
             writeln!(ui.err, "{}: {}", ui.err_paint.bad("not undone"), escape(&f.to_string()))?;
         }
-        writeln!(ui.out, "Run {}: {} changes undone.", report.run, report.undone)?;
+        writeln!(ui.out, "Run {}: {} undone.", report.run, super::apply::changed(report.undone))?;
     }
     Ok(u8::from(!report.failed.is_empty()))
 }

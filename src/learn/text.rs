@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use super::{Advice, Group, Lesson, Refused};
 use crate::denials::denial::{Sample, Seen};
 use crate::denials::tally::Tally;
+pub use crate::report::numbers::{count, len, thousands};
 use crate::report::{Code, Format, escape, escape_bytes};
 use crate::selinux::module::te;
 
@@ -42,29 +43,6 @@ pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<
     seen.fold((None, None), |(first, last): (Option<u64>, Option<u64>), s| {
         ([first, s.first].into_iter().flatten().min(), [last, s.last].into_iter().flatten().max())
     })
-}
-
-/// `1204331` as `1,204,331`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// `1 time`, `2 times`.
-pub fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
-
-/// A `usize` as a count.
-pub fn len(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 /// How a report begins: what was read, that no policy was (where there is a denial to judge by one), and what to be

@@ -11,6 +11,7 @@ pub mod findings;
 pub mod format;
 pub mod lossless;
 pub mod nearest;
+pub mod numbers;
 pub mod render_diagnostic;
 pub mod source;
 pub mod style;
