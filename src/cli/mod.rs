@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod can;
 pub mod check;
 mod error;
 mod explain;
@@ -16,6 +17,7 @@ mod rollback;
 mod show_plan;
 mod trial;
 mod ui;
+mod who_can;
 pub mod why;
 
 use std::path::PathBuf;
@@ -65,6 +67,8 @@ enum Command {
     Audit(audit::AuditArgs),
     Rollback(rollback::RollbackArgs),
     Try(trial::TryArgs),
+    Can(can::CanArgs),
+    WhoCan(who_can::WhoCanArgs),
     Learn(learn::Args),
     Why(why::Args),
     Label(label::Args),
@@ -83,6 +87,8 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&mut ui, &cli.common, args),
         Command::Rollback(args) => rollback::run(&mut ui, &cli.common, args),
         Command::Try(args) => trial::run(&mut ui, args),
+        Command::Can(args) => can::run(&mut ui, &cli.common, &args),
+        Command::WhoCan(args) => who_can::run(&mut ui, &cli.common, &args),
         Command::Learn(mut args) => {
             args.format = cli.common.format;
             load::for_logs(&mut ui, &cli.common)

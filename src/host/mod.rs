@@ -5,6 +5,7 @@ pub mod files;
 pub mod grants;
 pub mod policy_store;
 pub mod selinux;
+pub mod sudo;
 
 use crate::sys::{ResolveError, Root};
 

@@ -285,10 +285,12 @@ impl Comparison<'_> {
         if let Some(doubt) = g.matched.doubt.or(g.host.doubt) {
             f = Finding { class: Class::Unchecked, code: &codes::NOT_CHECKABLE, ..f };
             f.why = Some(format!("whether it applies is not certain: {doubt}"));
-        } else if let Some(way) = g.commands.iter().filter(|c| !c.negated).find_map(|c| c.way(&m.programs)) {
+        } else if let Some((program, way)) =
+            g.commands.iter().filter(|c| !c.negated).find_map(|c| c.way(&m.programs))
+        {
             f.why = Some(match way.class {
-                programs::Class::Read => format!("{}: as {runas}", way.how),
-                _ => format!("{}: as {runas}, that is {runas} itself", way.how),
+                programs::Class::Read => format!("{} {}: as {runas}", program.name, way.how),
+                _ => format!("{} {}: as {runas}, that is {runas} itself", program.name, way.how),
             });
         }
         let group = through

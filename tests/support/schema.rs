@@ -47,6 +47,8 @@ fn fits(schema: &Value, root: &Value, value: &Value, at: &str) {
                 let right = rule.as_array().map_or_else(|| is(rule), |list| list.iter().any(is));
                 assert!(right, "{at}: {value} is no {rule}");
             }
+            // Of objects only: what may be null, too, is none.
+            "required" if !value.is_object() => {}
             "required" => {
                 for key in rule.as_array().unwrap() {
                     assert!(value.get(key.as_str().unwrap()).is_some(), "{at}: no {key}");
@@ -60,7 +62,7 @@ fn fits(schema: &Value, root: &Value, value: &Value, at: &str) {
                 }
             }
             "additionalProperties" => {
-                for (key, inner) in value.as_object().unwrap() {
+                for (key, inner) in value.as_object().into_iter().flatten() {
                     if schema["properties"].get(key).is_none() {
                         assert!(rule.is_object(), "{at}: {key} is not in the schema");
                         fits(rule, root, inner, &format!("{at}.{key}"));
@@ -68,7 +70,7 @@ fn fits(schema: &Value, root: &Value, value: &Value, at: &str) {
                 }
             }
             "items" => {
-                for (i, inner) in value.as_array().unwrap().iter().enumerate() {
+                for (i, inner) in value.as_array().into_iter().flatten().enumerate() {
                     fits(rule, root, inner, &format!("{at}[{i}]"));
                 }
             }

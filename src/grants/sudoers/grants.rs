@@ -12,7 +12,7 @@ use super::matching::{ALIAS_DEPTH, Matcher, ThisHost};
 use super::tree::Tree;
 use super::verdict::{Doubt, Verdict};
 use crate::grants::identity::Identity;
-use crate::grants::programs::{Arguments, Table, Way};
+use crate::grants::programs::{Arguments, Program, Table, Way};
 
 /// Where in a [`Tree`] a rule is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,21 +70,22 @@ pub struct GrantCommand {
 impl GrantCommand {
     /// The strongest way in which the command gives more than it seems to. Arguments with a wildcard, or of a regular
     /// expression, are taken for any.
-    pub fn way<'t>(&self, programs: &'t Table) -> Option<&'t Way> {
+    pub fn way<'t>(&self, programs: &'t Table) -> Option<(&'t Program, &'t Way)> {
         let c = self.command.as_ref()?;
         let path = std::str::from_utf8(&c.path).ok()?;
         let program = programs.find(path)?;
-        let Some(args) = &c.args else { return program.strongest(Arguments::Any) };
+        let with = |arguments: Arguments<'_>| program.strongest(arguments).map(|way| (program, way));
+        let Some(args) = &c.args else { return with(Arguments::Any) };
         let text = String::from_utf8_lossy(args);
         if text == "\"\"" {
-            return program.strongest(Arguments::Exact(&[]));
+            return with(Arguments::Exact(&[]));
         }
         let regex = text.starts_with('^') && text.ends_with('$');
         if regex || super::matching::has_meta(args) {
-            return program.strongest(Arguments::Any);
+            return with(Arguments::Any);
         }
         let words: Vec<&str> = text.split(' ').collect();
-        program.strongest(Arguments::Exact(&words))
+        with(Arguments::Exact(&words))
     }
 
     /// The command and its arguments as in sudoers.
