@@ -24,11 +24,15 @@ fn read_bytes(bytes: &[u8]) -> Log {
     read(&[Source::Stdin], Some(stdin), Options::default())
 }
 
+fn look(format: perms::report::Format) -> learn::text::Look {
+    learn::text::Look { format, paint: perms::report::style::Paint::PLAIN }
+}
+
 /// Rules as text.
 fn rules(log: &Log) -> BTreeSet<String> {
     let lesson = learn::learn(log, &[], &learn::Options::default());
     let sets = lesson.groups.iter().flat_map(|g| [&g.te, &g.cil]);
-    sets.flat_map(|set| set.iter())
+    sets.flat_map(|set| set.rules.iter())
         .map(|(rule, grant)| format!("{rule:?} {:?} {:?}", grant.permissions, grant.ioctls))
         .collect()
 }
@@ -140,7 +144,7 @@ proptest! {
         prop_assert_eq!(log.tally.lines, expected as u64);
         prop_assert_eq!(log.tally.sum(), log.tally.lines);
         prop_assert_eq!(log.set_aside.by_code.values().sum::<u64>(), log.tally.set_aside);
-        let options = learn::Options { name: None, xperms: true };
+        let options = learn::Options { xperms: true, ..Default::default() };
         let lesson = learn::learn(&log, &[], &options);
         for group in &lesson.groups {
             for file in learn::module::files(&lesson, group, &options) {
@@ -153,9 +157,9 @@ proptest! {
         }
         let mut out = Vec::new();
         for group in &lesson.groups {
-            learn::text::group(&mut out, group, perms::report::Format::Human).unwrap();
+            learn::text::group(&mut out, group, &[], look(perms::report::Format::Human)).unwrap();
             for learned in &group.denials {
-                learn::why::denial(&mut out, &lesson, learned, perms::report::Format::Plain).unwrap();
+                learn::why::denial(&mut out, &lesson, learned, look(perms::report::Format::Plain)).unwrap();
             }
         }
         let text = String::from_utf8(out).unwrap();

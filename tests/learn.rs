@@ -52,7 +52,7 @@ fn format_of(arguments: &[&str]) -> Format {
 fn run_learn(arguments: &[&str], stdin: &[u8]) -> Ended {
     let format = format_of(arguments);
     let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
-    let mut args = Learn::try_parse_from(["learn"].iter().chain(rest)).unwrap().args;
+    let mut args = Learn::try_parse_from(["learn", "--no-policy"].iter().chain(rest)).unwrap().args;
     args.format = format;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
@@ -63,7 +63,7 @@ fn run_learn(arguments: &[&str], stdin: &[u8]) -> Ended {
 fn run_why(arguments: &[&str], stdin: &[u8]) -> Ended {
     let format = format_of(arguments);
     let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
-    let mut args = Why::try_parse_from(["why"].iter().chain(rest)).unwrap().args;
+    let mut args = Why::try_parse_from(["why", "--no-policy"].iter().chain(rest)).unwrap().args;
     args.format = format;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
@@ -421,7 +421,7 @@ fn denials_are_sorted_to_the_applications_of_the_manifests() {
         .groups
         .iter()
         .map(|g| {
-            let targets: Vec<&str> = g.te.iter().map(|(rule, _)| rule.target_text()).collect();
+            let targets: Vec<&str> = g.te.rules.iter().map(|(rule, _)| rule.target_text()).collect();
             (format!("{:?}", g.owner), targets.join(" "))
         })
         .collect();

@@ -27,7 +27,7 @@ fn every_report_is_as_the_schema_says() {
         let (sources, _) = input::sources(&[log, PathBuf::from("/nonexistent")]);
         let log = read(&sources, None, Options::default());
         assert_eq!(log.errors.len(), 1);
-        let lesson = learn::learn(&log, &[], &learn::Options { name: None, xperms: true });
+        let lesson = learn::learn(&log, &[], &learn::Options { xperms: true, ..Default::default() });
         let report =
             serde_json::to_value(learn::json::report("learn", &lesson, &[vec!["a.te".into()]])).unwrap();
         support::schema::check(&schema, &report, &dir.display().to_string());

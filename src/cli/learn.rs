@@ -4,10 +4,15 @@ use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::PathBuf;
 
 use crate::denials::{self, input};
-use crate::learn::{self, Options, json, module, text};
+use crate::learn::text::Look;
+use crate::learn::{self, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
+use crate::report::style::Paint;
 use crate::report::{Format, escape};
 use crate::selinux::module::Name;
+use crate::selinux::module::te::Form;
+
+use super::ground::GroundArgs;
 
 /// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
 ///
@@ -43,9 +48,21 @@ pub struct Args {
     /// Show all lines that could not be read, not only the first ones.
     #[arg(long)]
     pub show_unread: bool,
+    /// Take each permission out of the rules in turn, and show the denial that returns.
+    #[arg(long)]
+    pub prove: bool,
+    /// The form of `.te` files.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub form: Form,
+    /// What is judged by.
+    #[command(flatten)]
+    pub ground: GroundArgs,
     /// Form of the report: that of the common option.
     #[arg(skip)]
     pub format: Format,
+    /// Colours of the report, where it has any.
+    #[arg(skip)]
+    pub paint: Option<Paint>,
 }
 
 /// Most lines that are kept to be shown with --show-unread.
@@ -69,8 +86,11 @@ pub fn run(
     err: &mut dyn Write,
 ) -> io::Result<u8> {
     let Some((log, mut status)) = read(&args.logs, args.show_unread, stdin, err)? else { return Ok(2) };
-    let options = Options { name: args.name.clone(), xperms: args.xperms };
-    let lesson = learn::learn(&log, manifests, &options);
+    let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+    let options =
+        Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form };
+    let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
     let modules: Vec<Vec<module::ModuleFile>> =
         lesson.groups.iter().map(|g| module::files(&lesson, g, &options)).collect();
     let mut names: Vec<Vec<String>> =
@@ -97,16 +117,15 @@ pub fn run(
     }
     text::opening(out, &lesson)?;
     for (group, files) in lesson.groups.iter().zip(&names) {
-        text::group(out, group, args.format)?;
-        if args.output.is_some() && status == 0 {
-            for file in files {
-                writeln!(out, "  written: {}", escape(file))?;
-            }
-        }
+        let written = if args.output.is_some() && status == 0 { files.as_slice() } else { &[] };
+        text::group(out, group, written, look)?;
     }
     if !lesson.other_refusals.is_empty() {
         writeln!(out, "\nother refusals")?;
         text::refusals(out, &lesson.other_refusals, args.format)?;
+    }
+    if let Some(judgement) = &lesson.judgement {
+        text_fixes::replay(out, judgement, look)?;
     }
     text::unread(out, &lesson, "perms learn")?;
     if log.denials.is_empty() && status == 0 {

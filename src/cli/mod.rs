@@ -6,6 +6,7 @@ mod can;
 pub mod check;
 mod error;
 mod explain;
+mod ground;
 pub mod label;
 mod label_show;
 pub mod learn;
@@ -90,12 +91,14 @@ pub fn main() -> ExitCode {
         Command::Can(args) => can::run(&mut ui, &cli.common, &args),
         Command::WhoCan(args) => who_can::run(&mut ui, &cli.common, &args),
         Command::Learn(mut args) => {
-            args.format = cli.common.format;
+            (args.format, args.paint) = (cli.common.format, Some(ui.paint));
+            args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(learn::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
         Command::Why(mut args) => {
-            args.format = cli.common.format;
+            (args.format, args.paint) = (cli.common.format, Some(ui.paint));
+            args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }

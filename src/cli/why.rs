@@ -3,9 +3,13 @@
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use crate::learn::text::Look;
 use crate::learn::{self, Options, json, text, why};
 use crate::manifest::Manifest;
 use crate::report::Format;
+use crate::report::style::Paint;
+
+use super::ground::GroundArgs;
 
 /// Explain each denial in audit logs: who, what, how often, when, by which program, on which path, and what next.
 ///
@@ -26,9 +30,15 @@ pub struct Args {
     /// Show all lines that could not be read, not only the first ones.
     #[arg(long)]
     pub show_unread: bool,
+    /// What is judged by.
+    #[command(flatten)]
+    pub ground: GroundArgs,
     /// Form of the report: that of the common option.
     #[arg(skip)]
     pub format: Format,
+    /// Colours of the report, where it has any.
+    #[arg(skip)]
+    pub paint: Option<Paint>,
 }
 
 /// Runs the command. `stdin` stands for standard input; `None` is the process's own.
@@ -45,7 +55,9 @@ pub fn run(
     let Some((log, status)) = super::learn::read(&args.logs, args.show_unread, stdin, err)? else {
         return Ok(2);
     };
-    let lesson = learn::learn(&log, manifests, &Options::default());
+    let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+    let lesson = learn::judge(&log, manifests, &Options::default(), ground.as_ref());
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
     if args.format == Format::Json {
         serde_json::to_writer_pretty(&mut *out, &json::report("why", &lesson, &[]))?;
         writeln!(out)?;
@@ -54,7 +66,7 @@ pub fn run(
     text::opening(out, &lesson)?;
     for group in &lesson.groups {
         for learned in &group.denials {
-            why::denial(out, &lesson, learned, args.format)?;
+            why::denial(out, &lesson, learned, look)?;
         }
         text::refusals(out, &group.refusals, args.format)?;
     }

@@ -58,7 +58,8 @@ impl View<'_> {
     pub fn sources_allowed(&self, target: TypeId, class: ClassId, permissions: u32) -> Bitmap {
         let mut written: BTreeMap<u16, u32> = BTreeMap::new();
         self.each_about(target, class, |_, entry| {
-            if entry.kind() == RuleKind::Allow && entry.data & permissions != 0 && self.is_open(entry.gate()) {
+            if entry.kind() == RuleKind::Allow && entry.data & permissions != 0 && self.is_open(entry.gate())
+            {
                 *written.entry(entry.source).or_default() |= entry.data;
             }
         });
