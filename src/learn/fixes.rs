@@ -53,29 +53,40 @@ pub fn fixes(group: &Group<'_>) -> Vec<Fix> {
     out
 }
 
+/// What of a group's denials goes together.
+#[derive(Default)]
+struct Together<'g> {
+    paths: BTreeSet<&'g [u8]>,
+    more: bool,
+    opens: usize,
+    denials: usize,
+}
+
 fn relabels(group: &Group<'_>) -> Vec<Fix> {
-    let mut by_type: BTreeMap<(&str, bool), (BTreeSet<&[u8]>, bool, usize)> = BTreeMap::new();
+    let mut by_type: BTreeMap<(&str, bool), Together<'_>> = BTreeMap::new();
     for learned in &group.denials {
         let Some(Remedy::Relabel { paths, more, to, force }) = learned.verdict.as_ref().map(|v| &v.remedy)
         else {
             continue;
         };
         let entry = by_type.entry((to, *force)).or_default();
-        entry.0.extend(paths.iter().map(|p| &**p));
-        entry.1 |= more;
-        entry.2 += 1;
+        entry.paths.extend(paths.iter().map(|p| &**p));
+        entry.more |= more;
+        entry.denials += 1;
     }
-    let fix = |((to, force), (paths, more, denials)): ((&str, bool), (BTreeSet<&[u8]>, bool, usize))| {
-        let n = text::count(text::len(paths.len()), "path", "paths");
-        Fix {
-            remedy: "relabel",
-            what: format!("{n}{} to {to}", if more { " and more" } else { "" }),
-            note: String::new(),
-            steps: restorecon(&paths, force),
-            denials,
-        }
-    };
-    by_type.into_iter().map(fix).collect()
+    by_type
+        .into_iter()
+        .map(|((to, force), together)| {
+            let n = text::count(text::len(together.paths.len()), "path", "paths");
+            Fix {
+                remedy: "relabel",
+                what: format!("{n}{} to {to}", if together.more { " and more" } else { "" }),
+                note: String::new(),
+                steps: restorecon(&together.paths, force),
+                denials: together.denials,
+            }
+        })
+        .collect()
 }
 
 /// `restorecon` on paths: on their folder where they are many.
@@ -158,45 +169,58 @@ fn ports(group: &Group<'_>) -> Vec<Fix> {
 }
 
 fn booleans(group: &Group<'_>) -> Vec<Fix> {
-    let mut all: BTreeMap<&[(String, bool)], (usize, usize, &Remedy)> = BTreeMap::new();
+    let mut all: BTreeMap<&[(String, bool)], Together<'_>> = BTreeMap::new();
     for learned in &group.denials {
-        if let Some(remedy @ Remedy::Booleans { set, opens }) = learned.verdict.as_ref().map(|v| &v.remedy) {
-            let entry = all.entry(set).or_insert((*opens, 0, remedy));
-            entry.1 += 1;
+        if let Some(Remedy::Booleans { set, opens }) = learned.verdict.as_ref().map(|v| &v.remedy) {
+            let entry = all.entry(set).or_default();
+            entry.opens = entry.opens.max(*opens);
+            entry.denials += 1;
         }
     }
     all.into_iter()
-        .map(|(set, (opens, denials, remedy))| {
+        .map(|(set, together)| {
             let one = |(name, on): &(String, bool)| format!("{name} {}", if *on { "on" } else { "off" });
+            let opens = text::count(text::len(together.opens), "other access", "other accesses");
+            let remedy = Remedy::Booleans { set: set.to_vec(), opens: together.opens };
             Fix {
                 remedy: "boolean",
                 what: set.iter().map(one).collect::<Vec<_>>().join(" and "),
-                note: format!("opens {}", text::count(text::len(opens), "other access", "other accesses")),
+                note: format!("opens {opens}"),
                 steps: remedy.steps(),
-                denials,
+                denials: together.denials,
             }
         })
         .collect()
 }
 
-/// What has to be done by hand: for each code the causes, each with its steps, and how many denials.
-pub fn by_hand<'g>(group: &'g Group<'_>) -> Vec<(Code, Vec<(&'g str, &'g [String])>, usize)> {
-    let mut out: Vec<(Code, Vec<(&str, &[String])>, usize)> = Vec::new();
+/// What has to be done by hand for one code.
+#[derive(Debug)]
+pub struct ByHand<'g> {
+    /// The kind of cause.
+    pub code: Code,
+    /// The causes, each with its steps.
+    pub causes: Vec<(&'g str, &'g [String])>,
+    /// How many distinct denials.
+    pub denials: usize,
+}
+
+/// What has to be done by hand, by code.
+pub fn by_hand<'g>(group: &'g Group<'_>) -> Vec<ByHand<'g>> {
+    let mut out: Vec<ByHand<'g>> = Vec::new();
     for learned in &group.denials {
         let Some(verdict) = &learned.verdict else { continue };
         let Remedy::ByHand { steps } = &verdict.remedy else { continue };
-        let at = match out.iter().position(|(code, ..)| *code == verdict.code) {
-            Some(at) => at,
+        let one = match out.iter().position(|b| b.code == verdict.code) {
+            Some(at) => out.get_mut(at),
             None => {
-                out.push((verdict.code, Vec::new(), 0));
-                out.len() - 1
+                out.push(ByHand { code: verdict.code, causes: Vec::new(), denials: 0 });
+                out.last_mut()
             }
         };
-        if let Some((_, causes, n)) = out.get_mut(at) {
-            *n += 1;
-            if !causes.iter().any(|(cause, s)| *cause == verdict.cause && *s == steps.as_slice()) {
-                causes.push((&verdict.cause, steps));
-            }
+        let Some(one) = one else { continue };
+        one.denials += 1;
+        if !one.causes.iter().any(|(cause, s)| *cause == verdict.cause && *s == steps.as_slice()) {
+            one.causes.push((&verdict.cause, steps));
         }
     }
     out

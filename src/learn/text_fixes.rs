@@ -34,8 +34,9 @@ pub(super) fn fixes(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::R
         }
         more(out, "            ", fix.steps.len(), SHOWN * 2, "commands; --format json has all")?;
     }
-    for (code, causes, n) in fixes::by_hand(group) {
-        let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(n)));
+    for by_hand in fixes::by_hand(group) {
+        let (code, causes) = (by_hand.code, by_hand.causes);
+        let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(by_hand.denials)));
         writeln!(out, "  {}", look.paint.change(&head))?;
         for (cause, steps) in causes.iter().take(SHOWN) {
             writeln!(out, "    {}", escape(cause))?;

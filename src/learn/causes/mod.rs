@@ -137,7 +137,7 @@ impl<'g> Judge<'g> {
                 }
                 judged
             }
-            Err(verdict) => Judged { verdict, question: None, after: After::Same, shared: None },
+            Err(verdict) => Judged { verdict: *verdict, question: None, after: After::Same, shared: None },
         }
     }
 

@@ -8,7 +8,7 @@ use crate::report::nearest;
 use crate::selinux::policy::{Command, Context, Policy, Symbol as _, TypeKind};
 
 /// The denial in the policy's numbers, or that it has none.
-pub(super) fn question(judge: &Judge<'_>, denial: &Denial) -> Result<Question, Verdict> {
+pub(super) fn question(judge: &Judge<'_>, denial: &Denial) -> Result<Question, Box<Verdict>> {
     let policy = &judge.ground.policy;
     let key = &denial.key;
     for (whose, context) in [("source", &key.source), ("target", &key.target)] {
@@ -58,25 +58,25 @@ fn by_type(policy: &Policy, context: &crate::denials::Context) -> Option<Context
     Some(Context { ty, ..any.clone() })
 }
 
-fn unknown(policy: &Policy, whose: &str, name: &str) -> Verdict {
+fn unknown(policy: &Policy, whose: &str, name: &str) -> Box<Verdict> {
     let types = policy.types().records().iter().filter(|t| t.kind != TypeKind::Attribute);
     let near = nearest(name, types.map(|t| t.name()));
     missing(&format!("type (of the {whose})"), name, near, vec!["a rule on it would not load".to_owned()])
 }
 
-fn missing(kind: &str, name: &str, near: Option<&str>, evidence: Vec<String>) -> Verdict {
+fn missing(kind: &str, name: &str, near: Option<&str>, evidence: Vec<String>) -> Box<Verdict> {
     let mut steps = vec![
         "install the module that defines it, or learn with the policy of the host that wrote the log: --policy FILE"
             .to_owned(),
     ];
     steps.extend(near.map(|near| format!("the nearest name that the policy has is `{near}`")));
-    Verdict {
+    Box::new(Verdict {
         code: &UNKNOWN_NAME,
         cause: format!("the policy has no {kind} `{name}`"),
         evidence,
         remedy: Remedy::ByHand { steps },
         not: Vec::new(),
-    }
+    })
 }
 
 /// What of the record the policy does not know, although it could be judged.
