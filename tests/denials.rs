@@ -251,7 +251,7 @@ fn long_log() -> Vec<u8> {
 #[test]
 fn the_number_of_processors_and_the_cutting_change_nothing() {
     let bytes = long_log();
-    assert!(bytes.len() > 2 * input::BLOCK);
+    assert!(bytes.len() > 8 * input::CHUNK);
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let one = pool(1).install(|| told(&read_bytes(&bytes)));
     for threads in [2, 3, 7] {
@@ -287,20 +287,21 @@ fn an_event_across_blocks_is_joined() {
                 type=PATH msg=audit(1.000:5): item=0 name=\"/srv/x\" inode=7 nametype=NORMAL\n\
                 type=PROCTITLE msg=audit(1.000:5): proctitle=\"whole\"\n";
     let filler = "type=BPF msg=audit(2.000:6): prog-id=1 op=LOAD\n";
-    for (first, second) in [(avc, rest), (rest, avc)] {
-        for before in [0, 1, 3, 50] {
-            let mut bytes = Vec::new();
-            while bytes.len() + first.len() + before * filler.len() < input::BLOCK - 10 {
-                bytes.extend(filler.bytes());
+    // Distances in lines, and whether the denial comes first; from right behind each other to many rounds apart.
+    for (first, second, apart) in [(avc, rest, 30_000_000), (rest, avc, input::CHUNK)] {
+        for at in [0, input::CHUNK - 10, 16 * input::CHUNK - 300] {
+            for distance in [0, 200, input::CHUNK / 2, apart] {
+                let mut bytes = filler.repeat(at / filler.len()).into_bytes();
+                bytes.extend(first.bytes());
+                bytes.extend(filler.repeat(distance / filler.len()).bytes());
+                bytes.extend(second.bytes());
+                bytes.extend(filler.repeat(1000).bytes());
+                let log = read_bytes(&bytes);
+                let evidence = &log.denials.values().next().unwrap().evidence;
+                let told = |s: &perms::denials::denial::Sample| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+                assert_eq!(told(&evidence.programs), [b"/usr/bin/whole"], "{at} {distance}");
+                assert_eq!(told(&evidence.objects), [b"/srv/x"], "{at} {distance}");
             }
-            bytes.extend(first.bytes());
-            bytes.extend(filler.repeat(before).bytes());
-            bytes.extend(second.bytes());
-            bytes.extend(filler.repeat(200_000).bytes());
-            let log = read_bytes(&bytes);
-            let evidence = &log.denials.values().next().unwrap().evidence;
-            assert_eq!(evidence.programs.iter().collect::<Vec<_>>(), [b"/usr/bin/whole"]);
-            assert_eq!(evidence.objects.iter().collect::<Vec<_>>(), [b"/srv/x"]);
         }
     }
 }

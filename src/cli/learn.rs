@@ -159,7 +159,7 @@ pub(super) fn read(
     let (sources, mut errors) = input::sources(logs);
     let keep = if show_unread { ALL_UNREAD } else { denials::Options::default().keep_set_aside };
     let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin()));
-    let mut log = denials::read(&sources, Some(stdin), denials::Options { keep_set_aside: keep });
+    let mut log = denials::read(&sources, Some(stdin), denials::Options { keep_set_aside: keep, ..Default::default() });
     errors.append(&mut log.errors);
     let mut status = 0;
     for error in &errors {

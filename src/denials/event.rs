@@ -15,6 +15,8 @@ use super::syscalls;
 pub struct Facts<'a> {
     /// The program's file, else its short name (`comm`).
     pub program: Option<Cow<'a, [u8]>>,
+    /// The short name of the thread that asked.
+    pub comm: Option<Cow<'a, [u8]>>,
     /// Its command line, arguments parted by spaces.
     pub command: Option<Cow<'a, [u8]>>,
     /// The user it ran as: a name, or a number where the log has only that.
@@ -134,9 +136,9 @@ fn decode<'a>(field: &Field<'a>) -> Option<Cow<'a, [u8]>> {
     }
 }
 
-/// What `avc` says by itself. `interpreted` as in [`Record`].
-pub fn facts<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> Facts<'a> {
-    own(avc, kind, interpreted).0
+/// What `avc` says by itself and together with the other `records` of its event.
+pub fn facts<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+    if records.is_empty() { own(avc, this).0 } else { joined(avc, this, records) }
 }
 
 /// Fields of an AVC that choose among the PATH records.
@@ -147,13 +149,17 @@ struct Object<'a> {
     inode: Option<&'a [u8]>,
 }
 
-fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'a>) {
+fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
+    let (kind, interpreted) = (this.kind, this.interpreted);
     let mut facts = Facts::default();
     let mut object = Object::default();
     let (mut interface, mut member, mut dest) = (None, None, None);
     let (mut address, mut other) = (None, None);
     each(avc.fields, interpreted, AVC_KEYS, |key, value| match key {
-        b"comm" => facts.program = Some(value),
+        b"comm" => {
+            facts.comm = Some(value.clone());
+            facts.program.get_or_insert(value);
+        }
         // Kernels before 2.6.26 wrote it here.
         b"exe" if kind == Kind::Avc => facts.program = Some(value),
         b"path" => object.path = Some(value),
@@ -204,9 +210,8 @@ fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
     }
 }
 
-/// What `avc` says together with the other `records` of its event.
-pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
-    let (mut facts, object) = own(avc, this.kind, this.interpreted);
+fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+    let (mut facts, object) = own(avc, this);
     let mut paths: Vec<PathRecord<'a>> = Vec::new();
     let mut cwd = None;
     let mut argv: Vec<Cow<'a, [u8]>> = Vec::new();
