@@ -298,7 +298,8 @@ fn an_event_across_blocks_is_joined() {
                 bytes.extend(filler.repeat(1000).bytes());
                 let log = read_bytes(&bytes);
                 let evidence = &log.denials.values().next().unwrap().evidence;
-                let told = |s: &perms::denials::denial::Sample| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+                let told =
+                    |s: &perms::denials::denial::Sample| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
                 assert_eq!(told(&evidence.programs), [b"/usr/bin/whole"], "{at} {distance}");
                 assert_eq!(told(&evidence.objects), [b"/srv/x"], "{at} {distance}");
             }

@@ -1,9 +1,10 @@
 //! `perms learn`: denials → modules and advice.
 
-use std::io::{self, IsTerminal as _, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use crate::denials::{self, input};
+use super::ground::GroundArgs;
+use super::learn_input::{self, InputArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
@@ -11,8 +12,6 @@ use crate::report::style::Paint;
 use crate::report::{Format, escape};
 use crate::selinux::module::Name;
 use crate::selinux::module::te::Form;
-
-use super::ground::GroundArgs;
 
 /// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
 ///
@@ -32,9 +31,9 @@ use super::ground::GroundArgs;
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Logs, folders of logs, or `-` for standard input.
-    #[arg(value_name = "LOG")]
-    pub logs: Vec<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub input: InputArgs,
     /// Write the modules into this folder.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -45,9 +44,6 @@ pub struct Args {
     /// `perms explain rule::ioctl` first).
     #[arg(long)]
     pub xperms: bool,
-    /// Show all lines that could not be read, not only the first ones.
-    #[arg(long)]
-    pub show_unread: bool,
     /// Take each permission out of the rules in turn, and show the denial that returns.
     #[arg(long)]
     pub prove: bool,
@@ -64,9 +60,6 @@ pub struct Args {
     #[arg(skip)]
     pub paint: Option<Paint>,
 }
-
-/// Most lines that are kept to be shown with --show-unread.
-const ALL_UNREAD: usize = 1_000_000;
 
 fn module_name(text: &str) -> Result<Name, String> {
     Name::new(text).filter(|n| n.in_te() && text.len() <= 64).ok_or_else(|| {
@@ -85,7 +78,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let Some((log, mut status)) = read(&args.logs, args.show_unread, stdin, err)? else { return Ok(2) };
+    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let options =
         Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form };
@@ -140,39 +133,4 @@ pub fn run(
         )?;
     }
     Ok(status)
-}
-
-/// Reads the logs for `learn` and `why`; `None` for wrong usage. The number is the exit status so far.
-pub(super) fn read(
-    logs: &[PathBuf],
-    show_unread: bool,
-    stdin: Option<Box<dyn Read + Send>>,
-    err: &mut dyn Write,
-) -> io::Result<Option<(denials::Log, u8)>> {
-    if logs.is_empty() && stdin.is_none() && io::stdin().is_terminal() {
-        writeln!(
-            err,
-            "error: no log was named; `-` reads standard input, /var/log/audit/audit.log is the usual one"
-        )?;
-        return Ok(None);
-    }
-    let (sources, mut errors) = input::sources(logs);
-    let keep = if show_unread { ALL_UNREAD } else { denials::Options::default().keep_set_aside };
-    let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin()));
-    let mut log = denials::read(&sources, Some(stdin), denials::Options { keep_set_aside: keep, ..Default::default() });
-    errors.append(&mut log.errors);
-    let mut status = 0;
-    for error in &errors {
-        writeln!(err, "error: {}", escape(&error.to_string()))?;
-        status = 1;
-    }
-    log.errors = errors;
-    if text::nothing_understood(&log.tally) {
-        writeln!(
-            err,
-            "error: nothing in the input could be understood: it holds no audit record and no log line that is known"
-        )?;
-        status = 1;
-    }
-    Ok(Some((log, status)))
 }

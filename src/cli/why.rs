@@ -1,15 +1,14 @@
 //! `perms why`: the story of each denial.
 
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 
+use super::ground::GroundArgs;
+use super::learn_input::{self, InputArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, text, why};
 use crate::manifest::Manifest;
 use crate::report::Format;
 use crate::report::style::Paint;
-
-use super::ground::GroundArgs;
 
 /// Explain each denial in audit logs: who, what, how often, when, by which program, on which path, and what next.
 ///
@@ -24,12 +23,9 @@ use super::ground::GroundArgs;
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Logs, folders of logs, or `-` for standard input.
-    #[arg(value_name = "LOG")]
-    pub logs: Vec<PathBuf>,
-    /// Show all lines that could not be read, not only the first ones.
-    #[arg(long)]
-    pub show_unread: bool,
+    /// What is read.
+    #[command(flatten)]
+    pub input: InputArgs,
     /// What is judged by.
     #[command(flatten)]
     pub ground: GroundArgs,
@@ -52,7 +48,7 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let Some((log, status)) = super::learn::read(&args.logs, args.show_unread, stdin, err)? else {
+    let Some((log, status)) = learn_input::read(&args.input, stdin, err)? else {
         return Ok(2);
     };
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };

@@ -133,3 +133,72 @@ impl Changes {
         }
     }
 }
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Change::Boot => f.write_str("the host was started"),
+            Change::PolicyLoad => f.write_str("the policy was loaded"),
+            Change::Mode(true) => f.write_str("SELinux became enforcing"),
+            Change::Mode(false) => f.write_str("SELinux became permissive"),
+            Change::Boolean(name, set) => write!(f, "{name} became {}", if *set { "on" } else { "off" }),
+        }
+    }
+}
+
+impl Changes {
+    /// What changed after `time`, each only as it was last.
+    pub fn after(&self, time: u64) -> Vec<(u64, &Change)> {
+        let mut list: Vec<(u64, &Change)> = Vec::new();
+        for (at, change) in self.history.iter().filter(|(at, _)| *at > time) {
+            let same = |other: &Change| match (other, change) {
+                (Change::Boolean(a, _), Change::Boolean(b, _)) => a == b,
+                _ => std::mem::discriminant(other) == std::mem::discriminant(change),
+            };
+            list.retain(|(_, other)| !same(other));
+            list.push((*at, change));
+        }
+        list
+    }
+
+    /// Whether SELinux was enforcing at `time`, if the log tells.
+    pub fn enforcing(&self, time: u64) -> Option<bool> {
+        let modes = self.history.iter().filter_map(|(at, change)| match change {
+            Change::Mode(enforcing) => Some((*at, *enforcing)),
+            _ => None,
+        });
+        let mut last = None;
+        for (at, enforcing) in modes {
+            if at > time {
+                // Before a change it was the other way.
+                return last.or(Some(!enforcing));
+            }
+            last = Some(enforcing);
+        }
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_held_when_and_what_changed_since() {
+        let name = Name::new("b").unwrap();
+        let mut changes = Changes::default();
+        changes.history.extend([
+            (10, Change::Mode(false)),
+            (20, Change::Boolean(name.clone(), true)),
+            (30, Change::Mode(true)),
+            (40, Change::Boolean(name.clone(), false)),
+        ]);
+        assert_eq!(
+            [5, 10, 29, 30, 99].map(|t| changes.enforcing(t)),
+            [true, false, false, true, true].map(Some)
+        );
+        let later = [Change::Mode(true), Change::Boolean(name, false)];
+        assert_eq!(changes.after(10), [(30, &later[0]), (40, &later[1])]);
+        assert_eq!(Changes::default().enforcing(1), None);
+    }
+}

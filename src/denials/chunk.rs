@@ -155,13 +155,9 @@ impl Chunk {
                     chunk.index.push(entry(kind, tag, start));
                 }
                 Some((Kind::Other, _)) => others += 1,
-                Some((Kind::Avc, tag)) => chunk.main.push(Main {
-                    start,
-                    line: number,
-                    tag: Some(tag),
-                    shard: shard(line),
-                    ended,
-                }),
+                Some((Kind::Avc, tag)) => {
+                    chunk.main.push(Main { start, line: number, tag: Some(tag), shard: shard(line), ended })
+                }
                 _ => chunk.line(line, start, number, ended, bytes.len(), how),
             }
             number += 1;
@@ -216,13 +212,13 @@ impl Chunk {
                 self.lost += u64::from(kind == TextLine::Lost);
             }
             Line::Unread(reason) => self.put_aside(place, &UNREAD_LINE, || reason.to_owned()),
-            Line::Record(record) => self.record(&record, text, Main {
-                start,
-                line: number,
-                tag: None,
-                shard: 0,
-                ended,
-            }, place, how),
+            Line::Record(record) => self.record(
+                &record,
+                text,
+                Main { start, line: number, tag: None, shard: 0, ended },
+                place,
+                how,
+            ),
         }
     }
 

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use super::address::socket_address;
 use super::avc::Avc;
 use super::fields::{self, Field};
+use super::path::{Object, PathRecord, choose_path, owner, path_record};
 use super::record::{Kind, Record};
 use super::syscalls;
 
@@ -21,6 +23,10 @@ pub struct Facts<'a> {
     pub command: Option<Cow<'a, [u8]>>,
     /// The user it ran as: a name, or a number where the log has only that.
     pub user: Option<Cow<'a, [u8]>>,
+    /// Who had logged in to start it: a name, or a number.
+    pub login: Option<Cow<'a, [u8]>>,
+    /// The service that it is of, where the journal tells.
+    pub unit: Option<Cow<'a, [u8]>>,
     /// The object: a path, a file's last name, an address, a message.
     pub object: Option<Cow<'a, [u8]>>,
     /// The path that the program asked for, if it is not the object's.
@@ -86,12 +92,8 @@ const SYSCALL_KEYS: &[&[u8]] = &[
     b"subj", b"key",
 ];
 
-/// Keys of a PATH record.
-const PATH_KEYS: &[&[u8]] =
-    &[b"item", b"name", b"inode", b"dev", b"mode", b"ouid", b"ogid", b"rdev", b"obj", b"nametype", b"cap_fp"];
-
 /// The fields of a body, whichever way it was written.
-fn each<'a>(
+pub(super) fn each<'a>(
     body: &'a [u8],
     interpreted: bool,
     keys: &[&[u8]],
@@ -141,14 +143,6 @@ pub fn facts<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Fa
     if records.is_empty() { own(avc, this).0 } else { joined(avc, this, records) }
 }
 
-/// Fields of an AVC that choose among the PATH records.
-#[derive(Default)]
-struct Object<'a> {
-    name: Option<Cow<'a, [u8]>>,
-    path: Option<Cow<'a, [u8]>>,
-    inode: Option<&'a [u8]>,
-}
-
 fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
     let (kind, interpreted) = (this.kind, this.interpreted);
     let mut facts = Facts::default();
@@ -174,6 +168,13 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
         b"key_desc" | b"kmod" | b"anonclass" => other = Some(value),
         _ => {}
     });
+    for field in fields::fields(this.enriched) {
+        match field.key {
+            b"UNIT" => facts.unit = Some(Cow::Borrowed(field.value)),
+            b"AUID" if field.quoted => facts.login = login(Cow::Borrowed(field.value)),
+            _ => {}
+        }
+    }
     let own_path = object.path.clone().or_else(|| object.name.clone());
     if kind == Kind::Avc {
         // The port is `src=` of a bind and `dest=` of a connect; nothing else may be both.
@@ -203,7 +204,7 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
     (facts, object)
 }
 
-fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
+pub(super) fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
     match value {
         Cow::Borrowed(b) => Some(b),
         Cow::Owned(_) => None,
@@ -260,6 +261,11 @@ fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts
     facts
 }
 
+/// A login; nobody had logged in to start a service.
+fn login(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    (!matches!(&*value, b"unset" | b"4294967295" | b"-1")).then_some(value)
+}
+
 /// Arguments of a PROCTITLE are parted by NUL bytes.
 fn arguments(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if !value.contains(&0) {
@@ -287,6 +293,7 @@ fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
         b"success" => success = borrowed(value),
         b"exe" => exe = Some(value),
         b"uid" => facts.user = Some(value),
+        b"auid" => facts.login = login(value),
         _ => {}
     });
     if exe.is_some() {
@@ -296,6 +303,9 @@ fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
     for field in fields::fields(record.enriched) {
         match field.key {
             b"SYSCALL" => name = Some(Cow::Borrowed(field.value)),
+            b"AUID" if field.quoted && !field.value.starts_with(b"unknown(") => {
+                facts.login = login(Cow::Borrowed(field.value));
+            }
             b"UID" if field.quoted && !field.value.starts_with(b"unknown(") => {
                 facts.user = Some(Cow::Borrowed(field.value));
             }
@@ -336,166 +346,6 @@ fn outcome(exit: &[u8]) -> String {
     }
     let word = exit.split(|b| *b == b'(').next().unwrap_or(exit);
     String::from_utf8_lossy(word).into_owned()
-}
-
-/// What matters of a PATH record.
-struct PathRecord<'a> {
-    name: Option<Cow<'a, [u8]>>,
-    inode: Option<&'a [u8]>,
-    parent: bool,
-    mode: Option<Cow<'a, [u8]>>,
-    uid: Option<Cow<'a, [u8]>>,
-    gid: Option<Cow<'a, [u8]>>,
-}
-
-fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
-    let mut path = PathRecord { name: None, inode: None, parent: false, mode: None, uid: None, gid: None };
-    each(record.body, record.interpreted, PATH_KEYS, |key, value| match key {
-        b"name" => path.name = Some(value),
-        b"inode" => path.inode = borrowed(value),
-        b"nametype" => path.parent = *value == *b"PARENT",
-        b"mode" => path.mode = Some(value),
-        b"ouid" => path.uid = Some(value),
-        b"ogid" => path.gid = Some(value),
-        _ => {}
-    });
-    path.name.is_some().then_some(path)
-}
-
-/// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
-/// folder on the way, the part of a path that ends in its name.
-fn choose_path<'a>(
-    facts: &mut Facts<'a>,
-    object: &Object<'a>,
-    paths: Vec<PathRecord<'a>>,
-    cwd: Option<&[u8]>,
-) {
-    let whole = |name: &[u8]| absolute(name, cwd);
-    let mut chosen = None;
-    if let Some(inode) = object.inode {
-        chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(|p| p.name.as_deref()).map(whole);
-    }
-    if chosen.is_none()
-        && let Some(name) = object.name.as_deref()
-        && object.path.is_none()
-    {
-        chosen = paths
-            .iter()
-            .filter(|p| !p.parent)
-            .filter_map(|p| p.name.as_deref())
-            .find_map(|p| up_to(&whole(p), name));
-    }
-    let asked = paths.iter().filter(|p| !p.parent).chain(&paths).find_map(|p| p.name.as_deref()).map(whole);
-    if let Some(chosen) = chosen.filter(|_| object.path.is_none() || object.name.is_some()) {
-        facts.object = Some(Cow::Owned(chosen));
-    }
-    if let Some(asked) = asked
-        && facts.object.as_deref() != Some(asked.as_slice())
-    {
-        facts.wanted = Some(Cow::Owned(asked));
-    }
-}
-
-/// Whose the object is that refused: the last one whose mode is in the log (what could not be looked up has none).
-fn owner(paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<Vec<u8>> {
-    let known = |p: &&PathRecord<'_>| p.mode.is_some() && p.name.is_some();
-    let path = paths.iter().filter(known).max_by_key(|p| !p.parent)?;
-    let mode = path.mode.as_deref()?;
-    // `0100640` in a record, `file,640` interpreted.
-    let mode = mode.get(mode.len().saturating_sub(4)..).unwrap_or(mode);
-    let mut text = absolute(path.name.as_deref()?, cwd);
-    text.extend_from_slice(b" mode ");
-    text.extend(mode.iter().filter(|b| b.is_ascii_digit()));
-    for (word, id) in [(" uid ", &path.uid), (" gid ", &path.gid)] {
-        if let Some(id) = id {
-            text.extend_from_slice(word.as_bytes());
-            text.extend_from_slice(id);
-        }
-    }
-    Some(text)
-}
-
-/// The part of `path` up to a component `name`, if exactly one component is called so (or the last one is).
-fn up_to(path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    if name.is_empty() || name == b"/" {
-        return None;
-    }
-    let mut at = 0;
-    let mut ends = Vec::new();
-    for part in path.split(|b| *b == b'/') {
-        at += part.len();
-        if part == name {
-            ends.push(at);
-        }
-        at += 1;
-    }
-    match ends.as_slice() {
-        [end] => path.get(..*end).map(<[u8]>::to_vec),
-        [.., end] if *end == path.len() => Some(path.to_vec()),
-        _ => None,
-    }
-}
-
-fn absolute(name: &[u8], cwd: Option<&[u8]>) -> Vec<u8> {
-    match cwd {
-        Some(cwd) if !name.starts_with(b"/") && cwd.starts_with(b"/") => {
-            let mut path = cwd.to_vec();
-            if path.last() != Some(&b'/') {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
-            path
-        }
-        _ => name.to_vec(),
-    }
-}
-
-/// A socket address as text: `127.0.0.1 port 81`, or a path.
-fn socket_address(record: &Record<'_>) -> Option<Vec<u8>> {
-    if record.interpreted {
-        let at = memchr::memmem::find(record.body, b"saddr=")?;
-        let (mut address, mut port, mut path) = (None, None, None);
-        let inner = record.body.get(at + 6..)?;
-        fields::interpreted(inner, &[b"saddr_fam", b"laddr", b"lport", b"path"], |key, value| {
-            let value = value.strip_suffix(b" }").unwrap_or(value);
-            match key {
-                b"laddr" => address = Some(value),
-                b"lport" => port = Some(value),
-                b"path" => path = Some(value),
-                _ => {}
-            }
-        });
-        return match (address, port, path) {
-            (Some(address), Some(port), _) => Some([address, port].join(&b" port "[..])),
-            (_, _, Some(path)) => Some(path.to_vec()),
-            _ => None,
-        };
-    }
-    let raw = fields::fields(record.body).find(|f| f.key == b"saddr")?;
-    let bytes = fields::unhex(raw.value)?;
-    let family = u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]);
-    let port = || Some(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]));
-    match family {
-        1 => {
-            let path = bytes.get(2..)?;
-            // An abstract name begins with NUL, shown as `@`.
-            let (mut text, path) = match path.strip_prefix(b"\0") {
-                Some(rest) => (b"@".to_vec(), rest),
-                None => (Vec::new(), path),
-            };
-            text.extend(path.iter().take_while(|b| **b != 0));
-            Some(text)
-        }
-        2 => {
-            let address: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-            Some(format!("{} port {}", std::net::Ipv4Addr::from(address), port()?).into_bytes())
-        }
-        10 => {
-            let address: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-            Some(format!("{} port {}", std::net::Ipv6Addr::from(address), port()?).into_bytes())
-        }
-        _ => None,
-    }
 }
 
 /// `0x5401`, or `5401` as old kernels wrote it.

@@ -331,9 +331,7 @@ impl Blocks {
                 *at = to;
                 Ok((from < to).then(|| Job::Range { file: Arc::clone(file), from, to }))
             }
-            Blocks::Stream(stream) => {
-                Ok(stream.next_block(pool.pop().unwrap_or_default())?.map(Job::Read))
-            }
+            Blocks::Stream(stream) => Ok(stream.next_block(pool.pop().unwrap_or_default())?.map(Job::Read)),
         }
     }
 }
@@ -448,14 +446,19 @@ mod tests {
     fn blocks_hold_whole_lines_and_all_of_them() {
         assert!(streamed(Vec::new()).is_empty() && plain(b"").is_empty());
         assert_eq!(streamed(b"a\nb".to_vec()), [(b"a\nb".to_vec(), None)]);
-        for (line, count) in [(1000, 3000), (1, 600_000), (CHUNK, 5), (CHUNK - 1, 5), (CHUNK + 1, 5), (700_000, 4)] {
+        for (line, count) in
+            [(1000, 3000), (1, 600_000), (CHUNK, 5), (CHUNK - 1, 5), (CHUNK + 1, 5), (700_000, 4)]
+        {
             let line = [b"x".repeat(line - 1), b"\n".to_vec()].concat();
             for end in [&b""[..], b"tail"] {
                 let whole = [line.repeat(count), end.to_vec()].concat();
                 for list in [streamed(whole.clone()), plain(&whole)] {
                     assert!(list.iter().all(|b| b.1.is_none()));
                     let n = list.len();
-                    let cut = list.iter().take(n - 1).any(|(text, _)| !text.is_empty() && text.last() != Some(&b'\n'));
+                    let cut = list
+                        .iter()
+                        .take(n - 1)
+                        .any(|(text, _)| !text.is_empty() && text.last() != Some(&b'\n'));
                     assert!(!cut);
                     assert!(list.into_iter().flat_map(|(text, _)| text).collect::<Vec<_>>() == whole);
                 }

@@ -152,9 +152,10 @@ impl Joiner {
             .par_iter()
             .enumerate()
             .map(|(number, (_, chunk))| {
-                let found = chunk.index.iter().filter_map(|(tag, start)| {
-                    Some((wanted.number(*tag)?, number, *start))
-                });
+                let found = chunk
+                    .index
+                    .iter()
+                    .filter_map(|(tag, start)| Some((wanted.number(*tag)?, number, *start)));
                 found.collect::<Vec<Hit>>()
             })
             .flatten_iter()
@@ -186,12 +187,15 @@ impl Joiner {
         let join = |(at, main): &(usize, Main), lane: &mut Collected| {
             let Some((first_line, chunk)) = chunks.get(*at) else { return };
             let Line::Record(record) = record::line(chunk.text(main.start)) else { return };
-            let others: Vec<Record<'_>> = main.tag.map_or(&[][..], of).iter().filter_map(|hit| {
-                match record::line(text(hit)) {
+            let others: Vec<Record<'_>> = main
+                .tag
+                .map_or(&[][..], of)
+                .iter()
+                .filter_map(|hit| match record::line(text(hit)) {
                     Line::Record(other) if other.id == record.id => Some(other),
                     _ => None,
-                }
-            }).collect();
+                })
+                .collect();
             let place = Place { source, line: first_line + u64::from(main.line) };
             lane.main(&record, &others, place, main.ended);
         };
@@ -200,7 +204,9 @@ impl Joiner {
             .enumerate()
             .map(|(number, lane)| {
                 let mut waiting = Vec::new();
-                for (order, main) in mains.iter().enumerate().filter(|(_, m)| of_lane(m.1.shard, number, count)) {
+                for (order, main) in
+                    mains.iter().enumerate().filter(|(_, m)| of_lane(m.1.shard, number, count))
+                {
                     if whole(main) {
                         join(main, lane);
                     } else {
@@ -214,7 +220,7 @@ impl Joiner {
         waiting.sort_unstable();
         // Not all can wait.
         let surplus = waiting.len().saturating_sub(MOST_OPEN);
-        let (now, later): (Vec<(usize, usize)>, Vec<(usize, usize)>) =
+        let (now, later): (Vec<_>, Vec<_>) =
             waiting.into_iter().enumerate().partition(|(i, order)| *i < surplus && *order >= first);
         lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
             for main in now.iter().filter_map(|(_, order)| mains.get(*order)) {

@@ -6,7 +6,9 @@
 use memchr::{memchr, memmem};
 
 use super::kind::Kind;
-use super::record::{Channel, EventId, Line, Record, TextLine, audit, hash, number, split_space};
+use super::record::{
+    Channel, EventId, Line, Record, TextLine, audit, hash, number, split_enriched, split_space,
+};
 use super::time::{self, Wall, When};
 
 /// A line of syslog, the journal, dmesg or logcat.
@@ -92,7 +94,8 @@ fn by_tag<'a>(host: Option<&'a [u8]>, tagged: Tagged<'a>, wall: Option<Wall>) ->
 }
 
 /// A record without a header.
-fn bare(body: &[u8], channel: Channel) -> Record<'_> {
+fn bare(text: &[u8], channel: Channel) -> Record<'_> {
+    let (body, enriched) = split_enriched(text);
     Record {
         kind: Kind::UserAvc,
         channel,
@@ -100,10 +103,9 @@ fn bare(body: &[u8], channel: Channel) -> Record<'_> {
         id: None,
         when: When::Unknown,
         body,
-        enriched: b"",
+        enriched,
         interpreted: false,
         tag_pid: None,
-        unit: None,
     }
 }
 
@@ -169,7 +171,6 @@ fn journal<'a>(host: Option<&'a [u8]>, pid: Option<u32>, message: &'a [u8], wall
         enriched: b"",
         interpreted: false,
         tag_pid: pid,
-        unit: None,
     })
 }
 
@@ -212,4 +213,3 @@ fn logcat_prefix(line: &[u8]) -> Option<&[u8]> {
     let at = memmem::find(line.get(18..)?, b": ")?;
     line.get(18 + at + 2..)
 }
-

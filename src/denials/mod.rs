@@ -11,7 +11,7 @@
 //! | [`context`] | security contexts |
 //! | `chunk` | every line of a chunk accounted for; what is to be joined |
 //! | `join` | denials joined with the records of their events, near and far |
-//! | [`event`] | what the other records of the event tell: program, path, system call |
+//! | [`event`] | what the other records of the event tell: program, system call, and by `path` and `address` the object |
 //! | [`denial`] | distinct denials with counts and bounded evidence |
 //! | [`filter`] | which denials are wanted |
 //! | [`changes`] | boots, policy loads, modes and booleans meanwhile |
@@ -20,6 +20,7 @@
 //!
 //! Memory is bounded by the number of distinct denials, not by the length of the log.
 
+mod address;
 pub mod avc;
 pub mod changes;
 mod chunk;
@@ -34,6 +35,7 @@ mod join;
 mod json;
 mod kind;
 mod log_line;
+mod path;
 pub mod record;
 pub mod refusal;
 pub mod scan;
@@ -41,8 +43,8 @@ mod syscalls;
 pub mod tally;
 pub mod time;
 
-pub use context::Context;
 pub use changes::Changes;
+pub use context::Context;
 pub use denial::{Denial, DenialKey};
 pub use filter::Filter;
 pub use scan::{Log, Options, read};

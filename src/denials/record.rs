@@ -69,8 +69,6 @@ pub struct Record<'a> {
     pub interpreted: bool,
     /// The process that the syslog tag names.
     pub tag_pid: Option<u32>,
-    /// The service that the journal says the process is of.
-    pub unit: Option<&'a [u8]>,
 }
 
 /// What a line is.
@@ -168,13 +166,12 @@ pub(super) fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel
         enriched,
         interpreted,
         tag_pid: None,
-        unit: None,
     })
 }
 
 /// The body, and what auditd appended to it after byte 0x1D: upper-case keys. A program's message may hold such a byte,
 /// too, to have its own end cut off: then what follows is not of that form.
-fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
     if let Some(at) = memchr::memrchr(0x1d, body)
         && let (Some(before), Some(after)) = (body.get(..at), body.get(at + 1..))
         && after.first().is_none_or(u8::is_ascii_uppercase)

@@ -132,10 +132,8 @@ fn read_source(source: &Source, number: u32, mut blocks: Blocks, options: &Optio
     while !jobs.is_empty() {
         // A stream is read on while what was read is scanned; each part of a file is read by whoever scans it.
         let spare = std::mem::take(&mut reader.spare);
-        let (read, next) = rayon::join(
-            || reader.load(jobs, spare),
-            || next_jobs(&mut blocks, &mut pool, &mut error),
-        );
+        let (read, next) =
+            rayon::join(|| reader.load(jobs, spare), || next_jobs(&mut blocks, &mut pool, &mut error));
         jobs = next;
         if let Some(failed) = reader.take(read) {
             error = Some(failed);
@@ -204,8 +202,7 @@ impl<'o> Reader<'o> {
     }
 
     fn load(&self, jobs: Vec<Job>, spare: Vec<Vec<u8>>) -> Vec<io::Result<Chunk>> {
-        let how =
-            How { keep: self.options.keep_set_aside, clock: &self.options.clock, source: self.source };
+        let how = How { keep: self.options.keep_set_aside, clock: &self.options.clock, source: self.source };
         let buffers = spare.into_iter().chain(std::iter::repeat_with(Vec::new));
         let work: Vec<(Job, Vec<u8>)> = jobs.into_iter().zip(buffers).collect();
         work.into_par_iter().map(|(job, buffer)| Ok(Chunk::scan(job.load(buffer)?, &how))).collect()
@@ -273,11 +270,8 @@ impl<'o> Reader<'o> {
     }
 
     fn finish(self) -> Done {
-        let mut found = self
-            .lanes
-            .into_iter()
-            .reduce(Collected::merged)
-            .unwrap_or_else(|| Collected::new(self.options));
+        let mut found =
+            self.lanes.into_iter().reduce(Collected::merged).unwrap_or_else(|| Collected::new(self.options));
         found.trim();
         let mut open = self.joiner.left();
         let mut edges = Vec::new();

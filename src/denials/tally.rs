@@ -49,7 +49,13 @@ impl Tally {
 
     /// Audit records that were understood.
     pub fn understood(&self) -> u64 {
-        self.denials + self.left_out + self.granted + self.refusals + self.notices + self.other_modules + self.other_records
+        self.denials
+            + self.left_out
+            + self.granted
+            + self.refusals
+            + self.notices
+            + self.other_modules
+            + self.other_records
     }
 
     /// The sum of the parts; it is [`Tally::lines`].

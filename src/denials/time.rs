@@ -98,8 +98,8 @@ impl Wall {
         // Days since 1970, as if a year began in March.
         let (year, month) = (u64::from(self.year.unwrap_or(1970)), u64::from(self.month));
         let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5
-            + u64::from(self.day);
+        let days =
+            year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + u64::from(self.day);
         let days = days.saturating_sub(719_469);
         days * 86_400_000_000 + self.micros
     }
@@ -293,7 +293,9 @@ mod tests {
         // Not yet this year: so last year.
         assert_eq!(at("Dec  1 01:00:00 host app: x"), Some(1_764_547_200_000));
         assert!(at("Feb 29 01:00:00 host app: x").is_some());
-        for bad in ["Nov 99 06:54:40 h a: x", "2026-13-21T06:54:40Z h a: x", "2026-11-21T26:54:40Z h a: x", "Nov"] {
+        for bad in
+            ["Nov 99 06:54:40 h a: x", "2026-13-21T06:54:40Z h a: x", "2026-11-21T26:54:40Z h a: x", "Nov"]
+        {
             assert!(of_log_line(bad.as_bytes()).is_none(), "{bad}");
         }
     }
@@ -301,7 +303,9 @@ mod tests {
     #[test]
     fn what_ausearch_makes_of_a_stamp() {
         let clock = Clock { now: 0, zone: TimeZone::UTC };
-        for text in ["11/21/26 06:49:56.744:2285", "21/11/26 06:49:56.744:2285", "2026-11-21 06:49:56.744:2285"] {
+        for text in
+            ["11/21/26 06:49:56.744:2285", "21/11/26 06:49:56.744:2285", "2026-11-21 06:49:56.744:2285"]
+        {
             let (_, serial, when) = stamp(text.as_bytes()).unwrap();
             assert_eq!((serial, clock.millis(when)), (2285, Some(1_795_243_796_744)), "{text}");
         }

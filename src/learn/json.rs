@@ -32,12 +32,20 @@ pub struct Report {
     distinct: usize,
     first: Option<u64>,
     last: Option<u64>,
+    changes: Vec<ChangeOut>,
     cautions: Vec<Finding>,
     groups: Vec<GroupOut>,
     refusals: Vec<RefusalOut>,
     unread: Vec<Finding>,
     unread_by_code: BTreeMap<&'static str, u64>,
     errors: Vec<String>,
+}
+
+/// A boot, policy load, or change of mode or boolean.
+#[derive(Debug, Serialize)]
+struct ChangeOut {
+    time: u64,
+    what: String,
 }
 
 /// The parts of a finding, the same everywhere.
@@ -144,6 +152,8 @@ struct DenialOut {
     programs: Values,
     commands: Values,
     users: Values,
+    logins: Values,
+    units: Values,
     objects: Values,
     wanted: Values,
     owners: Values,
@@ -190,6 +200,12 @@ pub fn report(command: &'static str, lesson: &Lesson<'_>, files: &[Vec<String>])
         distinct: log.denials.len(),
         first,
         last,
+        changes: log
+            .changes
+            .history
+            .iter()
+            .map(|(time, change)| ChangeOut { time: *time, what: change.to_string() })
+            .collect(),
         cautions: lesson.cautions.iter().map(caution).collect(),
         groups: lesson
             .groups
@@ -348,6 +364,8 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
         programs: values(&e.programs),
         commands: values(&e.commands),
         users: values(&e.users),
+        logins: values(&e.logins),
+        units: values(&e.units),
         objects: values(&e.objects),
         wanted: values(&e.wanted),
         owners: values(&e.owners),

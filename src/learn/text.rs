@@ -59,6 +59,7 @@ pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<
 /// what to be careful about.
 pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     head(out, lesson)?;
+    meanwhile(out, lesson)?;
     match &lesson.judgement {
         _ if lesson.log.denials.is_empty() => {}
         None => writeln!(out, "{NO_POLICY}")?,
@@ -96,6 +97,7 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     writeln!(out, "{line}")?;
     let t = &log.tally;
     let rest: Vec<String> = [
+        (t.left_out, "denials left out by the filters"),
         (t.refusals, "refusals without a permission"),
         (t.granted, "accesses granted and audited"),
         (t.notices, "notices of policy, mode and booleans"),
@@ -113,6 +115,21 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
         writeln!(out, "the other lines: {}", rest.join("; "))?;
     }
     Ok(())
+}
+
+/// What changed in the time of the log.
+fn meanwhile(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+    let history = &lesson.log.changes.history;
+    if lesson.log.denials.is_empty() || history.is_empty() {
+        return Ok(());
+    }
+    let rest = history.len().saturating_sub(SHOWN);
+    let mut list: Vec<String> =
+        history.iter().skip(rest).map(|(at, change)| format!("{} {change}", time(*at))).collect();
+    if rest > 0 {
+        list.insert(0, count(len(rest), "change", "changes") + " before");
+    }
+    writeln!(out, "meanwhile: {}", list.join("; "))
 }
 
 /// What holds for the whole log.

@@ -43,6 +43,8 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
     line(out, "command", &text::sample(&e.commands, 3))?;
     line(out, "user", &text::sample(&e.users, 6))?;
     let arrow = |s: String| if format == Format::Plain { s.replace('→', "gave") } else { s };
+    line(out, "login", &text::sample(&e.logins, 4))?;
+    line(out, "unit", &text::sample(&e.units, 4))?;
     line(out, "call", &arrow(text::sample(&e.syscalls, 4)))?;
     if e.objects.values.len() > 1 || e.objects.more {
         line(out, "objects", &text::sample(&e.objects, 8))?;
@@ -52,6 +54,12 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
     line(out, "source", &key.source.to_string())?;
     line(out, "target", &key.target.to_string())?;
     line(out, "first in", &place(lesson, denial))?;
+    if let Some(last) = denial.seen.last {
+        let since = lesson.log.changes.after(last);
+        let since: Vec<String> =
+            since.iter().map(|(at, change)| format!("{change} ({})", text::time(*at))).collect();
+        line(out, "since", &since.join(", "))?;
+    }
     if !denial.unknown.is_empty() {
         let names: Vec<&str> = denial.unknown.iter().map(|n| n.as_str()).collect();
         line(out, "unknown", &format!("permissions {} [log::unknown-permission]", names.join(" ")))?;
