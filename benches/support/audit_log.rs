@@ -94,7 +94,7 @@ const TARGETS: [&str; 50] = [
 const PERMISSIONS: [&str; 5] = ["read", "write", "open", "getattr", "read open"];
 
 /// Writes logs.
-pub struct Generator {
+pub(crate) struct Generator {
     dice: Dice,
     serial: u64,
     percent: u64,
@@ -103,12 +103,12 @@ pub struct Generator {
 
 impl Generator {
     /// Of the events, `percent` in a hundred are denials, of `distinct` triples of domain, type and permissions.
-    pub fn new(percent: u64, distinct: u64) -> Self {
+    pub(crate) fn new(percent: u64, distinct: u64) -> Self {
         Generator { dice: Dice(0x9e37_79b9_7f4a_7c15), serial: 1000, percent, distinct }
     }
 
     /// Writes one event to the end of `text`; how many lines it has.
-    pub fn event(&mut self, text: &mut String) -> usize {
+    pub(crate) fn event(&mut self, text: &mut String) -> usize {
         self.serial += 1;
         let serial = self.serial;
         let id = format!("audit({}.{:03}:{serial})", 1_795_243_565 + serial / 100, serial % 1000);
@@ -117,7 +117,13 @@ impl Generator {
         let mut lines = 0;
         if denied {
             let kind = self.dice.below(self.distinct);
-            let pick = |list: &[&'static str], n: u64| list[usize::try_from(n).unwrap_or(0) % list.len()];
+            let pick = |list: &[&'static str], n: u64| {
+                list.iter()
+                    .cycle()
+                    .nth(usize::try_from(n).unwrap_or(0) % list.len())
+                    .copied()
+                    .unwrap_or_default()
+            };
             let (domain, target) = (pick(&DOMAINS, kind / 5), pick(&TARGETS, kind / 100));
             let permission = pick(&PERMISSIONS, kind);
             // Beyond these, levels make denials distinct.
@@ -167,16 +173,4 @@ impl Generator {
         );
         lines + 4
     }
-}
-
-/// About `lines` lines.
-#[allow(dead_code, reason = "each benchmark is a program of its own and uses what it needs of this")]
-pub fn log(lines: usize, percent: u64, distinct: u64) -> Vec<u8> {
-    let mut generator = Generator::new(percent, distinct);
-    let mut text = String::new();
-    let mut written = 0;
-    while written < lines {
-        written += generator.event(&mut text);
-    }
-    text.into_bytes()
 }

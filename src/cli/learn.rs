@@ -4,9 +4,11 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use super::ground::GroundArgs;
+use super::learn_follow;
 use super::learn_input::{self, InputArgs};
+use crate::denials::Log;
 use crate::learn::text::Look;
-use crate::learn::{self, Options, json, module, text, text_fixes};
+use crate::learn::{self, Lesson, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
 use crate::report::style::Paint;
 use crate::report::{Format, escape};
@@ -78,10 +80,14 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
-    let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let options =
         Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form };
+    if args.input.follow {
+        let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+        return follow(args, &options, (manifests, ground.as_ref()), stdin, out, err);
+    }
+    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
+    let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
     let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
     let modules: Vec<Vec<module::ModuleFile>> =
@@ -133,4 +139,37 @@ pub fn run(
         )?;
     }
     Ok(status)
+}
+
+/// Tells of what is new; the modules are of all.
+fn follow(
+    args: &Args,
+    options: &Options,
+    (manifests, ground): (&[Manifest], Option<&learn::Ground>),
+    stdin: Option<Box<dyn Read + Send>>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
+    learn_follow::follow(&args.input, stdin, err, |new, all| {
+        let lesson = learn::judge(new, manifests, options, ground);
+        if args.format == Format::Json {
+            serde_json::to_writer(&mut *out, &json::report("learn", &lesson, &[]))?;
+            writeln!(out)?;
+        } else {
+            for group in &lesson.groups {
+                text::group(out, group, &[], look)?;
+            }
+            text::refusals(out, &lesson.other_refusals, args.format)?;
+        }
+        if let Some(folder) = &args.output {
+            let lesson = learn::judge(all, manifests, options, ground);
+            let files: Vec<module::ModuleFile> =
+                lesson.groups.iter().flat_map(|g| module::files(&lesson, g, options)).collect();
+            if let Err(error) = super::module_files::write(folder, &files) {
+                return Err(io::Error::other(error.to_string()));
+            }
+        }
+        out.flush()
+    })
 }

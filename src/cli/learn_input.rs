@@ -100,11 +100,6 @@ impl InputArgs {
             _ => None,
         }
     }
-
-    /// Whether anything is left out.
-    pub(super) fn filters(&self) -> bool {
-        !self.options().filter.is_empty() || self.mark().is_some()
-    }
 }
 
 /// Reads the logs for `learn` and `why`; `None` for wrong usage. The number is the exit status so far.

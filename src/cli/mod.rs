@@ -10,6 +10,7 @@ mod ground;
 pub mod label;
 mod label_show;
 pub mod learn;
+mod learn_follow;
 pub mod learn_input;
 mod load;
 mod module_files;

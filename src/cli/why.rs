@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::ground::GroundArgs;
+use super::learn_follow;
 use super::learn_input::{self, InputArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, text, why};
@@ -20,6 +21,7 @@ use crate::report::style::Paint;
 /// Examples:
 ///   ausearch -m avc -ts recent | perms why
 ///   perms why /var/log/audit/audit.log
+///   perms why --follow --since now /var/log/audit/audit.log
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -48,28 +50,46 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
+    if args.input.follow {
+        let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+        return learn_follow::follow(&args.input, stdin, err, |new, _| {
+            let lesson = learn::judge(new, manifests, &Options::default(), ground.as_ref());
+            if args.format == Format::Json {
+                serde_json::to_writer(&mut *out, &json::report("why", &lesson, &[]))?;
+                writeln!(out)?;
+            } else {
+                stories(&lesson, look, out)?;
+            }
+            out.flush()
+        });
+    }
     let Some((log, status)) = learn_input::read(&args.input, stdin, err)? else {
         return Ok(2);
     };
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let lesson = learn::judge(&log, manifests, &Options::default(), ground.as_ref());
-    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
     if args.format == Format::Json {
         serde_json::to_writer_pretty(&mut *out, &json::report("why", &lesson, &[]))?;
         writeln!(out)?;
         return Ok(status);
     }
     text::opening(out, &lesson)?;
-    for group in &lesson.groups {
-        for learned in &group.denials {
-            why::denial(out, &lesson, learned, look)?;
-        }
-        text::refusals(out, &group.refusals, args.format)?;
-    }
-    text::refusals(out, &lesson.other_refusals, args.format)?;
+    stories(&lesson, look, out)?;
     text::unread(out, &lesson, "perms why")?;
     if log.denials.is_empty() && status == 0 {
         writeln!(out, "No denial was found.")?;
     }
     Ok(status)
+}
+
+/// The story of each denial and refusal.
+fn stories(lesson: &learn::Lesson<'_>, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    for group in &lesson.groups {
+        for learned in &group.denials {
+            why::denial(out, lesson, learned, look)?;
+        }
+        text::refusals(out, &group.refusals, look.format)?;
+    }
+    text::refusals(out, &lesson.other_refusals, look.format)
 }

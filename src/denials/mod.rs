@@ -16,6 +16,7 @@
 //! | [`filter`] | which denials are wanted |
 //! | [`changes`] | boots, policy loads, modes and booleans meanwhile |
 //! | [`tally`] | the account of every line read |
+//! | [`live`] | logs that grow, over rotations |
 //! | [`scan`] | all of it, in parallel, with the same result in whatever order |
 //!
 //! Memory is bounded by the number of distinct denials, not by the length of the log.
@@ -34,6 +35,7 @@ pub mod input;
 mod join;
 mod json;
 mod kind;
+pub mod live;
 mod log_line;
 mod path;
 pub mod record;

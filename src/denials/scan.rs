@@ -59,6 +59,29 @@ pub struct Log {
     pub errors: Vec<InputError>,
 }
 
+impl Log {
+    /// Adds what another log of the same sources holds.
+    pub fn add(&mut self, other: &Log) {
+        self.sources.clone_from(&other.sources);
+        self.tally.add(&other.tally);
+        for (key, denial) in &other.denials {
+            match self.denials.get_mut(key) {
+                Some(mine) => mine.merge(denial.clone()),
+                None => {
+                    self.denials.insert(key.clone(), denial.clone());
+                }
+            }
+        }
+        for (refusal, seen) in &other.refusals {
+            self.refusals.entry(refusal.clone()).or_default().merge(seen);
+        }
+        self.changes.merge(other.changes.clone());
+        self.lost = self.lost.saturating_add(other.lost);
+        self.set_aside.limit = self.set_aside.limit.max(other.set_aside.limit);
+        self.set_aside.merge(other.set_aside.clone());
+    }
+}
+
 /// Chunks of a round.
 const ROUND: usize = 16;
 
@@ -168,9 +191,9 @@ fn next_jobs(blocks: &mut Blocks, pool: &mut Vec<Vec<u8>>, error: &mut Option<io
 }
 
 /// Reads one source, round by round.
-pub(super) struct Reader<'o> {
+pub(super) struct Reader {
     source: u32,
-    options: &'o Options,
+    options: Options,
     edge: usize,
     lanes: Vec<Collected>,
     joiner: Joiner,
@@ -184,12 +207,12 @@ pub(super) struct Reader<'o> {
     tail: Vec<u8>,
 }
 
-impl<'o> Reader<'o> {
-    pub(super) fn new(source: u32, options: &'o Options, edge: usize) -> Self {
+impl Reader {
+    pub(super) fn new(source: u32, options: &Options, edge: usize) -> Self {
         let lanes = rayon::current_num_threads().clamp(1, ROUND);
         Reader {
             source,
-            options,
+            options: options.clone(),
             edge,
             lanes: (0..lanes).map(|_| Collected::new(options)).collect(),
             joiner: Joiner::default(),
@@ -271,7 +294,7 @@ impl<'o> Reader<'o> {
 
     fn finish(self) -> Done {
         let mut found =
-            self.lanes.into_iter().reduce(Collected::merged).unwrap_or_else(|| Collected::new(self.options));
+            self.lanes.into_iter().reduce(Collected::merged).unwrap_or_else(|| Collected::new(&self.options));
         found.trim();
         let mut open = self.joiner.left();
         let mut edges = Vec::new();
@@ -291,9 +314,18 @@ impl<'o> Reader<'o> {
         Done { found, open, edges }
     }
 
-    /// What was found; a denial that waits is taken as it is.
-    pub(super) fn into_collected(mut self) -> Collected {
-        self.edge = 0;
-        self.finish().found
+    /// Takes the denials that wait as they are.
+    pub(super) fn settle(&mut self) {
+        let open = std::mem::take(&mut self.joiner).left();
+        if let Some(lane) = self.lanes.first_mut() {
+            join::across(open, &[], lane, &self.options.clock);
+        }
+    }
+
+    /// What was found since the last time.
+    pub(super) fn drain(&mut self) -> Collected {
+        let options = &self.options;
+        let lanes = self.lanes.iter_mut().map(|lane| std::mem::replace(lane, Collected::new(options)));
+        lanes.reduce(Collected::merged).unwrap_or_else(|| Collected::new(options))
     }
 }
