@@ -17,7 +17,7 @@ use super::tally::Place;
 
 /// Most records of an event that are looked at. The kernel writes a few dozen at the most; a log that was made up
 /// might hold a million of one event, and a million denials of it.
-const MOST_OF_EVENT: usize = 100;
+const MOST_OF_EVENT: usize = 32;
 
 /// Most denials that wait for the rest of their events; the oldest are then taken as they are.
 const MOST_OPEN: usize = 1024;
