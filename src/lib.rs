@@ -20,6 +20,7 @@
 //! | [`denials`] | log bytes → records → events → denials |
 //! | [`learn`] | denials → causes, rules, modules |
 //! | [`selinux`] | the policy, file contexts, and the module language |
+//! | [`rights`] | one question through every layer: may they, who may |
 //! | [`grants`] | sudoers, doas, ACLs, and who may do what |
 //! | [`report`] | finding codes, places, renderers |
 //! | [`trial`] | the throw-away copy of `perms try` |
@@ -37,6 +38,7 @@ pub mod learn;
 pub mod manifest;
 pub mod plan;
 pub mod report;
+pub mod rights;
 pub mod selinux;
 pub mod sys;
 pub mod trial;

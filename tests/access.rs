@@ -10,15 +10,17 @@
 
 #[path = "support/acl.rs"]
 mod acls;
+#[path = "support/kernel.rs"]
+mod kernel;
 mod support;
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use acls::{GIDS, UIDS, cases};
+use kernel::Kernel;
 use perms::grants::access::{
     By, CapSet, Capability, Credentials, Object, change_mode, create, delete, discretionary, permission,
     rights, search,
@@ -127,62 +129,18 @@ fn folder() -> Option<(tempfile::TempDir, Kernel)> {
     Some((dir, kernel))
 }
 
-/// tests/harness/access.py, running: the kernel's answers.
-struct Kernel {
-    child: Child,
-    answers: Lines<BufReader<ChildStdout>>,
-}
-
-impl Kernel {
-    fn start() -> Kernel {
-        let harness = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/access.py");
-        let mut child = Command::new(support::which("python3").unwrap())
-            .arg(harness)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap()).lines();
-        Kernel { child, answers }
-    }
-
-    /// For each check 0 or the errno, as a process with these credentials gets it.
-    fn ask(&mut self, creds: &Credentials, checks: &[Value]) -> Vec<i32> {
-        let caps: u64 = [Capability::DacOverride, Capability::DacReadSearch, Capability::Fowner]
-            .into_iter()
-            .filter(|c| creds.capabilities.has(*c))
-            .map(|c| 1 << c as u64)
-            .sum();
-        let line = json!({
-            "uid": creds.uid, "gid": creds.gid, "groups": creds.groups, "caps": caps, "checks": checks,
-        });
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-        let answer = self.answers.next().expect("the harness failed").unwrap();
-        let answer: Vec<i32> = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer.len(), checks.len());
-        answer
-    }
-
-    /// Lays out one thing and asks one question about it.
-    fn one(
-        &mut self,
-        path: &Path,
-        owner: (u32, u32),
-        acl: &str,
-        creds: &Credentials,
-        check: (&str, u32),
-    ) -> i32 {
-        let spec = Spec { uid: owner.0, gid: owner.1, special: 0, acl: acl.parse().unwrap() };
-        place(path, &spec, &spec.acl.to_xattr());
-        self.ask(creds, &[json!([check.0, path, check.1])])[0]
-    }
-}
-
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
+/// Lays out one thing and asks one question about it.
+fn one(
+    kernel: &mut Kernel,
+    path: &Path,
+    owner: (u32, u32),
+    acl: &str,
+    creds: &Credentials,
+    check: (&str, u32),
+) -> i32 {
+    let spec = Spec { uid: owner.0, gid: owner.1, special: 0, acl: acl.parse().unwrap() };
+    place(path, &spec, &spec.acl.to_xattr());
+    kernel.ask(creds, &[json!([check.0, path, check.1])])[0]
 }
 
 fn generate<T: std::fmt::Debug>(n: u32, strategy: impl Strategy<Value = T>) -> Vec<T> {
@@ -357,17 +315,17 @@ fn a_mask_of_nothing_gives_a_named_user_the_right_of_others() {
     fs::write(&file, "").unwrap();
     let alice = Credentials::of_user(UIDS[0], GIDS[0], vec![]);
     let acl = format!("u::rw,u:{}:-,g::-,m::-,o::r", alice.uid);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &alice, ("open", 4)), 0);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &alice, ("open", 4)), 0);
     assert_eq!(ours(&file, &alice, Perms::R), (true, By::Other));
     let decision = permission(&alice, &Placed::read(&file).object(), Perms::R);
     assert_eq!(decision.to_string(), "other::r-- (the mask is ---, so the kernel looks past the ACL)");
     // As one of the owning group she is not one of the others.
     let member = Credentials::of_user(UIDS[0], 0, vec![]);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &member, ("open", 4)), 13);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &member, ("open", 4)), 13);
     assert!(!ours(&file, &member, Perms::R).0);
     // With any bit in the mask her entry counts.
     let acl = acl.replace("m::-", "m::x");
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &alice, ("open", 4)), 13);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &alice, ("open", 4)), 13);
     assert_eq!(ours(&file, &alice, Perms::R), (false, By::NamedUser(alice.uid)));
 }
 
@@ -378,9 +336,9 @@ fn a3_one_group_entry_must_grant_the_whole_request() {
     fs::write(&file, "").unwrap();
     let both = Credentials::of_user(UIDS[0], GIDS[0], vec![GIDS[1]]);
     let acl = format!("u::-,g::-,g:{}:r,g:{}:w,m::rw,o::rw", GIDS[0], GIDS[1]);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &both, ("open", 4)), 0);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &both, ("open", 2)), 0);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &both, ("open", 6)), 13);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &both, ("open", 4)), 0);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &both, ("open", 2)), 0);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &both, ("open", 6)), 13);
     let placed = Placed::read(&file);
     assert_eq!(rights(&both, &placed.object()), Perms::RW);
     let decision = permission(&both, &placed.object(), Perms::RW);
@@ -388,7 +346,7 @@ fn a3_one_group_entry_must_grant_the_whole_request() {
     assert_eq!(decision.to_string(), format!("group:{}:r--, group:{}:-w-", GIDS[0], GIDS[1]));
     // A match never falls to others, who have rw- here.
     let first = Credentials::of_user(UIDS[0], GIDS[0], vec![]);
-    assert_eq!(kernel.one(&file, (0, 0), &acl, &first, ("open", 2)), 13);
+    assert_eq!(one(&mut kernel, &file, (0, 0), &acl, &first, ("open", 2)), 13);
     assert!(!ours(&file, &first, Perms::W).0);
 }
 
@@ -458,7 +416,8 @@ fn who_may_change_the_mode() {
     let file = dir.path().join("f");
     fs::write(&file, "").unwrap();
     for creds in generate(40, credentials()) {
-        let errno = kernel.one(&file, (UIDS[0], GIDS[0]), "u::rwx,g::rwx,o::rwx", &creds, ("chmod", 0o700));
+        let errno =
+            one(&mut kernel, &file, (UIDS[0], GIDS[0]), "u::rwx,g::rwx,o::rwx", &creds, ("chmod", 0o700));
         let decision = change_mode(&creds, &Placed::read(&file).object());
         assert_eq!(errno == 0, decision.allowed, "{creds:?}");
     }

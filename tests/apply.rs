@@ -115,6 +115,12 @@ fn each_drift_is_found_and_put_right() {
             8,
             &[("account::unlocked", "user durhack-deployer")],
         ),
+        ("chmod 777 home/durhack-deployer", 4, &[("path::wrong-mode", "/home/durhack-deployer")]),
+        (
+            "chgrp 4 home/durhack-deployer; chmod 770 home/durhack-deployer",
+            4,
+            &[("path::wrong-mode", "/home/durhack-deployer")],
+        ),
     ];
     for (script, status, expected) in cases {
         let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
@@ -286,6 +292,86 @@ fn still_at_work(root: &std::path::Path) -> bool {
 }
 
 #[test]
+fn a_home_of_somebody_else_is_found_and_left_to_a_human() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    t.expect(0, &["apply", "--yes"]);
+    let home = t.at("home/durhack-deployer");
+    let wrong = |code: &str| vec![(code.to_owned(), "/home/durhack-deployer".to_owned())];
+    std::os::unix::fs::chown(&home, Some(1000), None).unwrap();
+    assert_eq!(t.audit(4), wrong("path::wrong-owner"));
+    t.expect(4, &["apply", "--yes"]);
+    assert_eq!(std::fs::metadata(&home).unwrap().uid(), 1000);
+    // Root's is nobody's, and the group that is the user's alone lets nobody in.
+    std::os::unix::fs::chown(&home, Some(0), Some(1001)).unwrap();
+    t.chmod("home/durhack-deployer", 0o775);
+    t.audit(0);
+    std::os::unix::fs::chown(&home, Some(1001), Some(1001)).unwrap();
+    assert!(Command::new("setfacl").args(["-m", "o::rwx"]).arg(&home).status().unwrap().success());
+    assert!(Command::new("setfacl").args(["-m", "u:1000:r"]).arg(&home).status().unwrap().success());
+    assert_eq!(t.audit(4), wrong("path::wrong-mode"));
+    // With an ACL the mode is not the whole truth: perms does not guess.
+    t.expect(4, &["apply", "--yes"]);
+}
+
+#[test]
+fn what_may_only_be_read_cannot_be_changed_by_its_reader_in_any_way() {
+    if !root() || !support::have("setfacl") {
+        return;
+    }
+    let t = Tree::new();
+    let manifest =
+        |more: &str| format!("{DEPLOYER}\n[[path]]\npath = \"/srv/app/code\"\naccess = \"read\"\n{more}");
+    t.manifest("durhack-deployer", &manifest(""));
+    t.write("srv/app/code/main.py", "");
+    t.write("srv/app/code/lib/a.py", "");
+    t.write("srv/app/code/lib/b.py", "");
+    t.expect(0, &["apply", "--yes"]);
+    let chown = |path: &str, uid: u32| std::os::unix::fs::chown(t.at(path), Some(uid), Some(0)).unwrap();
+    let sh = |script: &str| {
+        let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
+        assert_eq!(done.status, 0, "{script}: {}", done.err);
+    };
+    let found = |status, code: &str, place: &str| {
+        assert_eq!(t.audit(status), [(code.to_owned(), place.to_owned())]);
+    };
+    // What a group gives is taken back by an entry of the user's own.
+    sh("chgrp 1001 srv/app/code/main.py; chmod 664 srv/app/code/main.py");
+    t.audit(4);
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+    // What he owns he can change; the first is named, the others counted.
+    chown("srv/app/code/lib", 1001);
+    chown("srv/app/code/lib/b.py", 1001);
+    found(8, "path::owned-by-reader", "/srv/app/code/lib");
+    assert!(t.perms(&["audit"]).out.contains("and 1 more below"));
+    t.manifest("durhack-deployer", &manifest("owner = \"root\"\nrecursive = true\n"));
+    t.expect(0, &["apply", "--yes"]);
+    t.audit(0);
+    t.manifest("durhack-deployer", &manifest(""));
+    // A folder above: his own, one that he may write, a sticky one, one further up.
+    chown("srv/app", 1001);
+    found(8, "path::replaceable", "/srv/app/code");
+    chown("srv/app", 0);
+    sh("setfacl -m u:1001:rwx srv/app");
+    found(8, "path::replaceable", "/srv/app/code");
+    sh("setfacl -b srv/app; chmod 1777 srv/app");
+    t.audit(0);
+    sh("chmod 777 srv; chmod 755 srv/app");
+    found(8, "path::replaceable", "/srv/app/code");
+    t.manifest("durhack-deployer", &manifest("accept = { \"path::replaceable\" = \"a test\" }\n"));
+    t.audit(0);
+}
+
+/// The runs as `rollback --list` tells programs.
+fn runs(t: &Tree) -> Vec<serde_json::Value> {
+    let said = t.perms(&["rollback", "--list", "--format", "json"]);
+    support::schema::report(&said.out).get("runs").and_then(|r| r.as_array()).cloned().unwrap_or_default()
+}
+
+#[test]
 fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
     if !root() || !support::have("getfacl") {
         return;
@@ -310,7 +396,12 @@ fn killed_at_any_moment_each_file_is_old_or_new_and_rollback_brings_all_back() {
         while still_at_work(t.root()) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        // A run that was cut off is said by whatever looks next, and only then.
+        let runs = runs(&t);
+        let cut_off = runs.last().is_some_and(|r| r.get("end").is_some_and(serde_json::Value::is_null));
+        assert_eq!(t.perms(&["plan"]).err.contains("was cut off: perms rollback"), cut_off);
         let status = t.perms(&["rollback"]);
+        assert!(!t.perms(&["plan"]).err.contains("was cut off"));
         assert!(status.status == 0 || status.err.contains("no run to undo"), "{delay}: {}", status.err);
         assert_same(&before, &t.snapshot());
         t.expect(0, &["apply", "--yes"]);

@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("denials", &["report", "sys", "selinux::module"]),
     ("manifest", &["report", "grants"]),
     ("host", &["report", "sys", "grants", "selinux"]),
+    ("rights", &["report", "sys", "grants", "selinux", "host"]),
     ("plan", &["report", "sys", "grants", "selinux", "manifest", "host"]),
     ("apply", &["report", "sys", "grants", "selinux", "host", "plan"]),
     ("audit", &["report", "sys", "grants", "selinux", "manifest", "host", "plan"]),
@@ -39,8 +40,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "sys", "grants", "selinux", "denials", "manifest", "host", "plan", "apply", "audit",
-            "learn", "trial",
+            "report", "sys", "grants", "selinux", "denials", "manifest", "host", "rights", "plan", "apply",
+            "audit", "learn", "trial",
         ],
     ),
 ];
@@ -53,7 +54,7 @@ const RUNNERS: &[&str] = &["sys", "host", "apply", "trial", "cli"];
 
 /// Rooms whose promise is that nothing is written: they may not even name the parts of sys that write.
 const NEVER_WRITE: &[&str] =
-    &["host", "plan", "audit", "denials", "learn", "grants", "selinux", "manifest", "report"];
+    &["host", "rights", "plan", "audit", "denials", "learn", "grants", "selinux", "manifest", "report"];
 
 /// What writes, of std and of the crates for system calls, wherever it is called through a module's name.
 const WRITING_CALLS: &str = "

@@ -24,11 +24,15 @@ fn read_bytes(bytes: &[u8]) -> Log {
     read(&[Source::Stdin], Some(stdin), Options::default())
 }
 
+fn look(format: perms::report::Format) -> learn::text::Look {
+    learn::text::Look { format, paint: perms::report::style::Paint::PLAIN }
+}
+
 /// Rules as text.
 fn rules(log: &Log) -> BTreeSet<String> {
     let lesson = learn::learn(log, &[], &learn::Options::default());
     let sets = lesson.groups.iter().flat_map(|g| [&g.te, &g.cil]);
-    sets.flat_map(|set| set.iter())
+    sets.flat_map(|set| set.rules.iter())
         .map(|(rule, grant)| format!("{rule:?} {:?} {:?}", grant.permissions, grant.ioctls))
         .collect()
 }
@@ -140,7 +144,7 @@ proptest! {
         prop_assert_eq!(log.tally.lines, expected as u64);
         prop_assert_eq!(log.tally.sum(), log.tally.lines);
         prop_assert_eq!(log.set_aside.by_code.values().sum::<u64>(), log.tally.set_aside);
-        let options = learn::Options { name: None, xperms: true };
+        let options = learn::Options { xperms: true, ..Default::default() };
         let lesson = learn::learn(&log, &[], &options);
         for group in &lesson.groups {
             for file in learn::module::files(&lesson, group, &options) {
@@ -153,9 +157,9 @@ proptest! {
         }
         let mut out = Vec::new();
         for group in &lesson.groups {
-            learn::text::group(&mut out, group, perms::report::Format::Human).unwrap();
+            learn::text::group(&mut out, group, &[], look(perms::report::Format::Human)).unwrap();
             for learned in &group.denials {
-                learn::why::denial(&mut out, &lesson, learned, perms::report::Format::Plain).unwrap();
+                learn::why::denial(&mut out, &lesson, learned, look(perms::report::Format::Plain)).unwrap();
             }
         }
         let text = String::from_utf8(out).unwrap();
@@ -247,7 +251,7 @@ fn long_log() -> Vec<u8> {
 #[test]
 fn the_number_of_processors_and_the_cutting_change_nothing() {
     let bytes = long_log();
-    assert!(bytes.len() > 2 * input::BLOCK);
+    assert!(bytes.len() > 8 * input::CHUNK);
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     let one = pool(1).install(|| told(&read_bytes(&bytes)));
     for threads in [2, 3, 7] {
@@ -283,20 +287,22 @@ fn an_event_across_blocks_is_joined() {
                 type=PATH msg=audit(1.000:5): item=0 name=\"/srv/x\" inode=7 nametype=NORMAL\n\
                 type=PROCTITLE msg=audit(1.000:5): proctitle=\"whole\"\n";
     let filler = "type=BPF msg=audit(2.000:6): prog-id=1 op=LOAD\n";
-    for (first, second) in [(avc, rest), (rest, avc)] {
-        for before in [0, 1, 3, 50] {
-            let mut bytes = Vec::new();
-            while bytes.len() + first.len() + before * filler.len() < input::BLOCK - 10 {
-                bytes.extend(filler.bytes());
+    // Distances in lines, and whether the denial comes first; from right behind each other to many rounds apart.
+    for (first, second, apart) in [(avc, rest, 30_000_000), (rest, avc, input::CHUNK)] {
+        for at in [0, input::CHUNK - 10, 16 * input::CHUNK - 300] {
+            for distance in [0, 200, input::CHUNK / 2, apart] {
+                let mut bytes = filler.repeat(at / filler.len()).into_bytes();
+                bytes.extend(first.bytes());
+                bytes.extend(filler.repeat(distance / filler.len()).bytes());
+                bytes.extend(second.bytes());
+                bytes.extend(filler.repeat(1000).bytes());
+                let log = read_bytes(&bytes);
+                let evidence = &log.denials.values().next().unwrap().evidence;
+                let told =
+                    |s: &perms::denials::denial::Sample| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+                assert_eq!(told(&evidence.programs), [b"/usr/bin/whole"], "{at} {distance}");
+                assert_eq!(told(&evidence.objects), [b"/srv/x"], "{at} {distance}");
             }
-            bytes.extend(first.bytes());
-            bytes.extend(filler.repeat(before).bytes());
-            bytes.extend(second.bytes());
-            bytes.extend(filler.repeat(200_000).bytes());
-            let log = read_bytes(&bytes);
-            let evidence = &log.denials.values().next().unwrap().evidence;
-            assert_eq!(evidence.programs.iter().collect::<Vec<_>>(), [b"/usr/bin/whole"]);
-            assert_eq!(evidence.objects.iter().collect::<Vec<_>>(), [b"/srv/x"]);
         }
     }
 }

@@ -23,6 +23,7 @@ use std::process::Command;
 use clap::Parser;
 use perms::cli::{learn, why};
 use perms::denials::input::Source::Stdin;
+use perms::denials::time::Clock;
 use perms::manifest::Manifest;
 use perms::report::{Format, Source};
 
@@ -49,11 +50,17 @@ fn format_of(arguments: &[&str]) -> Format {
     }
 }
 
+/// The day on which most samples were recorded.
+fn clock() -> Clock {
+    Clock { now: 1_795_262_400_000, zone: jiff::tz::TimeZone::UTC }
+}
+
 fn run_learn(arguments: &[&str], stdin: &[u8]) -> Ended {
     let format = format_of(arguments);
     let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
-    let mut args = Learn::try_parse_from(["learn"].iter().chain(rest)).unwrap().args;
+    let mut args = Learn::try_parse_from(["learn", "--no-policy"].iter().chain(rest)).unwrap().args;
     args.format = format;
+    args.input.clock = Some(clock());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
     let status = learn::run(&args, &[], Some(stdin), &mut out, &mut err).unwrap();
@@ -63,8 +70,9 @@ fn run_learn(arguments: &[&str], stdin: &[u8]) -> Ended {
 fn run_why(arguments: &[&str], stdin: &[u8]) -> Ended {
     let format = format_of(arguments);
     let rest = arguments.iter().filter(|a| !matches!(**a, "--json" | "--plain"));
-    let mut args = Why::try_parse_from(["why"].iter().chain(rest)).unwrap().args;
+    let mut args = Why::try_parse_from(["why", "--no-policy"].iter().chain(rest)).unwrap().args;
     args.format = format;
+    args.input.clock = Some(clock());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(stdin.to_vec()));
     let status = why::run(&args, &[], Some(stdin), &mut out, &mut err).unwrap();
@@ -421,7 +429,7 @@ fn denials_are_sorted_to_the_applications_of_the_manifests() {
         .groups
         .iter()
         .map(|g| {
-            let targets: Vec<&str> = g.te.iter().map(|(rule, _)| rule.target_text()).collect();
+            let targets: Vec<&str> = g.te.rules.iter().map(|(rule, _)| rule.target_text()).collect();
             (format!("{:?}", g.owner), targets.join(" "))
         })
         .collect();

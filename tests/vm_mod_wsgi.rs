@@ -58,14 +58,14 @@ const PROTOCOLS: &str = "printf 'tcp 6 TCP\nudp 17 UDP\n' > /etc/protocols; ";
 /// another value than it is stored with.
 const BEFORE: &str = r##"set -e
 cat > /run/before <<'X'
-boolean -m -1 zebra_write_config
+boolean -m -1 samba_enable_home_dirs
 boolean -m -1 ftp_home_dir
 port -a -t ssh_port_t -p udp 2004-2010
 fcontext -a -f a -t usr_t /opt/other(/.*)?
 fcontext -a -f a -t var_t -r s0 /home/projectname/media(/.*)?
 X
 cat /run/before | semanage import
-setsebool zebra_write_config off
+setsebool samba_enable_home_dirs off
 "##;
 
 /// The policy store's local state, running booleans, and labels.

@@ -129,6 +129,15 @@ pub fn runs(root: &Root) -> Result<Vec<String>, ApplyError> {
     Ok(names.iter().filter_map(|n| n.to_str()?.strip_suffix(".jsonl").map(str::to_owned)).collect())
 }
 
+/// The newest run, if it was cut off: its journal has no end. (Of an older one the newer runs made an end.)
+pub fn cut_off(root: &Root) -> Result<Option<String>, ApplyError> {
+    let Some(newest) = runs(root)?.pop() else { return Ok(None) };
+    let ended = root
+        .names(&folder())
+        .is_ok_and(|names| names.iter().any(|n| n.to_str() == Some(&format!("{newest}.end"))));
+    Ok((!ended).then_some(newest))
+}
+
 /// Reads a run.
 pub fn read(root: &Root, run: &str) -> Result<Run, ApplyError> {
     let what = || format!("reading the journal of run {run}");

@@ -10,6 +10,7 @@ use super::{Common, load, plan, show_plan};
 use crate::apply;
 use crate::plan::Plan;
 use crate::report::Format;
+use crate::report::numbers::{count, len};
 
 /// Make the host as declared
 ///
@@ -52,7 +53,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, C
         return Ok(plan.status());
     }
     if !args.yes {
-        let question = format!("Apply {} ({changes} changes)?", show_plan::counts(&plan));
+        let question = format!("Apply {} ({})?", show_plan::counts(&plan), changed(changes));
         match ui.ask(&question)? {
             Some(true) => {}
             Some(false) => {
@@ -83,7 +84,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, C
             } else {
                 format!(" ({})", done.checked.join("; "))
             };
-            writeln!(ui.out, "{} {} changes{checked}", ui.paint.good("done"), done.changes)?;
+            writeln!(ui.out, "{} {}{checked}", ui.paint.good("done"), changed(done.changes))?;
             writeln!(ui.out, "Run {}. Undo: perms rollback {digits}", done.run)?;
         }
     }
@@ -94,4 +95,9 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, C
         .filter(|i| matches!(i.fix, crate::plan::Fix::ByHand))
         .flat_map(|i| &i.findings)
         .fold(0, |bits, f| bits | f.class.exit_bit()))
+}
+
+/// `1 change`, `2 changes`.
+pub(super) fn changed(n: usize) -> String {
+    count(len(n), "change", "changes")
 }

@@ -12,9 +12,9 @@ use crate::report::{Format, findings};
 
 /// Verify that the host is as declared and no wider; made for cron
 ///
-/// Prints nothing and exits with 0 when it is. Else one finding for each thing that is missing, wrong or in excess, and the
-/// X
-/// where it can (Landlock).
+/// Prints nothing and exits with 0 when it is. Else one finding for each thing that is missing, wrong or in excess; the
+/// exit status sums what kinds there were: 4 missing or wrong, 8 excess, 16 not checked. Writes nothing: the kernel holds it
+/// to that where it can (Landlock).
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     /// Manifests, or folders of them, instead of the folder of manifests

@@ -1,13 +1,19 @@
 //! `perms learn`: denials → modules and advice.
 
-use std::io::{self, IsTerminal as _, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use crate::denials::{self, input};
-use crate::learn::{self, Options, json, module, text};
+use super::ground::GroundArgs;
+use super::learn_follow;
+use super::learn_input::{self, InputArgs};
+use crate::denials::Log;
+use crate::learn::text::Look;
+use crate::learn::{self, Lesson, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
+use crate::report::style::Paint;
 use crate::report::{Format, escape};
 use crate::selinux::module::Name;
+use crate::selinux::module::te::Form;
 
 /// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
 ///
@@ -27,9 +33,9 @@ use crate::selinux::module::Name;
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Logs, folders of logs, or `-` for standard input.
-    #[arg(value_name = "LOG")]
-    pub logs: Vec<PathBuf>,
+    /// What is read.
+    #[command(flatten)]
+    pub input: InputArgs,
     /// Write the modules into this folder.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -40,16 +46,22 @@ pub struct Args {
     /// `perms explain rule::ioctl` first).
     #[arg(long)]
     pub xperms: bool,
-    /// Show all lines that could not be read, not only the first ones.
+    /// Take each permission out of the rules in turn, and show the denial that returns.
     #[arg(long)]
-    pub show_unread: bool,
+    pub prove: bool,
+    /// The form of `.te` files.
+    #[arg(long, value_enum, default_value_t, value_name = "FORM")]
+    pub form: Form,
+    /// What is judged by.
+    #[command(flatten)]
+    pub ground: GroundArgs,
     /// Form of the report: that of the common option.
     #[arg(skip)]
     pub format: Format,
+    /// Colours of the report, where it has any.
+    #[arg(skip)]
+    pub paint: Option<Paint>,
 }
-
-/// Most lines that are kept to be shown with --show-unread.
-const ALL_UNREAD: usize = 1_000_000;
 
 fn module_name(text: &str) -> Result<Name, String> {
     Name::new(text).filter(|n| n.in_te() && text.len() <= 64).ok_or_else(|| {
@@ -68,9 +80,16 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let Some((log, mut status)) = read(&args.logs, args.show_unread, stdin, err)? else { return Ok(2) };
-    let options = Options { name: args.name.clone(), xperms: args.xperms };
-    let lesson = learn::learn(&log, manifests, &options);
+    let options =
+        Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form };
+    if args.input.follow {
+        let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+        return follow(args, &options, (manifests, ground.as_ref()), stdin, out, err);
+    }
+    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
+    let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
+    let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
     let modules: Vec<Vec<module::ModuleFile>> =
         lesson.groups.iter().map(|g| module::files(&lesson, g, &options)).collect();
     let mut names: Vec<Vec<String>> =
@@ -97,16 +116,15 @@ pub fn run(
     }
     text::opening(out, &lesson)?;
     for (group, files) in lesson.groups.iter().zip(&names) {
-        text::group(out, group, args.format)?;
-        if args.output.is_some() && status == 0 {
-            for file in files {
-                writeln!(out, "  written: {}", escape(file))?;
-            }
-        }
+        let written = if args.output.is_some() && status == 0 { files.as_slice() } else { &[] };
+        text::group(out, group, written, look)?;
     }
     if !lesson.other_refusals.is_empty() {
         writeln!(out, "\nother refusals")?;
         text::refusals(out, &lesson.other_refusals, args.format)?;
+    }
+    if let Some(judgement) = &lesson.judgement {
+        text_fixes::replay(out, judgement, look)?;
     }
     text::unread(out, &lesson, "perms learn")?;
     if log.denials.is_empty() && status == 0 {
@@ -123,37 +141,35 @@ pub fn run(
     Ok(status)
 }
 
-/// Reads the logs for `learn` and `why`; `None` for wrong usage. The number is the exit status so far.
-pub(super) fn read(
-    logs: &[PathBuf],
-    show_unread: bool,
+/// Tells of what is new; the modules are of all.
+fn follow(
+    args: &Args,
+    options: &Options,
+    (manifests, ground): (&[Manifest], Option<&learn::Ground>),
     stdin: Option<Box<dyn Read + Send>>,
+    out: &mut dyn Write,
     err: &mut dyn Write,
-) -> io::Result<Option<(denials::Log, u8)>> {
-    if logs.is_empty() && stdin.is_none() && io::stdin().is_terminal() {
-        writeln!(
-            err,
-            "error: no log was named; `-` reads standard input, /var/log/audit/audit.log is the usual one"
-        )?;
-        return Ok(None);
-    }
-    let (sources, mut errors) = input::sources(logs);
-    let keep = if show_unread { ALL_UNREAD } else { denials::Options::default().keep_set_aside };
-    let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin()));
-    let mut log = denials::read(&sources, Some(stdin), denials::Options { keep_set_aside: keep });
-    errors.append(&mut log.errors);
-    let mut status = 0;
-    for error in &errors {
-        writeln!(err, "error: {}", escape(&error.to_string()))?;
-        status = 1;
-    }
-    log.errors = errors;
-    if text::nothing_understood(&log.tally) {
-        writeln!(
-            err,
-            "error: nothing in the input could be understood: it holds no audit record and no log line that is known"
-        )?;
-        status = 1;
-    }
-    Ok(Some((log, status)))
+) -> io::Result<u8> {
+    let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
+    learn_follow::follow(&args.input, stdin, err, |new, all| {
+        let lesson = learn::judge(new, manifests, options, ground);
+        if args.format == Format::Json {
+            serde_json::to_writer(&mut *out, &json::report("learn", &lesson, &[]))?;
+            writeln!(out)?;
+        } else {
+            for group in &lesson.groups {
+                text::group(out, group, &[], look)?;
+            }
+            text::refusals(out, &lesson.other_refusals, args.format)?;
+        }
+        if let Some(folder) = &args.output {
+            let lesson = learn::judge(all, manifests, options, ground);
+            let files: Vec<module::ModuleFile> =
+                lesson.groups.iter().flat_map(|g| module::files(&lesson, g, options)).collect();
+            if let Err(error) = super::module_files::write(folder, &files) {
+                return Err(io::Error::other(error.to_string()));
+            }
+        }
+        out.flush()
+    })
 }

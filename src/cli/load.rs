@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
+use crate::apply;
 use crate::host::Host;
 use crate::manifest::{self, Manifest};
-use crate::report::{Diagnostic, Format, Severity, render_diagnostic};
+use crate::report::{Diagnostic, Format, Severity, escape, render_diagnostic};
 use crate::sys::Root;
 
 /// What a command works with.
@@ -34,6 +35,17 @@ pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Lo
                 trusted(&source.path)?;
             }
         }
+    }
+    // Who may not read the journal is not told of it, and is not the one who would go on.
+    if let Ok(Some(run)) = apply::journal::cut_off(&root) {
+        let digits = run.rsplit_once('-').map_or(run.as_str(), |(_, d)| d);
+        writeln!(
+            ui.err,
+            "{}: run {} was cut off: perms rollback {} brings back what was there, perms apply goes on from here",
+            ui.err_paint.change("warning"),
+            escape(&run),
+            escape(digits)
+        )?;
     }
     let host = Host::observe(root)?;
     Ok(Loaded { manifests, warnings, host })

@@ -2,20 +2,26 @@
 
 mod apply;
 mod audit;
+mod can;
 pub mod check;
 mod error;
 mod explain;
+mod ground;
 pub mod label;
 mod label_show;
 pub mod learn;
+mod learn_follow;
+pub mod learn_input;
 mod load;
 mod module_files;
+pub mod moment;
 mod plan;
 mod policy;
 mod rollback;
 mod show_plan;
 mod trial;
 mod ui;
+mod who_can;
 pub mod why;
 
 use std::path::PathBuf;
@@ -65,6 +71,8 @@ enum Command {
     Audit(audit::AuditArgs),
     Rollback(rollback::RollbackArgs),
     Try(trial::TryArgs),
+    Can(can::CanArgs),
+    WhoCan(who_can::WhoCanArgs),
     Learn(learn::Args),
     Why(why::Args),
     Label(label::Args),
@@ -83,13 +91,17 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&mut ui, &cli.common, args),
         Command::Rollback(args) => rollback::run(&mut ui, &cli.common, args),
         Command::Try(args) => trial::run(&mut ui, args),
+        Command::Can(args) => can::run(&mut ui, &cli.common, &args),
+        Command::WhoCan(args) => who_can::run(&mut ui, &cli.common, &args),
         Command::Learn(mut args) => {
-            args.format = cli.common.format;
+            (args.format, args.paint) = (cli.common.format, Some(ui.paint));
+            args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(learn::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
         Command::Why(mut args) => {
-            args.format = cli.common.format;
+            (args.format, args.paint) = (cli.common.format, Some(ui.paint));
+            args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(why::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }

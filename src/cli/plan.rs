@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::ui::Ui;
 use super::{Common, load, show_plan};
 use crate::plan::Plan;
+use crate::report::numbers::{count, len};
 use crate::report::{Diagnostic, Format};
 
 /// Show what differs from the manifests, and what apply would do about it
@@ -58,7 +59,9 @@ pub(super) fn show(ui: &mut Ui, plan: &Plan, warnings: &[Diagnostic]) -> Result<
 
 /// What is said when the host is as declared.
 pub(super) fn nothing_to_do(plan: &Plan) -> String {
-    let n = plan.manifests.len();
-    let manifests = if n == 1 { "1 manifest".to_owned() } else { format!("{n} manifests") };
-    format!("In accordance: {manifests}, {} files looked at. There is nothing to change.", plan.seen)
+    format!(
+        "In accordance: {}, {} looked at. There is nothing to change.",
+        count(len(plan.manifests.len()), "manifest", "manifests"),
+        count(len(plan.seen), "file", "files")
+    )
 }

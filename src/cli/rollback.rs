@@ -5,7 +5,7 @@ use clap::Args;
 use super::Common;
 use super::error::CliError;
 use super::ui::Ui;
-use crate::apply;
+use crate::apply::{self, journal};
 use crate::report::{Format, escape};
 use crate::sys::Root;
 
@@ -43,39 +43,68 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: RollbackArgs) -> Result<u8
         for f in &report.failed {
             writeln!(ui.err, "{}: {}", ui.err_paint.bad("not undone"), escape(&f.to_string()))?;
         }
-        writeln!(ui.out, "Run {}: {} changes undone.", report.run, report.undone)?;
+        writeln!(ui.out, "Run {}: {} undone.", report.run, super::apply::changed(report.undone))?;
     }
     Ok(u8::from(!report.failed.is_empty()))
 }
 
+/// A run in the list; `run` alone if its journal cannot be read.
+#[derive(Debug, serde::Serialize)]
+struct Listed {
+    run: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<usize>,
+    apps: Vec<String>,
+    /// How it ended; none if it was cut off.
+    end: Option<journal::End>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 fn list(ui: &mut Ui, root: &Root) -> Result<u8, CliError> {
-    let names = apply::journal::runs(root)?;
-    if ui.format == Format::Human && names.is_empty() {
-        writeln!(ui.out, "There are no runs.")?;
-    }
-    let mut status = 0;
-    for n in names {
+    let runs: Vec<Listed> = journal::runs(root)?
+        .into_iter()
         // One that cannot be read does not hide the others.
-        let run = match apply::journal::read(root, &n) {
-            Ok(run) => run,
+        .map(|name| match journal::read(root, &name) {
+            Ok(run) => Listed {
+                run: name,
+                changes: Some(run.changes.len()),
+                apps: run.header.apps,
+                end: run.end,
+                error: None,
+            },
             Err(e) => {
-                writeln!(ui.out, "{}  {}", escape(&n), escape(&e.to_string()))?;
-                status = 1;
-                continue;
+                Listed { run: name, changes: None, apps: Vec::new(), end: None, error: Some(e.to_string()) }
             }
-        };
-        let end = match run.end {
-            Some(apply::journal::End::Applied) => "applied",
-            Some(apply::journal::End::Undone) => "failed and undone",
-            Some(apply::journal::End::RolledBack) => "rolled back",
-            None => "cut off: perms rollback brings back what was there",
-        };
-        writeln!(
-            ui.out,
-            "{n}  {:>6} changes  {}  {end}",
-            run.changes.len(),
-            escape(&run.header.apps.join(", "))
-        )?;
+        })
+        .collect();
+    if ui.format == Format::Json {
+        let report = serde_json::json!({
+            "version": crate::report::findings::JSON_VERSION, "kind": "runs", "runs": runs,
+        });
+        writeln!(ui.out, "{report:#}")?;
+    } else if ui.format == Format::Human && runs.is_empty() {
+        writeln!(ui.out, "There are no runs.")?;
+    } else {
+        for r in &runs {
+            let Some(changes) = r.changes else {
+                writeln!(ui.out, "{}  {}", escape(&r.run), escape(r.error.as_deref().unwrap_or_default()))?;
+                continue;
+            };
+            let end = match r.end {
+                Some(journal::End::Applied) => "applied",
+                Some(journal::End::Undone) => "failed and undone",
+                Some(journal::End::RolledBack) => "rolled back",
+                None => "cut off: perms rollback brings back what was there",
+            };
+            let unit = if changes == 1 { "change " } else { "changes" };
+            writeln!(
+                ui.out,
+                "{}  {changes:>6} {unit}  {}  {end}",
+                escape(&r.run),
+                escape(&r.apps.join(", "))
+            )?;
+        }
     }
-    Ok(status)
+    Ok(u8::from(runs.iter().any(|r| r.error.is_some())))
 }

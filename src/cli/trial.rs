@@ -112,7 +112,11 @@ impl Session<'_> {
             self.line(&format!("  {}", escape(c)))?;
         }
         let good = self.ui.paint.good("done");
-        self.line(&format!("  {good} {} changes, journalled as run {}", done.changes, done.run))
+        self.line(&format!(
+            "  {good} {}, journalled as run {}",
+            super::apply::changed(done.changes),
+            done.run
+        ))
     }
 
     /// Audits the copy and shows what was found; says whether it is in accordance.

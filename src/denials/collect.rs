@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Context;
 use super::avc::{self, Author, Avc, Body, Verdict};
+use super::changes::Changes;
+use super::chunk::Chunk;
 use super::denial::{Denial, DenialKey, Seen};
 use super::event;
 use super::fields;
+use super::filter::Filter;
 use super::input::InputError;
 use super::record::{Kind, Record};
 use super::refusal::{self, Refusal};
-use super::scan::{Changes, Log};
+use super::scan::{Log, Options};
 use super::tally::{Place, Reason, SetAside, Tally};
+use super::time::Clock;
 use crate::report::Code;
 use crate::report::codes::log::{BAD_CONTEXT, BAD_RECORD, TOO_MANY, UNKNOWN_CLASS, UNKNOWN_PERMISSION};
 use crate::selinux::module::{Name, classes};
@@ -20,9 +24,11 @@ use crate::selinux::module::{Name, classes};
 const MOST: usize = 1_000_000;
 
 /// What one lane has found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Collected {
     pub(super) tally: Tally,
+    clock: Clock,
+    filter: Filter,
     /// From what decides a denial, as written, to what it is: so that each is checked once.
     known: HashMap<Box<[u8]>, Known>,
     /// Where each distinct denial is in `denials`.
@@ -39,12 +45,36 @@ pub(super) struct Collected {
 #[derive(Debug, Clone)]
 enum Known {
     Denial(usize),
+    LeftOut,
     Bad(Reason),
 }
 
 impl Collected {
-    pub(super) fn new(keep: usize) -> Self {
-        Collected { set_aside: SetAside::new(keep), ..Collected::default() }
+    pub(super) fn new(options: &Options) -> Self {
+        Collected {
+            tally: Tally::default(),
+            clock: options.clock.clone(),
+            filter: options.filter.clone(),
+            known: HashMap::new(),
+            slots: HashMap::new(),
+            denials: Vec::new(),
+            refusals: BTreeMap::new(),
+            changes: Changes::default(),
+            lost: 0,
+            set_aside: SetAside::new(options.keep_set_aside),
+            errors: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes the account of a chunk.
+    pub(super) fn chunk(&mut self, chunk: &mut Chunk) {
+        self.tally.add(&chunk.tally);
+        self.set_aside.merge(std::mem::take(&mut chunk.set_aside));
+        if !chunk.changes.is_empty() {
+            self.changes.merge(std::mem::take(&mut chunk.changes));
+        }
+        self.lost += chunk.lost;
     }
 
     /// Sets a line aside.
@@ -90,6 +120,9 @@ impl Collected {
                 return self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct denials"));
             }
             let known = match check(avc) {
+                Ok((key, _)) if !self.filter.key(&key.source, &key.target, key.class.as_str()) => {
+                    Known::LeftOut
+                }
                 Ok((key, unknown)) => {
                     let slot = self.slot(key);
                     if let Some(denial) = self.denials.get_mut(slot) {
@@ -103,18 +136,21 @@ impl Collected {
         }
         match self.known.get(raw.as_slice()) {
             Some(Known::Denial(slot)) => {
-                self.tally.denials += 1;
-                if let Some(denial) = self.denials.get_mut(*slot) {
-                    denial.seen.one(record.channel, record.time, place);
-                    denial.permissive += u64::from(avc.permissive == Some(true));
-                    let facts = if others.is_empty() {
-                        event::facts(avc, record.kind, record.interpreted)
-                    } else {
-                        event::joined(avc, record, others)
-                    };
-                    denial.note(&facts, record.node);
+                let time = self.clock.millis(record.when);
+                let permissive = avc.permissive == Some(true);
+                let facts = event::facts(avc, record, others);
+                if self.filter.time(time) && self.filter.mode(permissive) && self.filter.facts(&facts) {
+                    self.tally.denials += 1;
+                    if let Some(denial) = self.denials.get_mut(*slot) {
+                        denial.seen.one(record.channel, time, place);
+                        denial.permissive += u64::from(permissive);
+                        denial.note(&facts, record.node);
+                    }
+                } else {
+                    self.tally.left_out += 1;
                 }
             }
+            Some(Known::LeftOut) => self.tally.left_out += 1,
             Some(Known::Bad(reason)) => {
                 self.tally.set_aside += 1;
                 self.set_aside.push(place, reason.code, || reason.text.clone());
@@ -140,44 +176,15 @@ impl Collected {
             self.tally.notices += 1;
             return;
         }
+        let time = self.clock.millis(record.when);
         match refusal::parse(record.body) {
+            Ok(_) if !self.filter.time(time) => self.tally.left_out += 1,
             Ok(refusal) if self.refusals.len() < MOST || self.refusals.contains_key(&refusal) => {
                 self.tally.refusals += 1;
-                self.refusals.entry(refusal).or_default().one(record.channel, record.time, place);
+                self.refusals.entry(refusal).or_default().one(record.channel, time, place);
             }
             Ok(_) => self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct refusals")),
             Err(reason) => self.put_aside(place, &BAD_RECORD, || reason.to_owned()),
-        }
-    }
-
-    /// A change of policy, mode or boolean.
-    pub(super) fn change(&mut self, record: &Record<'_>, place: Place) {
-        let value = |key: &[u8]| fields::fields(record.body).find(|f| f.key == key).map(|f| f.value);
-        if value(b"lsm").is_some_and(|lsm| lsm != b"selinux") {
-            self.tally.other_modules += 1;
-            return;
-        }
-        self.tally.notices += 1;
-        let (channel, time) = (record.channel, record.time);
-        match record.kind {
-            // What an object manager says of it (type 2310) begins with its process.
-            Kind::PolicyLoad if !record.body.starts_with(b"pid=") => {
-                self.changes.policy_loads.one(channel, time, place);
-            }
-            Kind::Status => match value(b"enforcing") {
-                Some(b"0") => self.changes.permissive.one(channel, time, place),
-                Some(b"1") => self.changes.enforcing.one(channel, time, place),
-                _ => {}
-            },
-            Kind::Boolean => {
-                if let (Some(name), Some(set)) = (value(b"bool").and_then(Name::from_bytes), value(b"val"))
-                    && (self.changes.booleans.len() < 10_000 || self.changes.booleans.contains_key(&name))
-                {
-                    let last = self.changes.booleans.entry(name).or_default();
-                    *last = (*last).max((time, set == b"1"));
-                }
-            }
-            _ => {}
         }
     }
 
@@ -199,30 +206,34 @@ impl Collected {
         for (refusal, seen) in other.refusals {
             self.refusals.entry(refusal).or_default().merge(&seen);
         }
-        self.changes.policy_loads.merge(&other.changes.policy_loads);
-        self.changes.permissive.merge(&other.changes.permissive);
-        self.changes.enforcing.merge(&other.changes.enforcing);
-        for (name, set) in other.changes.booleans {
-            let last = self.changes.booleans.entry(name).or_default();
-            *last = (*last).max(set);
-        }
+        self.changes.merge(other.changes);
         self.lost += other.lost;
         self.set_aside.merge(other.set_aside);
         self.errors.extend(other.errors);
     }
 
+    /// Gives up memory that only reading on would need.
+    pub(super) fn trim(&mut self) {
+        self.known = HashMap::new();
+    }
+
+    /// The result. Sources come in the order of their names, so that it does not matter in which they were named.
     pub(super) fn into_log(mut self, sources: Vec<String>) -> Log {
         self.errors.sort_by_key(|(source, _)| *source);
-        Log {
+        let mut log = Log {
             sources,
             tally: self.tally,
-            denials: self.denials.into_iter().map(|d| (d.key.clone(), d)).collect(),
+            denials: BTreeMap::new(),
             refusals: self.refusals,
             changes: self.changes,
             lost: self.lost,
             set_aside: self.set_aside,
             errors: self.errors.into_iter().map(|(_, e)| e).collect(),
-        }
+        };
+        self.slots = HashMap::new();
+        let found = self.denials.into_iter().filter(|d| d.seen.counts.records() > 0);
+        log.denials = found.map(|d| (d.key.clone(), d)).collect();
+        log
     }
 }
 

@@ -95,10 +95,16 @@ pub struct Evidence {
     pub commands: Sample,
     /// Users, by name or number.
     pub users: Sample,
+    /// Who had logged in to start the programs.
+    pub logins: Sample,
+    /// Services that they are of.
+    pub units: Sample,
     /// Objects: paths, names, addresses, messages.
     pub objects: Sample,
     /// What the programs asked for, where that is another path.
     pub wanted: Sample,
+    /// Whose the objects are that refused root: `PATH mode 0600 uid 33 gid 33`.
+    pub owners: Sample,
     /// System calls and how they ended.
     pub syscalls: Sample,
     /// Hosts.
@@ -112,8 +118,11 @@ impl Evidence {
         self.programs.merge(other.programs);
         self.commands.merge(other.commands);
         self.users.merge(other.users);
+        self.logins.merge(other.logins);
+        self.units.merge(other.units);
         self.objects.merge(other.objects);
         self.wanted.merge(other.wanted);
+        self.owners.merge(other.owners);
         self.syscalls.merge(other.syscalls);
         self.hosts.merge(other.hosts);
         self.ports.extend(other.ports);
@@ -240,8 +249,11 @@ impl Denial {
             (&mut e.programs, facts.program.as_deref()),
             (&mut e.commands, facts.command.as_deref()),
             (&mut e.users, facts.user.as_deref()),
+            (&mut e.logins, facts.login.as_deref()),
+            (&mut e.units, facts.unit.as_deref()),
             (&mut e.objects, facts.object.as_deref()),
             (&mut e.wanted, facts.wanted.as_deref()),
+            (&mut e.owners, facts.owner.as_deref()),
             (&mut e.syscalls, facts.syscall.as_deref().map(str::as_bytes)),
             (&mut e.hosts, host),
         ];

@@ -5,8 +5,10 @@
 
 use std::borrow::Cow;
 
+use super::address::socket_address;
 use super::avc::Avc;
 use super::fields::{self, Field};
+use super::path::{Object, PathRecord, choose_path, owner, path_record};
 use super::record::{Kind, Record};
 use super::syscalls;
 
@@ -15,16 +17,24 @@ use super::syscalls;
 pub struct Facts<'a> {
     /// The program's file, else its short name (`comm`).
     pub program: Option<Cow<'a, [u8]>>,
+    /// The short name of the thread that asked.
+    pub comm: Option<Cow<'a, [u8]>>,
     /// Its command line, arguments parted by spaces.
     pub command: Option<Cow<'a, [u8]>>,
     /// The user it ran as: a name, or a number where the log has only that.
     pub user: Option<Cow<'a, [u8]>>,
+    /// Who had logged in to start it: a name, or a number.
+    pub login: Option<Cow<'a, [u8]>>,
+    /// The service that it is of, where the journal tells.
+    pub unit: Option<Cow<'a, [u8]>>,
     /// The object: a path, a file's last name, an address, a message.
     pub object: Option<Cow<'a, [u8]>>,
     /// The path that the program asked for, if it is not the object's.
     pub wanted: Option<Cow<'a, [u8]>>,
     /// `openat → EACCES`.
     pub syscall: Option<String>,
+    /// Of a capability to pass owner and mode: the object that refused, as `PATH mode 0600 uid 33 gid 33`.
+    pub owner: Option<Cow<'a, [u8]>>,
     /// The port of name_bind and name_connect.
     pub port: Option<u16>,
     /// The command of an ioctl.
@@ -82,12 +92,8 @@ const SYSCALL_KEYS: &[&[u8]] = &[
     b"subj", b"key",
 ];
 
-/// Keys of a PATH record.
-const PATH_KEYS: &[&[u8]] =
-    &[b"item", b"name", b"inode", b"dev", b"mode", b"ouid", b"ogid", b"rdev", b"obj", b"nametype", b"cap_fp"];
-
 /// The fields of a body, whichever way it was written.
-fn each<'a>(
+pub(super) fn each<'a>(
     body: &'a [u8],
     interpreted: bool,
     keys: &[&[u8]],
@@ -132,26 +138,22 @@ fn decode<'a>(field: &Field<'a>) -> Option<Cow<'a, [u8]>> {
     }
 }
 
-/// What `avc` says by itself. `interpreted` as in [`Record`].
-pub fn facts<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> Facts<'a> {
-    own(avc, kind, interpreted).0
+/// What `avc` says by itself and together with the other `records` of its event.
+pub fn facts<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+    if records.is_empty() { own(avc, this).0 } else { joined(avc, this, records) }
 }
 
-/// Fields of an AVC that choose among the PATH records.
-#[derive(Default)]
-struct Object<'a> {
-    name: Option<Cow<'a, [u8]>>,
-    path: Option<Cow<'a, [u8]>>,
-    inode: Option<&'a [u8]>,
-}
-
-fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'a>) {
+fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
+    let (kind, interpreted) = (this.kind, this.interpreted);
     let mut facts = Facts::default();
     let mut object = Object::default();
     let (mut interface, mut member, mut dest) = (None, None, None);
     let (mut address, mut other) = (None, None);
     each(avc.fields, interpreted, AVC_KEYS, |key, value| match key {
-        b"comm" => facts.program = Some(value),
+        b"comm" => {
+            facts.comm = Some(value.clone());
+            facts.program.get_or_insert(value);
+        }
         // Kernels before 2.6.26 wrote it here.
         b"exe" if kind == Kind::Avc => facts.program = Some(value),
         b"path" => object.path = Some(value),
@@ -166,6 +168,13 @@ fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'
         b"key_desc" | b"kmod" | b"anonclass" => other = Some(value),
         _ => {}
     });
+    for field in fields::fields(this.enriched) {
+        match field.key {
+            b"UNIT" => facts.unit = Some(Cow::Borrowed(field.value)),
+            b"AUID" if field.quoted => facts.login = login(Cow::Borrowed(field.value)),
+            _ => {}
+        }
+    }
     let own_path = object.path.clone().or_else(|| object.name.clone());
     if kind == Kind::Avc {
         // The port is `src=` of a bind and `dest=` of a connect; nothing else may be both.
@@ -195,16 +204,15 @@ fn own<'a>(avc: &Avc<'a>, kind: Kind, interpreted: bool) -> (Facts<'a>, Object<'
     (facts, object)
 }
 
-fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
+pub(super) fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
     match value {
         Cow::Borrowed(b) => Some(b),
         Cow::Owned(_) => None,
     }
 }
 
-/// What `avc` says together with the other `records` of its event.
-pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
-    let (mut facts, object) = own(avc, this.kind, this.interpreted);
+fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+    let (mut facts, object) = own(avc, this);
     let mut paths: Vec<PathRecord<'a>> = Vec::new();
     let mut cwd = None;
     let mut argv: Vec<Cow<'a, [u8]>> = Vec::new();
@@ -240,6 +248,9 @@ pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> F
     if facts.command.is_none() && !argv.is_empty() {
         facts.command = Some(Cow::Owned(argv.join(&b' ')));
     }
+    if this.kind == Kind::Avc && memchr::memmem::find(avc.permissions, b"dac_").is_some() {
+        facts.owner = owner(&paths, cwd.as_deref()).map(Cow::Owned);
+    }
     choose_path(&mut facts, &object, paths, cwd.as_deref());
     if let Some(address) = address {
         let plain = facts.object.as_ref().is_none_or(|o| o.starts_with(b"port "));
@@ -248,6 +259,11 @@ pub fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> F
         }
     }
     facts
+}
+
+/// A login; nobody had logged in to start a service.
+fn login(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    (!matches!(&*value, b"unset" | b"4294967295" | b"-1")).then_some(value)
 }
 
 /// Arguments of a PROCTITLE are parted by NUL bytes.
@@ -277,6 +293,7 @@ fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
         b"success" => success = borrowed(value),
         b"exe" => exe = Some(value),
         b"uid" => facts.user = Some(value),
+        b"auid" => facts.login = login(value),
         _ => {}
     });
     if exe.is_some() {
@@ -286,6 +303,9 @@ fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
     for field in fields::fields(record.enriched) {
         match field.key {
             b"SYSCALL" => name = Some(Cow::Borrowed(field.value)),
+            b"AUID" if field.quoted && !field.value.starts_with(b"unknown(") => {
+                facts.login = login(Cow::Borrowed(field.value));
+            }
             b"UID" if field.quoted && !field.value.starts_with(b"unknown(") => {
                 facts.user = Some(Cow::Borrowed(field.value));
             }
@@ -326,141 +346,6 @@ fn outcome(exit: &[u8]) -> String {
     }
     let word = exit.split(|b| *b == b'(').next().unwrap_or(exit);
     String::from_utf8_lossy(word).into_owned()
-}
-
-/// What matters of a PATH record.
-struct PathRecord<'a> {
-    name: Option<Cow<'a, [u8]>>,
-    inode: Option<&'a [u8]>,
-    parent: bool,
-}
-
-fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
-    let mut path = PathRecord { name: None, inode: None, parent: false };
-    each(record.body, record.interpreted, PATH_KEYS, |key, value| match key {
-        b"name" => path.name = Some(value),
-        b"inode" => path.inode = borrowed(value),
-        b"nametype" => path.parent = *value == *b"PARENT",
-        _ => {}
-    });
-    path.name.is_some().then_some(path)
-}
-
-/// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
-/// folder on the way, the part of a path that ends in its name.
-fn choose_path<'a>(
-    facts: &mut Facts<'a>,
-    object: &Object<'a>,
-    paths: Vec<PathRecord<'a>>,
-    cwd: Option<&[u8]>,
-) {
-    let whole = |name: &[u8]| absolute(name, cwd);
-    let mut chosen = None;
-    if let Some(inode) = object.inode {
-        chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(|p| p.name.as_deref()).map(whole);
-    }
-    if chosen.is_none()
-        && let Some(name) = object.name.as_deref()
-        && object.path.is_none()
-    {
-        chosen = paths
-            .iter()
-            .filter(|p| !p.parent)
-            .filter_map(|p| p.name.as_deref())
-            .find_map(|p| up_to(&whole(p), name));
-    }
-    let asked = paths.iter().filter(|p| !p.parent).chain(&paths).find_map(|p| p.name.as_deref()).map(whole);
-    if let Some(chosen) = chosen.filter(|_| object.path.is_none() || object.name.is_some()) {
-        facts.object = Some(Cow::Owned(chosen));
-    }
-    if let Some(asked) = asked
-        && facts.object.as_deref() != Some(asked.as_slice())
-    {
-        facts.wanted = Some(Cow::Owned(asked));
-    }
-}
-
-/// The part of `path` up to a component `name`, if exactly one component is called so (or the last one is).
-fn up_to(path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
-    if name.is_empty() || name == b"/" {
-        return None;
-    }
-    let mut at = 0;
-    let mut ends = Vec::new();
-    for part in path.split(|b| *b == b'/') {
-        at += part.len();
-        if part == name {
-            ends.push(at);
-        }
-        at += 1;
-    }
-    match ends.as_slice() {
-        [end] => path.get(..*end).map(<[u8]>::to_vec),
-        [.., end] if *end == path.len() => Some(path.to_vec()),
-        _ => None,
-    }
-}
-
-fn absolute(name: &[u8], cwd: Option<&[u8]>) -> Vec<u8> {
-    match cwd {
-        Some(cwd) if !name.starts_with(b"/") && cwd.starts_with(b"/") => {
-            let mut path = cwd.to_vec();
-            if path.last() != Some(&b'/') {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
-            path
-        }
-        _ => name.to_vec(),
-    }
-}
-
-/// A socket address as text: `127.0.0.1 port 81`, or a path.
-fn socket_address(record: &Record<'_>) -> Option<Vec<u8>> {
-    if record.interpreted {
-        let at = memchr::memmem::find(record.body, b"saddr=")?;
-        let (mut address, mut port, mut path) = (None, None, None);
-        let inner = record.body.get(at + 6..)?;
-        fields::interpreted(inner, &[b"saddr_fam", b"laddr", b"lport", b"path"], |key, value| {
-            let value = value.strip_suffix(b" }").unwrap_or(value);
-            match key {
-                b"laddr" => address = Some(value),
-                b"lport" => port = Some(value),
-                b"path" => path = Some(value),
-                _ => {}
-            }
-        });
-        return match (address, port, path) {
-            (Some(address), Some(port), _) => Some([address, port].join(&b" port "[..])),
-            (_, _, Some(path)) => Some(path.to_vec()),
-            _ => None,
-        };
-    }
-    let raw = fields::fields(record.body).find(|f| f.key == b"saddr")?;
-    let bytes = fields::unhex(raw.value)?;
-    let family = u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]);
-    let port = || Some(u16::from_be_bytes([*bytes.get(2)?, *bytes.get(3)?]));
-    match family {
-        1 => {
-            let path = bytes.get(2..)?;
-            // An abstract name begins with NUL, shown as `@`.
-            let (mut text, path) = match path.strip_prefix(b"\0") {
-                Some(rest) => (b"@".to_vec(), rest),
-                None => (Vec::new(), path),
-            };
-            text.extend(path.iter().take_while(|b| **b != 0));
-            Some(text)
-        }
-        2 => {
-            let address: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-            Some(format!("{} port {}", std::net::Ipv4Addr::from(address), port()?).into_bytes())
-        }
-        10 => {
-            let address: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-            Some(format!("{} port {}", std::net::Ipv6Addr::from(address), port()?).into_bytes())
-        }
-        _ => None,
-    }
 }
 
 /// `0x5401`, or `5401` as old kernels wrote it.
@@ -537,6 +422,17 @@ mod tests {
         assert_eq!(facts.user.as_deref(), Some(&b"www-data"[..]));
         assert_eq!(facts.command.as_deref(), Some(&b"nginx -t"[..]));
         assert_eq!((facts.port, facts.ioctl), (Some(81), None));
+    }
+
+    #[test]
+    fn whose_file_refused_root() {
+        let avc = "type=AVC msg=audit(1.000:1): avc:  denied  { dac_read_search } for  pid=1 comm=\"cat\" capability=2 \
+                   scontext=u:r:a_t:s0 tcontext=u:r:a_t:s0 tclass=capability";
+        let parent = "type=PATH msg=audit(1.000:1): item=0 name=\"/srv/\" inode=5 mode=040755 ouid=0 ogid=0 nametype=PARENT";
+        let child = "type=PATH msg=audit(1.000:1): item=1 name=\"key\" inode=7 mode=0100600 ouid=33 ogid=4 nametype=NORMAL";
+        let cwd = "type=CWD msg=audit(1.000:1): cwd=\"/srv\"";
+        let (_, _, facts) = join(&[avc, parent, child, cwd]);
+        assert_eq!(facts.owner.as_deref(), Some(&b"/srv/key mode 0600 uid 33 gid 4"[..]));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Size of a block. Records of one event are joined if they are no further apart than about this.
-pub const BLOCK: usize = 4 << 20;
+/// Size of a chunk: small enough for a processor's own cache.
+pub const CHUNK: usize = 256 << 10;
 
 /// Longest line that is read; the kernel's own are below 9 KB.
 pub const LONGEST_LINE: usize = 1 << 20;
@@ -119,118 +121,269 @@ pub fn open(source: &Source, stdin: Option<Box<dyn Read + Send>>) -> Result<Bloc
         Source::File(path) => {
             let failed = |error| InputError::Open { path: path.clone(), error };
             let file = File::open(path).map_err(failed)?;
-            if file.metadata().map_err(failed)?.is_dir() {
+            let about = file.metadata().map_err(failed)?;
+            if about.is_dir() {
                 return Err(failed(io::ErrorKind::IsADirectory.into()));
             }
-            let blocks = decompress(Box::new(file)).map_err(failed)?;
-            if blocks.head.starts_with(b"LPKSHHRH") {
-                return Err(InputError::Journal { path: path.clone() });
+            let mut head = [0; 8];
+            if about.is_file() && about.len() > 0 {
+                let n = read_at(&file, &mut head, 0).map_err(failed)?;
+                let head = head.get(..n).unwrap_or_default();
+                if head.starts_with(b"LPKSHHRH") {
+                    return Err(InputError::Journal { path: path.clone() });
+                }
+                if Packed::by(head).is_none() {
+                    return Ok(Blocks::Plain(Arc::new(file), 0, about.len()));
+                }
             }
-            Ok(blocks)
+            decompress(Box::new(file)).map_err(failed)
         }
     }
 }
 
-/// Tells compressed data by its first bytes, whatever the file is called.
+/// How something is compressed.
+enum Packed {
+    Gzip,
+    Bzip2,
+}
+
+impl Packed {
+    /// By the first bytes, whatever the file is called.
+    fn by(head: &[u8]) -> Option<Packed> {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Some(Packed::Gzip),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Packed::Bzip2),
+            _ => None,
+        }
+    }
+}
+
+/// Unpacks what is compressed.
 fn decompress(mut reader: Box<dyn Read + Send>) -> io::Result<Blocks> {
     let mut head = Vec::with_capacity(8);
     reader.by_ref().take(8).read_to_end(&mut head)?;
-    let gzip = matches!(head.as_slice(), [0x1f, 0x8b, 8, ..]);
-    let bzip2 = matches!(head.as_slice(), [b'B', b'Z', b'h', b'1'..=b'9', ..]);
-    if !gzip && !bzip2 {
-        return Ok(Blocks::new(head, reader));
-    }
-    let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(head).chain(reader));
-    Ok(Blocks::new(
-        Vec::new(),
-        if gzip {
-            Box::new(flate2::bufread::MultiGzDecoder::new(whole))
-        } else {
-            Box::new(bzip2::bufread::MultiBzDecoder::new(whole))
-        },
-    ))
+    let packed = Packed::by(&head);
+    let (head, reader): (Vec<u8>, Box<dyn Read + Send>) = match packed {
+        None => (head, reader),
+        Some(packed) => {
+            let whole = BufReader::with_capacity(1 << 16, io::Cursor::new(head).chain(reader));
+            let reader: Box<dyn Read + Send> = match packed {
+                Packed::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
+                Packed::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
+            };
+            (Vec::new(), reader)
+        }
+    };
+    Ok(Blocks::Stream(Stream::new(head, reader)))
 }
 
 /// A run of whole lines.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Block {
-    /// The lines, each with its line end, but the last one of the source, which may have none.
-    pub bytes: Vec<u8>,
-    /// Number of the first line, from 1.
-    pub first_line: u64,
+    bytes: Vec<u8>,
+    from: usize,
+    to: usize,
     /// A line longer than [`LONGEST_LINE`] that follows the block: its length.
     pub long_line: Option<u64>,
 }
 
+impl Block {
+    /// A block of these lines.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Block { from: 0, to: bytes.len(), bytes, long_line: None }
+    }
+
+    /// The lines, each with its line end, but the last one of the source, which may have none.
+    pub fn text(&self) -> &[u8] {
+        self.bytes.get(self.from..self.to).unwrap_or_default()
+    }
+
+    /// Its memory, to be used again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// A block that is to be read, on whichever processor.
+pub enum Job {
+    /// It was read.
+    Read(Block),
+    /// The lines of a file that begin in a range of it.
+    Range {
+        /// The file.
+        file: Arc<File>,
+        /// From this byte.
+        from: u64,
+        /// To before this one.
+        to: u64,
+    },
+}
+
+impl Job {
+    /// Reads it. `buffer` is memory that may be used.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub fn load(self, buffer: Vec<u8>) -> io::Result<Block> {
+        match self {
+            Job::Read(block) => Ok(block),
+            Job::Range { file, from, to } => range(&file, from, to, buffer),
+        }
+    }
+}
+
+/// Reads at `at` until `buffer` is full or the file ends; how much that was.
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|r| !r.is_empty()) {
+        match file.read_at(rest, at + as_u64(done)) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+fn as_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// How much is read at a time to find the end of a chunk's last line.
+const STEP: usize = 4 << 10;
+
+/// The lines that begin in `from..to`.
+fn range(file: &File, from: u64, to: u64, mut buffer: Vec<u8>) -> io::Result<Block> {
+    // The byte before tells whether a line begins at `from`.
+    let begin = from.saturating_sub(1);
+    let want = usize::try_from(to - begin).unwrap_or(0);
+    if buffer.len() < want {
+        buffer.resize(want + STEP, 0);
+    }
+    let got = read_at(file, buffer.get_mut(..want).unwrap_or_default(), begin)?;
+    let first = match memchr::memchr(b'\n', buffer.get(..got).unwrap_or_default()) {
+        _ if from == 0 => 0,
+        Some(at) => at + 1,
+        None => got,
+    };
+    let mut block = Block { bytes: buffer, from: first, to: got, long_line: None };
+    if first >= got || got < want || block.text().last() == Some(&b'\n') {
+        return Ok(block);
+    }
+    // The last line goes on beyond the range.
+    let last = memchr::memrchr(b'\n', block.text()).map_or(first, |at| first + at + 1);
+    loop {
+        if block.bytes.len() < block.to + STEP {
+            block.bytes.resize(block.to + 4 * STEP, 0);
+        }
+        let piece = block.bytes.get_mut(block.to..block.to + STEP).unwrap_or_default();
+        let got = read_at(file, piece, begin + as_u64(block.to))?;
+        let got_bytes = piece.get(..got).unwrap_or_default();
+        if let Some(at) = memchr::memchr(b'\n', got_bytes) {
+            block.to += at + 1;
+            return Ok(block);
+        }
+        block.to += got;
+        if got < STEP {
+            return Ok(block);
+        }
+        if block.to - last > LONGEST_LINE {
+            break;
+        }
+    }
+    // Too long: only its length is of interest.
+    let mut length = as_u64(block.to - last);
+    let mut piece = vec![0; 16 * STEP];
+    loop {
+        let got = read_at(file, &mut piece, begin + as_u64(last) + length)?;
+        let at = memchr::memchr(b'\n', piece.get(..got).unwrap_or_default());
+        length += as_u64(at.unwrap_or(got));
+        if at.is_some() || got < piece.len() {
+            break;
+        }
+    }
+    block.to = last;
+    block.long_line = Some(length);
+    block.bytes.truncate(want + STEP);
+    block.bytes.shrink_to_fit();
+    Ok(block)
+}
+
 /// Cuts a source into blocks.
-pub struct Blocks {
-    head: Vec<u8>,
-    reader: Box<dyn Read + Send>,
-    rest: Vec<u8>,
-    line: u64,
-    ended: bool,
+pub enum Blocks {
+    /// A file that is read in many places at once: how far it was given out, and its length.
+    Plain(Arc<File>, u64, u64),
+    /// Anything else.
+    Stream(Stream),
 }
 
 impl Blocks {
-    fn new(head: Vec<u8>, reader: Box<dyn Read + Send>) -> Self {
-        Blocks { rest: head.clone(), head, reader, line: 1, ended: false }
-    }
-
-    /// How many lines were given out.
-    pub fn lines(&self) -> u64 {
-        self.line - 1
-    }
-
-    /// The next block; `None` at the end.
+    /// The next block, in memory out of `pool`; `None` at the end.
     ///
     /// # Errors
     /// What reading or decompressing gives. What was read before it is given out first.
-    pub fn next_block(&mut self) -> io::Result<Option<Block>> {
-        if self.ended && self.rest.is_empty() {
-            return Ok(None);
+    pub fn next_job(&mut self, pool: &mut Vec<Vec<u8>>) -> io::Result<Option<Job>> {
+        match self {
+            Blocks::Plain(file, at, length) => {
+                let from = *at;
+                let to = from.saturating_add(as_u64(CHUNK)).min(*length);
+                *at = to;
+                Ok((from < to).then(|| Job::Range { file: Arc::clone(file), from, to }))
+            }
+            Blocks::Stream(stream) => Ok(stream.next_block(pool.pop().unwrap_or_default())?.map(Job::Read)),
         }
-        let mut bytes = std::mem::take(&mut self.rest);
+    }
+}
+
+/// What can only be read from its beginning to its end.
+pub struct Stream {
+    reader: Box<dyn Read + Send>,
+    rest: Vec<u8>,
+    ended: bool,
+}
+
+impl Stream {
+    fn new(head: Vec<u8>, reader: Box<dyn Read + Send>) -> Self {
+        Stream { rest: head, reader, ended: false }
+    }
+
+    /// The next block, in the memory of `bytes`; `None` at the end.
+    fn next_block(&mut self, mut bytes: Vec<u8>) -> io::Result<Option<Block>> {
+        bytes.clear();
+        bytes.append(&mut self.rest);
         if !self.ended {
-            let want = BLOCK.saturating_sub(bytes.len());
+            let want = CHUNK.saturating_sub(bytes.len()).max(STEP);
             bytes.reserve(want);
-            let limit = u64::try_from(want).unwrap_or(u64::MAX);
-            let got = self.reader.by_ref().take(limit).read_to_end(&mut bytes);
-            if let Err(error) = &got {
-                if bytes.is_empty() {
+            let got = self.reader.by_ref().take(as_u64(want)).read_to_end(&mut bytes);
+            match got {
+                Err(error) if bytes.is_empty() => {
                     self.ended = true;
-                    return Err(io::Error::new(error.kind(), error.to_string()));
+                    return Err(error);
                 }
-                // Give out what came; the error comes again with the next call, or the source has ended.
-                self.reader = Box::new(Failing(Some(io::Error::new(error.kind(), error.to_string()))));
-            } else if bytes.len() < BLOCK {
-                self.ended = true;
+                // Give out what came; the error comes again with the next call.
+                Err(error) => self.reader = Box::new(Failing(Some(error))),
+                Ok(got) => self.ended = got < want,
             }
         }
         if bytes.is_empty() {
             return Ok(None);
         }
-        let first_line = self.line;
-        let mut long_line = None;
+        let mut block = Block::new(bytes);
         if !self.ended {
-            match memchr::memrchr(b'\n', &bytes) {
-                Some(at) => self.rest = bytes.split_off(at + 1),
-                None => self.rest = std::mem::take(&mut bytes),
-            }
+            block.to = memchr::memrchr(b'\n', &block.bytes).map_or(0, |at| at + 1);
+            self.rest.extend_from_slice(block.bytes.get(block.to..).unwrap_or_default());
             if self.rest.len() > LONGEST_LINE {
                 let so_far = std::mem::take(&mut self.rest);
-                long_line = Some(self.skip_line(so_far.len()));
+                block.long_line = Some(self.skip_line(so_far.len()));
             }
         }
-        let newlines = memchr::memchr_iter(b'\n', &bytes).count();
-        let unended = usize::from(!bytes.is_empty() && bytes.last() != Some(&b'\n'));
-        let count = newlines + unended + usize::from(long_line.is_some());
-        self.line += u64::try_from(count).unwrap_or(0);
-        Ok(Some(Block { bytes, first_line, long_line }))
+        Ok(Some(block))
     }
 
     /// Reads past the end of the line that has `so_far` bytes already, keeping what follows it; its length.
     fn skip_line(&mut self, so_far: usize) -> u64 {
-        let mut length = u64::try_from(so_far).unwrap_or(u64::MAX);
+        let mut length = as_u64(so_far);
         let mut buffer = vec![0u8; 1 << 16];
         loop {
             let n = match self.reader.read(&mut buffer) {
@@ -248,9 +401,9 @@ impl Blocks {
             }
             if let Some(at) = memchr::memchr(b'\n', got) {
                 self.rest = got.get(at + 1..).unwrap_or_default().to_vec();
-                return length + u64::try_from(at).unwrap_or(0);
+                return length + as_u64(at);
             }
-            length += u64::try_from(n).unwrap_or(0);
+            length += as_u64(n);
         }
     }
 }
@@ -269,36 +422,65 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    fn blocks(bytes: Vec<u8>) -> Vec<(u64, usize, Option<u64>)> {
-        let mut b = decompress(Box::new(io::Cursor::new(bytes))).unwrap();
+    /// Text and long line of each block.
+    fn blocks(mut source: Blocks) -> Vec<(Vec<u8>, Option<u64>)> {
         let mut list = Vec::new();
-        while let Some(block) = b.next_block().unwrap() {
-            list.push((block.first_line, block.bytes.len(), block.long_line));
+        while let Some(job) = source.next_job(&mut Vec::new()).unwrap() {
+            let block = job.load(Vec::new()).unwrap();
+            list.push((block.text().to_vec(), block.long_line));
         }
         list
     }
 
+    fn streamed(bytes: Vec<u8>) -> Vec<(Vec<u8>, Option<u64>)> {
+        blocks(decompress(Box::new(io::Cursor::new(bytes))).unwrap())
+    }
+
+    fn plain(bytes: &[u8]) -> Vec<(Vec<u8>, Option<u64>)> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        blocks(open(&Source::File(file.path().to_owned()), None).unwrap())
+    }
+
     #[test]
-    fn blocks_end_at_line_ends_and_lines_are_numbered() {
-        assert!(blocks(Vec::new()).is_empty());
-        assert_eq!(blocks(b"a\nb".to_vec()), [(1, 3, None)]);
-        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
-        let many = line.repeat(BLOCK / 1000 + 10);
-        let list = blocks(many.clone());
-        assert_eq!(list.iter().map(|b| b.1).sum::<usize>(), many.len());
-        assert_eq!(list[1].0, u64::try_from(list[0].1 / 1000).unwrap() + 1);
+    fn blocks_hold_whole_lines_and_all_of_them() {
+        assert!(streamed(Vec::new()).is_empty() && plain(b"").is_empty());
+        assert_eq!(streamed(b"a\nb".to_vec()), [(b"a\nb".to_vec(), None)]);
+        for (line, count) in
+            [(1000, 3000), (1, 600_000), (CHUNK, 5), (CHUNK - 1, 5), (CHUNK + 1, 5), (700_000, 4)]
+        {
+            let line = [b"x".repeat(line - 1), b"\n".to_vec()].concat();
+            for end in [&b""[..], b"tail"] {
+                let whole = [line.repeat(count), end.to_vec()].concat();
+                for list in [streamed(whole.clone()), plain(&whole)] {
+                    assert!(list.iter().all(|b| b.1.is_none()));
+                    let n = list.len();
+                    let cut = list
+                        .iter()
+                        .take(n - 1)
+                        .any(|(text, _)| !text.is_empty() && text.last() != Some(&b'\n'));
+                    assert!(!cut);
+                    assert!(list.into_iter().flat_map(|(text, _)| text).collect::<Vec<_>>() == whole);
+                }
+            }
+        }
     }
 
     #[test]
     fn a_line_of_100_mb_takes_no_memory() {
-        let long = io::repeat(b'A').take(100 << 20);
-        let text = io::Cursor::new(b"one\n".to_vec()).chain(long).chain(io::Cursor::new(b"\ntwo\n".to_vec()));
-        let mut b = Blocks::new(Vec::new(), Box::new(text));
-        let first = b.next_block().unwrap().unwrap();
-        assert_eq!((first.bytes.as_slice(), first.long_line), (&b"one\n"[..], Some(100 << 20)));
-        let second = b.next_block().unwrap().unwrap();
-        assert_eq!((second.first_line, second.bytes.as_slice()), (3, &b"two\n"[..]));
-        assert!(b.next_block().unwrap().is_none());
+        let long = || io::repeat(b'A').take(100 << 20);
+        let ends = || (io::Cursor::new(b"one\n".to_vec()), io::Cursor::new(b"\ntwo\n".to_vec()));
+        let text = ends().0.chain(long()).chain(ends().1);
+        let stream = blocks(Blocks::Stream(Stream::new(Vec::new(), Box::new(text))));
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        io::copy(&mut ends().0.chain(long()).chain(ends().1), &mut file).unwrap();
+        let plain = blocks(open(&Source::File(file.path().to_owned()), None).unwrap());
+        for list in [stream, plain] {
+            let filled: Vec<_> = list.into_iter().filter(|b| !b.0.is_empty() || b.1.is_some()).collect();
+            let text: Vec<u8> = filled.iter().flat_map(|b| b.0.clone()).collect();
+            assert_eq!(text, b"one\ntwo\n");
+            assert_eq!(filled.iter().filter_map(|b| b.1).collect::<Vec<_>>(), [100 << 20]);
+        }
     }
 
     #[test]
@@ -308,16 +490,17 @@ mod tests {
             e.write_all(text).unwrap();
             e.finish().unwrap()
         };
-        assert_eq!(blocks([gz(b"a\nb\n"), gz(b"c\n")].concat()), [(1, 6, None)]);
+        assert_eq!(streamed([gz(b"a\nb\n"), gz(b"c\n")].concat()), [(b"a\nb\nc\n".to_vec(), None)]);
+        assert_eq!(plain(&[gz(b"a\nb\n"), gz(b"c\n")].concat()), [(b"a\nb\nc\n".to_vec(), None)]);
         let mut e = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
         e.write_all(b"a\nb\n").unwrap();
-        assert_eq!(blocks(e.finish().unwrap()), [(1, 4, None)]);
+        assert_eq!(streamed(e.finish().unwrap()), [(b"a\nb\n".to_vec(), None)]);
         // Cut short: what was there is given out, then the error.
         let mut cut = gz(&b"some text\n".repeat(1000));
         cut.truncate(cut.len() - 10);
         let mut b = decompress(Box::new(io::Cursor::new(cut))).unwrap();
-        assert!(b.next_block().unwrap().is_some());
-        assert!(b.next_block().is_err());
-        assert!(b.next_block().unwrap().is_none());
+        assert!(b.next_job(&mut Vec::new()).unwrap().is_some());
+        assert!(b.next_job(&mut Vec::new()).is_err());
+        assert!(b.next_job(&mut Vec::new()).unwrap().is_none());
     }
 }

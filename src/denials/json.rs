@@ -46,6 +46,7 @@ pub(super) fn to_line(text: &[u8]) -> Json {
             };
             let _ = write!(line, "type={kind} msg=audit({seconds}.{ms:03}:{id}): ");
             line.extend_from_slice(body);
+            unit(&object, &mut line);
             Json::Record(line)
         }
         Some("kernel") => match message.strip_prefix(b"audit: ").unwrap_or(&message) {
@@ -56,7 +57,33 @@ pub(super) fn to_line(text: &[u8]) -> Json {
             }
             _ => Json::Other,
         },
+        // A program's own message: the object manager of a user's bus writes denials there.
+        _ if message.starts_with(b"avc:") => {
+            let (Some(tag), Some(micros)) = (word("SYSLOG_IDENTIFIER"), word("__REALTIME_TIMESTAMP")) else {
+                return Json::Other;
+            };
+            let stamp = micros.parse().ok().and_then(|m| jiff::Timestamp::from_microsecond(m).ok());
+            let Some(stamp) = stamp else { return Json::Other };
+            let mut line =
+                format!("{stamp:.6} {} {tag}", word("_HOSTNAME").unwrap_or("localhost")).into_bytes();
+            if let Some(pid) = word("_PID") {
+                let _ = write!(line, "[{pid}]");
+            }
+            line.extend_from_slice(b": ");
+            line.extend_from_slice(&message);
+            unit(&object, &mut line);
+            Json::Record(line)
+        }
         _ => Json::Other,
+    }
+}
+
+/// Adds the service, as auditd adds names.
+fn unit(object: &Map<String, Value>, line: &mut Vec<u8>) {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"@:._-\\".contains(&b);
+    let name = ["_SYSTEMD_USER_UNIT", "_SYSTEMD_UNIT"].iter().find_map(|key| word(object, key));
+    if let Some(name) = name.filter(|n| n.bytes().all(plain)) {
+        let _ = write!(line, "\u{1d}UNIT=\"{name}\"");
     }
 }
 

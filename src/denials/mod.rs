@@ -4,31 +4,49 @@
 //! |---|---|
 //! | [`input`] | files, folders, standard input; gzip and bzip2; blocks that end at line ends |
 //! | [`record`] | a line → its envelope: which record, of which event, through which channel |
+//! | [`time`] | times of lines, with and without zone and year |
 //! | [`fields`] | `key=value` fields: quoted, hexadecimal, interpreted |
 //! | [`avc`] | the body of an AVC or USER_AVC record, so that nothing in it that an attacker wrote is taken for its structure |
 //! | [`refusal`] | SELINUX_ERR records |
 //! | [`context`] | security contexts |
-//! | [`event`] | what the other records of the event tell: program, path, system call |
+//! | `chunk` | every line of a chunk accounted for; what is to be joined |
+//! | `join` | denials joined with the records of their events, near and far |
+//! | [`event`] | what the other records of the event tell: program, system call, and by `path` and `address` the object |
 //! | [`denial`] | distinct denials with counts and bounded evidence |
+//! | [`filter`] | which denials are wanted |
+//! | [`changes`] | boots, policy loads, modes and booleans meanwhile |
 //! | [`tally`] | the account of every line read |
+//! | [`live`] | logs that grow, over rotations |
 //! | [`scan`] | all of it, in parallel, with the same result in whatever order |
 //!
 //! Memory is bounded by the number of distinct denials, not by the length of the log.
 
+mod address;
 pub mod avc;
+pub mod changes;
+mod chunk;
 mod collect;
 pub mod context;
 pub mod denial;
 pub mod event;
 pub mod fields;
+pub mod filter;
 pub mod input;
+mod join;
 mod json;
+mod kind;
+pub mod live;
+mod log_line;
+mod path;
 pub mod record;
 pub mod refusal;
 pub mod scan;
 mod syscalls;
 pub mod tally;
+pub mod time;
 
+pub use changes::Changes;
 pub use context::Context;
 pub use denial::{Denial, DenialKey};
+pub use filter::Filter;
 pub use scan::{Log, Options, read};

@@ -1,42 +1,47 @@
 //! Sources → account, denials, and the rest; in parallel.
 //!
-//! Each source is read in blocks. Blocks are scanned side by side: every line is accounted for, denials are noted,
-//! and the other records of events are indexed by event. Then, again side by side, each denial is joined with the
-//! records of its event in its own block and the two next to it, and added to what is known. Everything added can be
-//! added in any order ([`super::denial`]), so the result does not depend on the number of processors.
+//! Each source is read in rounds of chunks. The chunks of a round are read and scanned side by side ([`super::chunk`]);
+//! then its denials are joined with their events, again side by side ([`super::join`]). Everything that is found can be
+//! added in any order ([`super::denial`]) and a round is the same however many processors there are, so the result
+//! does not depend on them.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use rayon::prelude::*;
 
+use super::changes::Changes;
+use super::chunk::{Chunk, How};
 use super::collect::Collected;
 use super::denial::{Denial, DenialKey, Seen};
-use super::input::{self, Block, Blocks, InputError, Source};
-use super::json;
-use super::record::{self, EventId, Kind, Line, Record, TextLine};
+use super::filter::Filter;
+use super::input::{self, Block, Blocks, InputError, Job, Source};
+use super::join::{self, Edges, Joiner, Open};
 use super::refusal::Refusal;
 use super::tally::{Place, SetAside, Tally};
-use crate::report::codes::log::{LONG_LINE, UNREAD_LINE};
-use crate::selinux::module::Name;
+use super::time::Clock;
 
 /// How a log is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// How many of the lines that could not be read are kept to be shown.
     pub keep_set_aside: usize,
+    /// How wall clocks are read.
+    pub clock: Clock,
+    /// Which denials are wanted.
+    pub filter: Filter,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { keep_set_aside: 10 }
+        Options { keep_set_aside: 10, clock: Clock::default(), filter: Filter::default() }
     }
 }
 
 /// What was found in all sources.
 #[derive(Debug, Default)]
 pub struct Log {
-    /// The sources, in the order that [`Place::source`] counts them.
+    /// The sources, in the order that [`Place::source`] counts them: that of their names.
     pub sources: Vec<String>,
     /// The account of all lines.
     pub tally: Tally,
@@ -54,149 +59,127 @@ pub struct Log {
     pub errors: Vec<InputError>,
 }
 
-/// Changes of policy, mode and booleans in the time of the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// The policy was loaded.
-    pub policy_loads: Seen,
-    /// SELinux became permissive.
-    pub permissive: Seen,
-    /// SELinux became enforcing.
-    pub enforcing: Seen,
-    /// Booleans set, each with the last time and value.
-    pub booleans: BTreeMap<Name, (Option<u64>, bool)>,
+impl Log {
+    /// Adds what another log of the same sources holds.
+    pub fn add(&mut self, other: &Log) {
+        self.sources.clone_from(&other.sources);
+        self.tally.add(&other.tally);
+        for (key, denial) in &other.denials {
+            match self.denials.get_mut(key) {
+                Some(mine) => mine.merge(denial.clone()),
+                None => {
+                    self.denials.insert(key.clone(), denial.clone());
+                }
+            }
+        }
+        for (refusal, seen) in &other.refusals {
+            self.refusals.entry(refusal.clone()).or_default().merge(seen);
+        }
+        self.changes.merge(other.changes.clone());
+        self.lost = self.lost.saturating_add(other.lost);
+        self.set_aside.limit = self.set_aside.limit.max(other.set_aside.limit);
+        self.set_aside.merge(other.set_aside.clone());
+    }
 }
+
+/// Chunks of a round.
+const ROUND: usize = 16;
+
+/// Chunks that stay at hand for the events of the next round.
+const BEHIND: usize = 4;
+
+/// Most of a source's beginning (and of its end) that is kept for events across sources, and of all together.
+const EDGE: usize = 64 << 10;
+const EDGES: usize = 8 << 20;
 
 /// Reads all `sources`. `stdin` is what stands for standard input.
 pub fn read(sources: &[Source], stdin: Option<Box<dyn Read + Send>>, options: Options) -> Log {
+    let options = &options;
+    let mut sources = sources.to_vec();
+    sources.sort_by_key(Source::name);
     let stdin = std::sync::Mutex::new(stdin);
     let take_stdin = |source: &Source| match source {
         Source::Stdin => stdin.lock().ok().and_then(|mut s| s.take()),
         Source::File(_) => None,
     };
-    let collected = sources
+    let edge = match sources.len() {
+        0 | 1 => 0,
+        n => EDGE.min(EDGES / n),
+    };
+    let all = sources
         .par_iter()
         .enumerate()
         .map(|(index, source)| {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             match input::open(source, take_stdin(source)) {
-                Ok(blocks) => read_source(source, number, blocks, options),
+                Ok(blocks) => read_source(source, number, blocks, options, edge),
                 Err(error) => {
-                    let mut c = Collected::new(options.keep_set_aside);
-                    c.errors.push((number, error));
-                    c
+                    let mut done = Done::new(options);
+                    done.found.errors.push((number, error));
+                    done
                 }
             }
         })
-        .reduce(|| Collected::new(options.keep_set_aside), Collected::merged);
-    collected.into_log(sources.iter().map(Source::name).collect())
+        .reduce(|| Done::new(options), Done::merged);
+    let Done { mut found, open, mut edges } = all;
+    edges.sort_by_key(|edge| edge.source);
+    join::across(open, &edges, &mut found, &options.clock);
+    found.into_log(sources.iter().map(Source::name).collect())
 }
 
-/// Most records of an event that are looked at. The kernel writes a few dozen at the most; a log that was made up
-/// might hold a million of one event, and a million denials of it.
-const MOST_OF_EVENT: usize = 100;
-
-/// A block that was scanned, and not yet joined.
-struct Scanned {
-    source: u32,
-    block: Block,
-    /// Lines made from JSON; offsets past the block's end point here.
-    extra: Vec<u8>,
-    /// Denials and SELINUX_ERR records.
-    main: Vec<Main>,
-    /// Other records of events, sorted by event.
-    index: Vec<(EventId, Span)>,
-    /// The account, and what needs no joining.
-    rest: Collected,
+/// What was found in some sources.
+struct Done {
+    found: Collected,
+    open: Vec<Open>,
+    edges: Vec<Edges>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    start: usize,
-    end: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Main {
-    span: Span,
-    line: u64,
-    ended: bool,
-}
-
-impl Scanned {
-    fn text(&self, span: Span) -> &[u8] {
-        let n = self.block.bytes.len();
-        let whole = if span.start < n {
-            self.block.bytes.get(span.start..span.end)
-        } else {
-            self.extra.get(span.start - n..span.end - n)
-        };
-        whole.unwrap_or_default()
+impl Done {
+    fn new(options: &Options) -> Self {
+        Done { found: Collected::new(options), open: Vec::new(), edges: Vec::new() }
     }
 
-    /// The other records of event `id` in this block, the first [`MOST_OF_EVENT`].
-    fn others(&self, id: EventId) -> impl Iterator<Item = Record<'_>> {
-        let from = self.index.partition_point(|(other, _)| *other < id);
-        self.index
-            .get(from..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(move |(other, _)| *other == id)
-            .take(MOST_OF_EVENT)
-            .filter_map(|(_, span)| match record::line(self.text(*span)) {
-                Line::Record(r) => Some(r),
-                _ => None,
-            })
+    fn merged(mut self, other: Done) -> Done {
+        self.found.merge(other.found);
+        self.open.extend(other.open);
+        self.edges.extend(other.edges);
+        self
     }
 }
 
-fn read_source(source: &Source, number: u32, mut blocks: Blocks, options: Options) -> Collected {
-    let lanes = rayon::current_num_threads().max(1);
-    let mut lane: Vec<Collected> = (0..lanes).map(|_| Collected::new(options.keep_set_aside)).collect();
+fn read_source(source: &Source, number: u32, mut blocks: Blocks, options: &Options, edge: usize) -> Done {
+    let mut reader = Reader::new(number, options, edge);
     let mut error = None;
-    // The window: the block before (joined already), the blocks to join, the block after (not joined yet).
-    let mut window: Vec<Scanned> = Vec::new();
-    let mut joined = 0;
-    let mut batch = next_batch(&mut blocks, lanes, &mut error);
-    while !batch.is_empty() {
-        let (scanned, next) = rayon::join(
-            || batch.into_par_iter().map(|block| scan(block, number, options)).collect::<Vec<_>>(),
-            || next_batch(&mut blocks, lanes, &mut error),
-        );
-        batch = next;
-        window.extend(scanned);
-        let until = if batch.is_empty() { window.len() } else { window.len().saturating_sub(1) };
-        let window_ref = window.as_slice();
-        lane.par_iter_mut().enumerate().for_each(|(i, lane)| {
-            for at in (joined..until).skip(i).step_by(lanes) {
-                join(window_ref, at, lane);
-            }
-        });
-        for done in window.get_mut(joined..until).unwrap_or_default() {
-            let rest = std::mem::replace(&mut done.rest, Collected::new(0));
-            if let Some(first) = lane.first_mut() {
-                first.merge(rest);
-            }
+    let mut pool = Vec::new();
+    let mut jobs = next_jobs(&mut blocks, &mut pool, &mut error);
+    while !jobs.is_empty() {
+        // A stream is read on while what was read is scanned; each part of a file is read by whoever scans it.
+        let spare = std::mem::take(&mut reader.spare);
+        let (read, next) =
+            rayon::join(|| reader.load(jobs, spare), || next_jobs(&mut blocks, &mut pool, &mut error));
+        jobs = next;
+        if let Some(failed) = reader.take(read) {
+            error = Some(failed);
+            break;
         }
-        let drop = until.saturating_sub(1);
-        window.drain(..drop.min(window.len()));
-        joined = until - drop;
+        if matches!(blocks, Blocks::Stream(_)) {
+            pool.append(&mut reader.spare);
+        }
     }
-    let mut all =
-        lane.into_iter().reduce(Collected::merged).unwrap_or_else(|| Collected::new(options.keep_set_aside));
+    let lines = reader.lines;
+    let mut done = reader.finish();
     if let Some(error) = error {
-        let lines = blocks.lines();
-        all.errors.push((number, InputError::Read { source_name: source.name(), lines, error }));
+        done.found.errors.push((number, InputError::Read { source_name: source.name(), lines, error }));
     }
-    all
+    done
 }
 
-/// As many blocks as there are processors, or fewer at the end.
-fn next_batch(blocks: &mut Blocks, count: usize, error: &mut Option<io::Error>) -> Vec<Block> {
-    let mut batch = Vec::new();
-    while batch.len() < count {
-        match blocks.next_block() {
-            Ok(Some(block)) => batch.push(block),
+/// The blocks of a round, or fewer at the end.
+fn next_jobs(blocks: &mut Blocks, pool: &mut Vec<Vec<u8>>, error: &mut Option<io::Error>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    while jobs.len() < ROUND {
+        match blocks.next_job(pool) {
+            Ok(Some(job)) => jobs.push(job),
             Ok(None) => break,
             Err(e) => {
                 *error = Some(e);
@@ -204,127 +187,145 @@ fn next_batch(blocks: &mut Blocks, count: usize, error: &mut Option<io::Error>) 
             }
         }
     }
-    batch
+    jobs
 }
 
-/// Accounts for every line of a block.
-fn scan(block: Block, source: u32, options: Options) -> Scanned {
-    let mut s = Scanned {
-        source,
-        block,
-        extra: Vec::new(),
-        main: Vec::new(),
-        index: Vec::new(),
-        rest: Collected::new(options.keep_set_aside),
-    };
-    let bytes = std::mem::take(&mut s.block.bytes);
-    let mut number = s.block.first_line;
-    let mut start = 0;
-    while start < bytes.len() {
-        let rest = bytes.get(start..).unwrap_or_default();
-        let (len, ended) = match memchr::memchr(b'\n', rest) {
-            Some(at) => (at, true),
-            None => (rest.len(), false),
-        };
-        let span = Span { start, end: start + len };
-        one_line(
-            &mut s,
-            rest.get(..len).unwrap_or_default(),
-            bytes.len(),
-            Main { span, line: number, ended },
-        );
-        number += 1;
-        start += len + 1;
-    }
-    if let Some(length) = s.block.long_line {
-        s.rest.tally.lines += 1;
-        s.rest.put_aside(Place { source, line: number }, &LONG_LINE, || format!("a line of {length} bytes"));
-    }
-    s.block.bytes = bytes;
-    if !s.index.is_sorted_by_key(|(id, _)| *id) {
-        s.index.sort_by_key(|(id, _)| *id);
-    }
-    s
+/// Reads one source, round by round.
+pub(super) struct Reader {
+    source: u32,
+    options: Options,
+    edge: usize,
+    lanes: Vec<Collected>,
+    joiner: Joiner,
+    /// The last chunks, each with the number of its first line.
+    behind: Vec<(u64, Chunk)>,
+    /// Lines read.
+    lines: u64,
+    /// Memory of chunks that are done with.
+    spare: Vec<Vec<u8>>,
+    head: Vec<u8>,
+    tail: Vec<u8>,
 }
 
-fn one_line(s: &mut Scanned, text: &[u8], block_length: usize, mut main: Main) {
-    s.rest.tally.lines += 1;
-    let place = Place { source: s.source, line: main.line };
-    if text.len() > input::LONGEST_LINE {
-        let length = text.len();
-        s.rest.put_aside(place, &LONG_LINE, || format!("a line of {length} bytes"));
-        return;
+impl Reader {
+    pub(super) fn new(source: u32, options: &Options, edge: usize) -> Self {
+        let lanes = rayon::current_num_threads().clamp(1, ROUND);
+        Reader {
+            source,
+            options: options.clone(),
+            edge,
+            lanes: (0..lanes).map(|_| Collected::new(options)).collect(),
+            joiner: Joiner::default(),
+            behind: Vec::new(),
+            lines: 0,
+            spare: Vec::new(),
+            head: Vec::new(),
+            tail: Vec::new(),
+        }
     }
-    let made;
-    let text = if text.first() == Some(&b'{') {
-        match json::to_line(text) {
-            json::Json::Record(line) => {
-                made = line;
-                let start = block_length + s.extra.len();
-                s.extra.extend_from_slice(&made);
-                main.span = Span { start, end: start + made.len() };
-                made.as_slice()
-            }
-            json::Json::Other => {
-                s.rest.tally.text += 1;
-                return;
-            }
-            json::Json::Bad => text,
-        }
-    } else {
-        text
-    };
-    match record::line(text) {
-        Line::Separator => s.rest.tally.separators += 1,
-        Line::Text(kind) => {
-            s.rest.tally.text += 1;
-            s.rest.lost += u64::from(kind == TextLine::Lost);
-        }
-        Line::Unread(reason) => s.rest.put_aside(place, &UNREAD_LINE, || reason.to_owned()),
-        Line::Record(record) => match record.kind {
-            Kind::Avc | Kind::UserAvc | Kind::SelinuxErr => s.main.push(main),
-            Kind::Syscall
-            | Kind::Path
-            | Kind::Cwd
-            | Kind::Proctitle
-            | Kind::Sockaddr
-            | Kind::Execve
-            | Kind::AvcPath => {
-                s.rest.tally.other_records += 1;
-                if let Some(id) = record.id {
-                    s.index.push((id, main.span));
+
+    fn load(&self, jobs: Vec<Job>, spare: Vec<Vec<u8>>) -> Vec<io::Result<Chunk>> {
+        let how = How { keep: self.options.keep_set_aside, clock: &self.options.clock, source: self.source };
+        let buffers = spare.into_iter().chain(std::iter::repeat_with(Vec::new));
+        let work: Vec<(Job, Vec<u8>)> = jobs.into_iter().zip(buffers).collect();
+        work.into_par_iter().map(|(job, buffer)| Ok(Chunk::scan(job.load(buffer)?, &how))).collect()
+    }
+
+    /// Takes lines that follow what was read.
+    pub(super) fn feed(&mut self, bytes: Vec<u8>) {
+        let chunks = self.load(vec![Job::Read(Block::new(bytes))], Vec::new());
+        let _ = self.take(chunks);
+    }
+
+    /// Takes a round; the error that broke it off.
+    fn take(&mut self, chunks: Vec<io::Result<Chunk>>) -> Option<io::Error> {
+        let mut new: Vec<(u64, Chunk)> = Vec::new();
+        let mut failed = None;
+        for chunk in chunks {
+            let mut chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
                 }
+            };
+            let first = self.lines + 1;
+            self.lines += chunk.tally.lines;
+            self.keep_edges(&chunk);
+            let shift = |place: Place| Place { line: place.line + first, ..place };
+            chunk.set_aside.shift(shift);
+            chunk.changes.shift(shift);
+            if let Some(lane) = self.lanes.first_mut() {
+                lane.chunk(&mut chunk);
             }
-            Kind::PolicyLoad | Kind::Status | Kind::Boolean => s.rest.change(&record, place),
-            Kind::Ipe => s.rest.tally.other_modules += 1,
-            Kind::Other => s.rest.tally.other_records += 1,
-        },
-    }
-}
-
-/// Joins the denials of `window[at]` with their events and adds them to `lane`.
-fn join(window: &[Scanned], at: usize, lane: &mut Collected) {
-    let Some(this) = window.get(at) else { return };
-    let before = at.checked_sub(1).and_then(|i| window.get(i));
-    let after = window.get(at + 1);
-    let mut others: Vec<Record<'_>> = Vec::new();
-    for main in &this.main {
-        let Line::Record(record) = record::line(this.text(main.span)) else { continue };
-        others.clear();
-        if let Some(id) = record.id
-            && record.kind == Kind::Avc
-        {
-            others.extend(this.others(id));
-            // The system call comes first and the command line last; without both, part of the event may be in a
-            // neighbour.
-            let has = |kind| others.iter().any(|r| r.kind == kind);
-            if !has(Kind::Syscall) || !has(Kind::Proctitle) {
-                for neighbour in [before, after].into_iter().flatten() {
-                    others.extend(neighbour.others(id));
-                }
-            }
+            new.push((first, chunk));
         }
-        let place = Place { source: this.source, line: main.line };
-        lane.main(&record, &others, place, main.ended);
+        self.joiner.round(&self.behind, &new, self.source, &mut self.lanes);
+        let mut all = std::mem::take(&mut self.behind);
+        all.append(&mut new);
+        let keep = all.split_off(all.len().saturating_sub(BEHIND));
+        self.behind = keep;
+        self.spare.extend(all.into_iter().map(|(_, chunk)| chunk.block.into_buffer()));
+        failed
+    }
+
+    fn keep_edges(&mut self, chunk: &Chunk) {
+        if self.edge == 0 {
+            return;
+        }
+        let mut text = chunk.block.text();
+        if self.head.len() < self.edge {
+            let room = self.edge - self.head.len();
+            let cut = text.get(..room.min(text.len())).unwrap_or_default();
+            let end = memchr::memrchr(b'\n', cut).map_or(0, |at| at + 1);
+            self.head.extend_from_slice(text.get(..end).unwrap_or_default());
+            text = text.get(end..).unwrap_or_default();
+        }
+        let text = text.get(text.len().saturating_sub(self.edge)..).unwrap_or_default();
+        self.tail.extend_from_slice(text);
+        let surplus = self.tail.len().saturating_sub(self.edge);
+        self.tail.drain(..surplus);
+    }
+
+    /// Whether a denial waits for the rest of its event.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.joiner.is_waiting()
+    }
+
+    fn finish(self) -> Done {
+        let mut found =
+            self.lanes.into_iter().reduce(Collected::merged).unwrap_or_else(|| Collected::new(&self.options));
+        found.trim();
+        let mut open = self.joiner.left();
+        let mut edges = Vec::new();
+        if self.edge == 0 {
+            join::across(open, &[], &mut found, &self.options.clock);
+            open = Vec::new();
+        } else {
+            // What begins in the middle of a line is no line.
+            let from = memchr::memchr(b'\n', &self.tail).map_or(self.tail.len(), |at| at + 1);
+            let mut lines = self.head;
+            if lines.last().is_some_and(|b| *b != b'\n') {
+                lines.push(b'\n');
+            }
+            lines.extend_from_slice(self.tail.get(from..).unwrap_or_default());
+            edges.push(Edges { source: self.source, lines });
+        }
+        Done { found, open, edges }
+    }
+
+    /// Takes the denials that wait as they are.
+    pub(super) fn settle(&mut self) {
+        let open = std::mem::take(&mut self.joiner).left();
+        if let Some(lane) = self.lanes.first_mut() {
+            join::across(open, &[], lane, &self.options.clock);
+        }
+    }
+
+    /// What was found since the last time.
+    pub(super) fn drain(&mut self) -> Collected {
+        let options = &self.options;
+        let lanes = self.lanes.iter_mut().map(|lane| std::mem::replace(lane, Collected::new(options)));
+        lanes.reduce(Collected::merged).unwrap_or_else(|| Collected::new(options))
     }
 }

@@ -11,6 +11,8 @@ pub struct Tally {
     pub lines: u64,
     /// Denials.
     pub denials: u64,
+    /// Denials and refusals that the filters left out.
+    pub left_out: u64,
     /// Accesses that were granted and audited.
     pub granted: u64,
     /// SELINUX_ERR records.
@@ -34,6 +36,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.lines += other.lines;
         self.denials += other.denials;
+        self.left_out += other.left_out;
         self.granted += other.granted;
         self.refusals += other.refusals;
         self.notices += other.notices;
@@ -46,7 +49,13 @@ impl Tally {
 
     /// Audit records that were understood.
     pub fn understood(&self) -> u64 {
-        self.denials + self.granted + self.refusals + self.notices + self.other_modules + self.other_records
+        self.denials
+            + self.left_out
+            + self.granted
+            + self.refusals
+            + self.notices
+            + self.other_modules
+            + self.other_records
     }
 
     /// The sum of the parts; it is [`Tally::lines`].
@@ -117,6 +126,12 @@ impl SetAside {
                 self.trim();
             }
         }
+    }
+
+    /// Counts places from elsewhere.
+    pub(super) fn shift(&mut self, place: impl Fn(Place) -> Place) {
+        let lines = std::mem::take(&mut self.lines);
+        self.lines = lines.into_iter().map(|(at, reason)| (place(at), reason)).collect();
     }
 
     fn keeps(&self, place: Place) -> bool {

@@ -9,6 +9,7 @@ pub mod policy_store;
 pub mod selinux;
 pub mod stale;
 pub mod store_modules;
+pub mod sudo;
 
 use crate::sys::{ResolveError, Root};
 

@@ -214,7 +214,7 @@ fn changes_role(source: &Context, target: &Context) -> bool {
 }
 
 /// Whether all of it came while a program was being started, on a descriptor that was open before.
-fn inherited(denial: &Denial) -> bool {
+pub fn inherited(denial: &Denial) -> bool {
     let key = &denial.key;
     let descriptor = matches!(
         key.class.as_str(),

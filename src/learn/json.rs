@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Advice, Caution, Group, Learned, Lesson, Owner, Refused, text, why};
+use super::fixes::Fix;
+use super::replay::{Proof, Replay};
+use super::verdict::{Not, Place, Remedy, Verdict};
+use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, text, why};
 use crate::denials::denial::{Counts, Sample};
 use crate::denials::tally::Tally;
 use crate::report::escape_bytes;
@@ -19,19 +22,30 @@ pub const VERSION: u32 = 1;
 pub struct Report {
     version: u32,
     command: &'static str,
-    /// The policy that was read: none in this form.
-    policy: Option<String>,
+    /// The policy that was read.
+    policy: Option<PolicyOut>,
+    replay: Option<Replay>,
+    booleans: BTreeMap<String, bool>,
+    proofs: Option<Vec<Proof>>,
     sources: Vec<String>,
     lines: Tally,
     distinct: usize,
     first: Option<u64>,
     last: Option<u64>,
+    changes: Vec<ChangeOut>,
     cautions: Vec<Finding>,
     groups: Vec<GroupOut>,
     refusals: Vec<RefusalOut>,
     unread: Vec<Finding>,
     unread_by_code: BTreeMap<&'static str, u64>,
     errors: Vec<String>,
+}
+
+/// A boot, policy load, or change of mode or boolean.
+#[derive(Debug, Serialize)]
+struct ChangeOut {
+    time: u64,
+    what: String,
 }
 
 /// The parts of a finding, the same everywhere.
@@ -49,24 +63,76 @@ struct GroupOut {
     name: String,
     times: u64,
     files: Vec<String>,
+    fixes: Vec<Fix>,
     rules: Vec<RuleOut>,
+    statements: Vec<String>,
+    types: Vec<TypeOut>,
+    surplus: Vec<String>,
     denials: Vec<DenialOut>,
     refusals: Vec<RefusalOut>,
 }
 
 #[derive(Debug, Serialize)]
+struct PolicyOut {
+    path: String,
+    reason: &'static str,
+    version: u32,
+    specifications: Option<String>,
+    specifications_error: Option<String>,
+}
+
+/// A type that the module makes.
+#[derive(Debug, Serialize)]
+struct TypeOut {
+    name: String,
+    attributes: Vec<String>,
+    specifications: Vec<String>,
+}
+
+/// Cause and remedy of a denial.
+#[derive(Debug, Serialize)]
+struct VerdictOut {
+    code: &'static str,
+    cause: String,
+    evidence: Vec<String>,
+    remedy: RemedyOut,
+    not: Vec<Not>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct RemedyOut {
+    kind: &'static str,
+    steps: Vec<String>,
+    permissions: Vec<String>,
+    filtered: bool,
+    paths: Vec<String>,
+    more_paths: bool,
+    #[serde(rename = "type")]
+    ty: Option<String>,
+    places: Vec<Place>,
+    protocol: Option<&'static str>,
+    ports: Vec<u16>,
+    booleans: BTreeMap<String, bool>,
+    opens: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
 struct RuleOut {
+    kind: &'static str,
     source: String,
     target: String,
     class: String,
     permissions: Vec<String>,
     ioctls: Vec<u16>,
     nlmsgs: Vec<u16>,
+    filtered: bool,
     language: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 struct DenialOut {
+    number: usize,
+    verdict: Option<VerdictOut>,
     source: String,
     target: String,
     class: String,
@@ -86,8 +152,11 @@ struct DenialOut {
     programs: Values,
     commands: Values,
     users: Values,
+    logins: Values,
+    units: Values,
     objects: Values,
     wanted: Values,
+    owners: Values,
     syscalls: Values,
     hosts: Values,
     findings: Vec<Finding>,
@@ -122,12 +191,21 @@ pub fn report(command: &'static str, lesson: &Lesson<'_>, files: &[Vec<String>])
     Report {
         version: VERSION,
         command,
-        policy: None,
+        policy: lesson.judgement.as_ref().map(policy),
+        replay: lesson.judgement.as_ref().map(|j| j.replay.clone()),
+        booleans: lesson.judgement.as_ref().map(|j| j.booleans.clone()).unwrap_or_default(),
+        proofs: lesson.judgement.as_ref().and_then(|j| j.proofs.clone()),
         sources: log.sources.clone(),
         lines: log.tally.clone(),
         distinct: log.denials.len(),
         first,
         last,
+        changes: log
+            .changes
+            .history
+            .iter()
+            .map(|(time, change)| ChangeOut { time: *time, what: change.to_string() })
+            .collect(),
         cautions: lesson.cautions.iter().map(caution).collect(),
         groups: lesson
             .groups
@@ -165,7 +243,10 @@ fn caution(caution: &Caution) -> Finding {
 }
 
 fn group(lesson: &Lesson<'_>, group: &Group<'_>, files: &[String]) -> GroupOut {
-    let rules = [("te", &group.te), ("cil", &group.cil)];
+    let contents = [("te", &group.te), ("cil", &group.cil)];
+    let sets = contents
+        .into_iter()
+        .flat_map(|(language, c)| [("allow", language, &c.rules), ("dontaudit", language, &c.silent)]);
     GroupOut {
         kind: match group.owner {
             Owner::All(_) => "all",
@@ -175,21 +256,86 @@ fn group(lesson: &Lesson<'_>, group: &Group<'_>, files: &[String]) -> GroupOut {
         name: group.owner.title().to_owned(),
         times: group.times(),
         files: files.to_vec(),
-        rules: rules
-            .into_iter()
-            .flat_map(|(language, set)| set.iter().map(move |(rule, grant)| (language, rule, grant)))
-            .map(|(language, rule, grant)| RuleOut {
+        fixes: fixes::fixes(group),
+        rules: sets
+            .flat_map(|(kind, language, set)| {
+                set.iter().map(move |(rule, grant)| (kind, language, rule, grant))
+            })
+            .map(|(kind, language, rule, grant)| RuleOut {
+                kind,
                 source: rule.source.to_string(),
                 target: rule.target_text().to_owned(),
                 class: rule.class.to_string(),
                 permissions: strings(&grant.permissions),
                 ioctls: grant.ioctls.iter().copied().collect(),
                 nlmsgs: grant.nlmsgs.iter().copied().collect(),
+                filtered: grant.filtered,
                 language,
             })
             .collect(),
+        statements: contents.iter().flat_map(|(_, c)| &c.statements).map(ToString::to_string).collect(),
+        types: group
+            .new_types
+            .iter()
+            .map(|t| TypeOut {
+                name: t.name.to_string(),
+                attributes: strings(&t.attributes),
+                specifications: t
+                    .specs
+                    .iter()
+                    .map(|s| format!("{} {} {}", s.pattern, s.kind, s.context))
+                    .collect(),
+            })
+            .collect(),
+        surplus: group.surplus.clone(),
         denials: group.denials.iter().map(|d| denial(lesson, d)).collect(),
         refusals: group.refusals.iter().map(refusal).collect(),
+    }
+}
+
+fn policy(judgement: &Judgement) -> PolicyOut {
+    let labels = judgement.labels.as_ref();
+    PolicyOut {
+        path: judgement.policy.clone(),
+        reason: judgement.reason,
+        version: judgement.version,
+        specifications: labels.and_then(|l| l.as_ref().ok().cloned()),
+        specifications_error: labels.and_then(|l| l.as_ref().err().cloned()),
+    }
+}
+
+fn verdict(verdict: &Verdict) -> VerdictOut {
+    let mut remedy =
+        RemedyOut { kind: verdict.remedy.word(), steps: verdict.remedy.steps(), ..RemedyOut::default() };
+    match &verdict.remedy {
+        Remedy::Nothing | Remedy::ByHand { .. } | Remedy::Statement(_) => {}
+        Remedy::Relabel { paths, more, to, .. } => {
+            remedy.paths = paths.iter().map(|p| escape_bytes(p)).collect();
+            remedy.more_paths = *more;
+            remedy.ty = Some(to.clone());
+        }
+        Remedy::Places(places) => remedy.places.clone_from(places),
+        Remedy::Port { protocol, ports, ty } => {
+            remedy.protocol = Some(protocol);
+            remedy.ports.clone_from(ports);
+            remedy.ty = Some(ty.clone());
+        }
+        Remedy::Booleans { set, opens } => {
+            remedy.booleans = set.iter().cloned().collect();
+            remedy.opens = Some(*opens);
+        }
+        Remedy::Silence { permissions } => remedy.permissions = strings(permissions),
+        Remedy::Allow { permissions, filtered } => {
+            remedy.permissions = strings(permissions);
+            remedy.filtered = *filtered;
+        }
+    }
+    VerdictOut {
+        code: verdict.code.id,
+        cause: verdict.cause.clone(),
+        evidence: verdict.evidence.clone(),
+        remedy,
+        not: verdict.not.clone(),
     }
 }
 
@@ -198,6 +344,8 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
     let e = &d.evidence;
     let place = why::place(lesson, d);
     DenialOut {
+        number: learned.number,
+        verdict: learned.verdict.as_ref().map(verdict),
         source: d.key.source.to_string(),
         target: d.key.target.to_string(),
         class: d.key.class.to_string(),
@@ -216,8 +364,11 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
         programs: values(&e.programs),
         commands: values(&e.commands),
         users: values(&e.users),
+        logins: values(&e.logins),
+        units: values(&e.units),
         objects: values(&e.objects),
         wanted: values(&e.wanted),
+        owners: values(&e.owners),
         syscalls: values(&e.syscalls),
         hosts: values(&e.hosts),
         findings: learned.advice.iter().map(|a| advice(a, &place)).collect(),

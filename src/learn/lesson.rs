@@ -1,6 +1,6 @@
 //! What a log teaches: groups of denials, each with advice and rules, and cautions about the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::denials::denial::Seen;
 use crate::denials::refusal::Refusal;
@@ -8,11 +8,19 @@ use crate::denials::{Denial, Log};
 use crate::manifest::Manifest;
 use crate::report::Code;
 use crate::report::codes::log::{FORGEABLE, LOST_RECORDS, OLD_POLICY, PERMISSIVE, UNKNOWN_PERMISSION};
-use crate::selinux::module::{Name, Rule, RuleSet};
+use crate::report::codes::rule;
+use crate::selinux::module::te::Form;
+use crate::selinux::module::{Content, Name, Rule};
 
 use super::advice::{self, Advice};
+use super::causes::{Judge, Judged, refused};
+use super::ground::Ground;
 use super::group::{self, Owner};
-use super::text;
+use super::places::{self, FileSpec, NewType};
+use super::replay::{self, Fixes, Proof, Replay};
+use super::surplus;
+use super::verdict::{Remedy, Verdict};
+use super::{cover, text};
 
 /// How denials are turned into rules.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +29,10 @@ pub struct Options {
     pub name: Option<Name>,
     /// Write `allowxperm` rules for ioctl commands and netlink messages.
     pub xperms: bool,
+    /// Take each permission out in turn and find the denial that returns.
+    pub prove: bool,
+    /// The form of `.te` modules.
+    pub form: Form,
 }
 
 /// What was learnt from a log.
@@ -34,6 +46,27 @@ pub struct Lesson<'a> {
     pub groups: Vec<Group<'a>>,
     /// Refusals that belong to no domain.
     pub other_refusals: Vec<Refused<'a>>,
+    /// What the policy said; `None` where none was read.
+    pub judgement: Option<Judgement>,
+}
+
+/// What the policy said of a whole log.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The policy's file.
+    pub policy: String,
+    /// Why that one.
+    pub reason: &'static str,
+    /// The policy's version.
+    pub version: u32,
+    /// The specifications' file, or why there are none; `None` where no path asked for them.
+    pub labels: Option<Result<String, String>>,
+    /// How the denials fare with all remedies.
+    pub replay: Replay,
+    /// Booleans to set.
+    pub booleans: BTreeMap<String, bool>,
+    /// The proof that no permission is too much, where it was asked for.
+    pub proofs: Option<Vec<Proof>>,
 }
 
 /// A caution about the whole log.
@@ -52,14 +85,22 @@ pub struct Group<'a> {
     pub owner: Owner,
     /// The module's name.
     pub module: Name,
+    /// The module's version.
+    pub version: String,
     /// The denials, each with its advice.
     pub denials: Vec<Learned<'a>>,
     /// SELINUX_ERR records of the same domains.
     pub refusals: Vec<Refused<'a>>,
-    /// Rules for a `.te` module.
-    pub te: RuleSet,
-    /// Rules with names that only CIL can write.
-    pub cil: RuleSet,
+    /// What a `.te` module says.
+    pub te: Content,
+    /// What needs CIL, for its names.
+    pub cil: Content,
+    /// Types that the module makes.
+    pub new_types: Vec<NewType>,
+    /// Specifications of the module's `.fc`.
+    pub specs: BTreeSet<FileSpec>,
+    /// What else became possible, a line each.
+    pub surplus: Vec<String>,
 }
 
 /// A denial with its advice.
@@ -67,14 +108,21 @@ pub struct Group<'a> {
 pub struct Learned<'a> {
     /// The denial.
     pub denial: &'a Denial,
+    /// Its place in the log's order, from 0 on.
+    pub number: usize,
     /// What to look at.
     pub advice: Vec<Advice>,
+    /// Cause and remedy, where a policy was read.
+    pub verdict: Option<Verdict>,
 }
 
 impl Learned<'_> {
-    /// Whether a rule is written for it.
+    /// Whether an `allow` rule on its types is written for it.
     pub fn has_rule(&self) -> bool {
-        self.advice.iter().all(|a| !a.instead_of_rule)
+        match &self.verdict {
+            Some(verdict) => matches!(verdict.remedy, Remedy::Allow { .. }),
+            None => self.advice.iter().all(|a| !a.instead_of_rule),
+        }
     }
 
     /// The rule that would allow it.
@@ -95,30 +143,138 @@ pub struct Refused<'a> {
     pub advice: Advice,
 }
 
-/// Sorts the denials of `log` to the applications of `manifests` and to domains, gives advice, and makes rules.
+/// Sorts the denials of `log` to the applications of `manifests` and to domains, gives advice, and makes rules,
+/// without a policy.
 pub fn learn<'a>(log: &'a Log, manifests: &[Manifest], options: &Options) -> Lesson<'a> {
+    judge(log, manifests, options, None)
+}
+
+/// The same, and finds the cause of each denial in the policy.
+pub fn judge<'a>(
+    log: &'a Log,
+    manifests: &[Manifest],
+    options: &Options,
+    ground: Option<&Ground>,
+) -> Lesson<'a> {
+    let denials: Vec<&'a Denial> = log.denials.values().collect();
+    let owners: Vec<Vec<Owner>> = denials.iter().map(|d| group::owners(d, manifests, options)).collect();
+    let mut judge = ground.map(Judge::new);
+    let mut settled = judge.as_mut().map(|judge| Settled::new(judge, &denials, &owners));
     let mut groups: BTreeMap<Owner, Group<'a>> = BTreeMap::new();
-    for denial in log.denials.values() {
-        for owner in group::owners(denial, manifests, options) {
-            let advice = advice::denial(denial);
+    for (number, (denial, owners)) in denials.iter().zip(owners).enumerate() {
+        let verdict = settled.as_ref().and_then(|s| s.judged.get(number)).map(|j| &j.verdict);
+        for owner in owners {
+            let advice = advice_beside(advice::denial(denial), verdict);
             let group = groups.entry(owner.clone()).or_insert_with(|| Group::new(owner));
-            group.add(Learned { denial, advice });
+            group.add(Learned { denial, number, advice, verdict: verdict.cloned() });
         }
     }
     let mut other_refusals = Vec::new();
     for (refusal, seen) in &log.refusals {
-        let refused = || Refused { refusal, seen, advice: advice::refusal(refusal) };
+        let (advice, statement) = match &judge {
+            Some(judge) => refused::judge(judge, refusal),
+            None => (advice::refusal(refusal), None),
+        };
+        let refused = Refused { refusal, seen, advice };
         match advice::refused_domain(refusal) {
             Some(domain) => {
                 let owner = group::domain_owner(domain, options);
-                groups.entry(owner.clone()).or_insert_with(|| Group::new(owner)).refusals.push(refused());
+                let group = groups.entry(owner.clone()).or_insert_with(|| Group::new(owner));
+                group.refusals.push(refused);
+                group.te.statements.extend(statement);
             }
-            None => other_refusals.push(refused()),
+            None => other_refusals.push(refused),
+        }
+    }
+    for (module, new) in settled.iter_mut().flat_map(|s| s.new_types.iter()) {
+        if let Some(group) = groups.values_mut().find(|g| g.module == *module) {
+            group.make(new.clone());
         }
     }
     let mut groups: Vec<Group<'a>> = groups.into_values().collect();
+    for group in &mut groups {
+        let whole = std::mem::take(&mut group.te);
+        (group.te, group.cil) = whole.split();
+    }
     group::name_modules(&mut groups);
-    Lesson { log, cautions: cautions(log), groups, other_refusals }
+    let judgement = judge.zip(settled).map(|(mut judge, settled)| {
+        for group in &mut groups {
+            group.surplus = surplus::lines(&mut judge, group);
+        }
+        settled.judgement(&judge, &groups, options)
+    });
+    Lesson { log, cautions: cautions(log), groups, other_refusals, judgement }
+}
+
+/// Verdicts on all denials of a log, those that go together settled together.
+struct Settled {
+    judged: Vec<Judged>,
+    new_types: Vec<(Name, NewType)>,
+    booleans: BTreeMap<String, bool>,
+}
+
+impl Settled {
+    fn new(judge: &mut Judge<'_>, denials: &[&Denial], owners: &[Vec<Owner>]) -> Self {
+        let mut judged: Vec<Judged> = denials.iter().map(|d| judge.judge(d)).collect();
+        let module = |owners: &Vec<Owner>| owners.first().map(Owner::module_name);
+        let modules: Vec<Name> = owners.iter().filter_map(module).collect();
+        let new_types = places::settle(judge, denials, &mut judged, &modules);
+        let booleans = cover::settle(judge, &mut judged);
+        cover::follow_ups(denials, &mut judged);
+        Settled { judged, new_types, booleans }
+    }
+
+    /// Replays all of it.
+    fn judgement(self, judge: &Judge<'_>, groups: &[Group<'_>], options: &Options) -> Judgement {
+        let mut content = Content::default();
+        for group in groups {
+            content.merge(group.te.clone());
+            content.merge(group.cil.clone());
+        }
+        let types: Vec<NewType> = self.new_types.into_iter().map(|(_, t)| t).collect();
+        let fixes =
+            Fixes { content: &content, types: &types, booleans: &self.booleans, xperms: options.xperms };
+        let mut replay = replay::replay(judge, &self.judged, &fixes);
+        let proofs = options.prove.then(|| replay::prove(judge, &self.judged, &fixes));
+        let proofs = match proofs.transpose() {
+            Ok(proofs) => proofs,
+            Err(error) => {
+                replay.failed = Some(error.to_string());
+                None
+            }
+        };
+        let ground = judge.ground();
+        let owned = |labels: Result<&str, &str>| labels.map(str::to_owned).map_err(str::to_owned);
+        Judgement {
+            policy: ground.path.clone(),
+            reason: ground.reason,
+            version: ground.policy.version(),
+            labels: ground.labels_read().map(owned),
+            replay,
+            booleans: self.booleans,
+            proofs,
+        }
+    }
+}
+
+/// Advice that the policy's verdict leaves standing: the dangers of a rule that is written.
+fn advice_beside(mut advice: Vec<Advice>, verdict: Option<&Verdict>) -> Vec<Advice> {
+    let Some(verdict) = verdict else { return advice };
+    // The policy was asked about these.
+    let answered: [Code; 6] = [
+        &rule::UNKNOWN_LABEL,
+        &rule::LEVEL,
+        &rule::ROLE,
+        &rule::INHERITED,
+        &rule::GENERIC_PORT,
+        &rule::IOCTL,
+    ];
+    let ioctl_stays = matches!(&verdict.remedy, Remedy::Allow { filtered: false, .. });
+    advice.retain(|a| !answered.contains(&a.code) || ioctl_stays && a.code == &rule::IOCTL);
+    if !matches!(verdict.remedy, Remedy::Allow { .. }) {
+        advice.clear();
+    }
+    advice
 }
 
 impl<'a> Group<'a> {
@@ -127,24 +283,59 @@ impl<'a> Group<'a> {
         Group {
             owner,
             module,
+            version: super::module::VERSION.to_owned(),
             denials: Vec::new(),
             refusals: Vec::new(),
-            te: RuleSet::default(),
-            cil: RuleSet::default(),
+            te: Content::default(),
+            cil: Content::default(),
+            new_types: Vec::new(),
+            specs: BTreeSet::new(),
+            surplus: Vec::new(),
         }
     }
 
     fn add(&mut self, learned: Learned<'a>) {
-        if learned.has_rule() {
-            let rule = learned.rule();
-            let set = if rule.in_te() { &mut self.te } else { &mut self.cil };
-            let grant = set.grant(rule);
-            grant.permissions.extend(learned.denial.key.permissions.iter().cloned());
-            grant.ioctls.extend(&learned.denial.ioctls);
-            grant.nlmsgs.extend(&learned.denial.nlmsgs);
-            grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
+        let denial = learned.denial;
+        let whole = denial.key.permissions.iter().cloned().collect();
+        let remedy = learned.verdict.as_ref().map(|v| &v.remedy);
+        match remedy {
+            None if learned.has_rule() => self.allow(&learned, whole, false),
+            Some(Remedy::Allow { permissions, filtered }) => {
+                self.allow(&learned, permissions.clone(), *filtered);
+            }
+            Some(Remedy::Silence { permissions }) => {
+                self.te.silent.add(learned.rule(), permissions.iter().cloned());
+            }
+            Some(Remedy::Statement(statement)) => {
+                self.te.statements.insert(statement.clone());
+            }
+            _ => {}
         }
         self.denials.push(learned);
+    }
+
+    fn allow(&mut self, learned: &Learned<'_>, permissions: BTreeSet<Name>, filtered: bool) {
+        let grant = self.te.rules.grant(learned.rule());
+        let has = |name: &str| permissions.iter().any(|p| p.as_str() == name);
+        if has("ioctl") {
+            grant.ioctls.extend(&learned.denial.ioctls);
+        }
+        if has("nlmsg") {
+            grant.nlmsgs.extend(&learned.denial.nlmsgs);
+        }
+        grant.permissions.extend(permissions);
+        grant.filtered |= filtered;
+        grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
+    }
+
+    /// Makes a type: its rules and specifications are the module's.
+    fn make(&mut self, new: NewType) {
+        self.te.types.insert(new.name.clone(), new.attributes.clone());
+        for (rule, permissions) in &new.rules {
+            self.te.rules.add(rule.clone(), permissions.iter().cloned());
+        }
+        self.specs.extend(new.specs.iter().cloned());
+        self.new_types.push(new);
     }
 
     /// How often its denials were recorded, at the least.

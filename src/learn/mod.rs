@@ -1,28 +1,47 @@
-//! Denials → advice and rules, per application.
+//! Denials → causes, remedies and rules, per application.
+//!
+//! ```text
+//! Denial × policy × labels ─► Judged (cause, remedy) ─► settled together ─► modules, fixes ─► replayed
+//! ```
 //!
 //! | file | what it does |
 //! |---|---|
 //! | [`lesson`] | all of it together: what a log teaches |
+//! | [`ground`] | what denials are judged by: policy, specifications, host |
+//! | [`causes`] | why each access was denied; one file a cause |
+//! | [`verdict`] | cause and remedy |
+//! | [`places`] | folders that get a type of their own instead of a rule on a shared one |
+//! | [`cover`] | few booleans for many denials |
+//! | [`replay`] | all remedies laid over the policy, every denial asked again; the proof that none is too much |
+//! | [`surplus`] | what else became possible |
 //! | [`group`] | which denial belongs to which application or domain |
-//! | [`advice`] | what to look at before a rule goes in, and where no rule helps |
+//! | [`fixes`] | the remedies of an application, each said once |
+//! | [`advice`] | dangers of a rule; what can be told without a policy |
 //! | [`types`] | the types, classes and permissions that advice is about |
 //! | [`module`] | rules as module texts, and their files |
-//! | [`text`] | the report for people |
-//! | [`why`] | the story of each denial |
-//! | [`json`] | the report for programs |
+//! | [`text`], [`why`], [`json`] | the reports |
 //!
-//! In this form no policy is read: what the policy already allows, its constraints and its booleans are not known,
-//! and the report says so.
+//! Without a policy, rules are made from the denials alone, and the report says so.
 
 pub mod advice;
+pub mod causes;
+pub mod cover;
+pub mod fixes;
+pub mod ground;
 pub mod group;
 pub mod json;
 pub mod lesson;
 pub mod module;
+pub mod places;
+pub mod replay;
+pub mod surplus;
 pub mod text;
+pub mod text_fixes;
 pub mod types;
+pub mod verdict;
 pub mod why;
 
 pub use advice::Advice;
+pub use ground::{Ground, Labels};
 pub use group::Owner;
-pub use lesson::{Caution, Group, Learned, Lesson, Options, Refused, learn};
+pub use lesson::{Caution, Group, Judgement, Learned, Lesson, Options, Refused, judge, learn};

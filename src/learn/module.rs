@@ -1,25 +1,58 @@
-//! Rules as module texts.
+//! Rules as module texts, and their files.
 
 use super::{Group, Lesson, Options, text};
-use crate::selinux::module::te::{self, Style};
+use crate::selinux::module::te::{self, Form, Style};
 
 /// First line of every file written; a file that begins otherwise is somebody else's.
 pub const MARK: &str = "Made by `perms learn`, which may overwrite this file; without this line it will not.";
 
 /// The version that modules get.
-const VERSION: &str = "1.0";
+pub const VERSION: &str = "1.0";
 
 /// A module's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFile {
-    /// `NAME.te` or `NAME.cil`.
+    /// `NAME.te`, `NAME.fc`, `NAME.if` or `NAME.cil`.
     pub name: String,
     /// Its text.
     pub text: String,
 }
 
-/// The files of a group's rules: a `.te`, a `.cil`, both or neither.
+/// The files of a group's module: a `.te` with its `.fc` and `.if` where it makes types, a `.cil`, all or none.
 pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<ModuleFile> {
+    let head = head(lesson, group);
+    let mut list = Vec::new();
+    let style = |name| Style {
+        name,
+        version: group.version.clone(),
+        head: head.clone(),
+        form: options.form,
+        xperms: options.xperms,
+    };
+    if !group.te.is_empty() {
+        let text = te::te(&style(group.module.clone()), &group.te);
+        list.push(ModuleFile { name: format!("{}.te", group.module), text });
+    }
+    if !group.specs.is_empty() {
+        list.push(ModuleFile { name: format!("{}.fc", group.module), text: contexts(group, options.form) });
+    }
+    if !group.new_types.is_empty() && options.form == Form::PolicyModule {
+        list.push(ModuleFile { name: format!("{}.if", group.module), text: interfaces(group) });
+    }
+    if !group.cil.is_empty() {
+        // A module's name is its file's; the two must not replace each other.
+        let name =
+            if group.te.is_empty() { group.module.to_string() } else { format!("{}_cil", group.module) };
+        list.push(ModuleFile {
+            name: format!("{name}.cil"),
+            text: te::cil(&style(group.module.clone()), &group.cil),
+        });
+    }
+    list
+}
+
+/// The lines of the head comment: only our own words and numbers.
+fn head(lesson: &Lesson<'_>, group: &Group<'_>) -> Vec<String> {
     let mut head = vec![MARK.to_owned()];
     let denials = group.denials.iter().filter(|d| d.has_rule()).count();
     let times: u64 =
@@ -34,26 +67,64 @@ pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<M
         from.push_str(&format!(", {}", text::span(first, last)));
     }
     head.push(from + ".");
-    head.push("No policy was read: part of it may be allowed already.".to_owned());
+    match &lesson.judgement {
+        None => head.push("No policy was read: part of it may be allowed already.".to_owned()),
+        Some(judgement) => {
+            let replay = &judgement.replay;
+            let (now, of) =
+                (text::thousands(text::len(replay.allowed)), text::thousands(text::len(replay.asked)));
+            head.push(format!(
+                "Judged by a policy of version {}; with all remedies {now} of {of} distinct denials of the log are allowed.",
+                judgement.version
+            ));
+        }
+    }
     let unread = lesson.log.tally.set_aside;
     if unread > 0 {
         head.push(format!("Not read: {}.", text::count(unread, "line", "lines")));
     }
-    let mut list = Vec::new();
-    let style =
-        |name| Style { name, version: VERSION.to_owned(), head: head.clone(), xperms: options.xperms };
-    if !group.te.is_empty() {
-        let text = te::te(&style(group.module.clone()), &group.te);
-        list.push(ModuleFile { name: format!("{}.te", group.module), text });
+    head
+}
+
+/// The `.fc` text. Patterns hold paths from the log: printable ASCII without spaces, escaped.
+fn contexts(group: &Group<'_>, form: Form) -> String {
+    let mut out = format!("# {MARK}\n");
+    for spec in &group.specs {
+        let kind = if spec.kind.is_empty() { String::new() } else { format!("  {}", spec.kind) };
+        let context = match (form, spec.context.splitn(4, ':').collect::<Vec<_>>().as_slice()) {
+            (Form::PolicyModule, [user, role, ty, range]) => {
+                format!("gen_context({user}:{role}:{ty},{range})")
+            }
+            (Form::PolicyModule, _) => format!("gen_context({})", spec.context),
+            (Form::Module, _) => spec.context.clone(),
+        };
+        out.push_str(&format!("{}{kind}  {context}\n", spec.pattern));
     }
-    if !group.cil.is_empty() {
-        // A module's name is its file's; the two must not replace each other.
-        let name =
-            if group.te.is_empty() { group.module.to_string() } else { format!("{}_cil", group.module) };
-        list.push(ModuleFile {
-            name: format!("{name}.cil"),
-            text: te::cil(&style(group.module.clone()), &group.cil),
-        });
+    out
+}
+
+/// The `.if` text: for each type of the module, what other modules may ask of it.
+fn interfaces(group: &Group<'_>) -> String {
+    let mut out = format!("## <summary>Types that {} makes.</summary>\n# {MARK}\n", group.module);
+    for new in &group.new_types {
+        let stem = new.name.as_str().strip_suffix("_t").unwrap_or(new.name.as_str());
+        for (verb, does, files, folders) in [
+            ("read", "Read", "{ getattr open read }", "{ getattr open read search }"),
+            (
+                "manage",
+                "Create, write and remove",
+                "{ append create getattr open read rename setattr unlink write }",
+                "{ add_name create getattr open read remove_name rename reparent rmdir search setattr write }",
+            ),
+        ] {
+            let name = &new.name;
+            out.push_str(&format!(
+                "\n########################################\n## <summary>\n##\t{does} files of type {name}.\n## </summary>\n\
+                 ## <param name=\"domain\">\n##\t<summary>\n##\tThe domain that may.\n##\t</summary>\n## </param>\n#\n\
+                 interface(`{verb}_{stem}_files',`\n\tgen_require(`\n\t\ttype {name};\n\t')\n\n\
+                 \tallow $1 {name}:dir {folders};\n\tallow $1 {name}:file {files};\n')\n"
+            ));
+        }
     }
-    list
+    out
 }

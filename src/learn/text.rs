@@ -8,11 +8,22 @@ use std::io::{self, Write};
 use super::{Advice, Group, Lesson, Refused};
 use crate::denials::denial::{Sample, Seen};
 use crate::denials::tally::Tally;
+pub use crate::report::numbers::{count, len, thousands};
+use crate::report::style::Paint;
 use crate::report::{Code, Format, escape, escape_bytes};
 use crate::selinux::module::te;
 
 /// How much of a long list is shown.
-const SHOWN: usize = 5;
+pub(super) const SHOWN: usize = 5;
+
+/// How a report looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Its form.
+    pub format: Format,
+    /// Its colours.
+    pub paint: Paint,
+}
 
 /// Said once in every report of this form.
 const NO_POLICY: &str =
@@ -44,35 +55,29 @@ pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<
     })
 }
 
-/// `1204331` as `1,204,331`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// `1 time`, `2 times`.
-pub fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(n), if n == 1 { one } else { many })
-}
-
-/// A `usize` as a count.
-pub fn len(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
-}
-
-/// How a report begins: what was read, that no policy was (where there is a denial to judge by one), and what to be
-/// careful about.
+/// How a report begins: what was read, the policy or that there is none (where there is a denial to judge by one), and
+/// what to be careful about.
 pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     head(out, lesson)?;
-    if !lesson.log.denials.is_empty() {
-        writeln!(out, "{NO_POLICY}")?;
+    meanwhile(out, lesson)?;
+    match &lesson.judgement {
+        _ if lesson.log.denials.is_empty() => {}
+        None => writeln!(out, "{NO_POLICY}")?,
+        Some(judgement) => {
+            let labels = match &judgement.labels {
+                Some(Ok(name)) => format!("; specifications {name}"),
+                Some(Err(error)) => format!("; no specifications of file contexts: {error}"),
+                None => String::new(),
+            };
+            writeln!(
+                out,
+                "policy {} ({}), version {}{}",
+                escape(&judgement.policy),
+                judgement.reason,
+                judgement.version,
+                escape(&labels)
+            )?;
+        }
     }
     cautions(out, lesson)
 }
@@ -92,6 +97,7 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     writeln!(out, "{line}")?;
     let t = &log.tally;
     let rest: Vec<String> = [
+        (t.left_out, "denials left out by the filters"),
         (t.refusals, "refusals without a permission"),
         (t.granted, "accesses granted and audited"),
         (t.notices, "notices of policy, mode and booleans"),
@@ -111,6 +117,21 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// What changed in the time of the log.
+fn meanwhile(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+    let history = &lesson.log.changes.history;
+    if lesson.log.denials.is_empty() || history.is_empty() {
+        return Ok(());
+    }
+    let rest = history.len().saturating_sub(SHOWN);
+    let mut list: Vec<String> =
+        history.iter().skip(rest).map(|(at, change)| format!("{} {change}", time(*at))).collect();
+    if rest > 0 {
+        list.insert(0, count(len(rest), "change", "changes") + " before");
+    }
+    writeln!(out, "meanwhile: {}", list.join("; "))
+}
+
 /// What holds for the whole log.
 fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     for caution in &lesson.cautions {
@@ -120,7 +141,7 @@ fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
 }
 
 /// One application or domain.
-pub fn group(out: &mut dyn Write, group: &Group<'_>, format: Format) -> io::Result<()> {
+pub fn group(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -> io::Result<()> {
     let kind = match &group.owner {
         super::Owner::All(_) => "all denials in one module",
         super::Owner::App(_) => "application",
@@ -129,29 +150,63 @@ pub fn group(out: &mut dyn Write, group: &Group<'_>, format: Format) -> io::Resu
     writeln!(
         out,
         "\n{} ({kind}): {} distinct, {}",
-        escape(group.owner.title()),
+        look.paint.bold(&escape(group.owner.title())),
         thousands(len(group.denials.len())),
         count(group.times(), "time", "times"),
     )?;
-    for (code, items) in by_code(group.denials.iter().flat_map(|d| &d.advice)) {
-        advice(out, code, &items, format)?;
+    if group.denials.iter().all(|d| d.verdict.is_none()) {
+        for (code, items) in by_code(group.denials.iter().flat_map(|d| &d.advice)) {
+            advice(out, code, &items, look.format)?;
+        }
+        refusals(out, &group.refusals, look.format)?;
+        let without = group.denials.iter().filter(|d| !d.has_rule()).count();
+        if without > 0 {
+            writeln!(out, "  no rule for {without} of them: see above")?;
+        }
+    } else {
+        super::text_fixes::fixes(out, group, look)?;
+        refusals(out, &group.refusals, look.format)?;
     }
-    refusals(out, &group.refusals, format)?;
-    let without = group.denials.iter().filter(|d| !d.has_rule()).count();
-    if without > 0 {
-        writeln!(out, "  no rule for {without} of them: see above")?;
+    rules(out, group, files, look)
+}
+
+/// The rules of a group, and where they were written to.
+fn rules(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -> io::Result<()> {
+    let all = || group.te.rules.iter().chain(group.cil.rules.iter());
+    let silent = || group.te.silent.iter().chain(group.cil.silent.iter());
+    let (rules, silenced) = (all().count(), silent().count());
+    let arrow = if look.format == Format::Plain { "in" } else { "→" };
+    let to = if files.is_empty() { String::new() } else { format!(" {arrow} {}", escape(&files.join(", "))) };
+    if rules > 0 {
+        writeln!(out, "  {}{to}", count(len(rules), "rule", "rules"))?;
+        for (rule, grant) in all().take(SHOWN * 4) {
+            let marks: Vec<&str> = grant.remarks.iter().filter_map(|r| r.split(": ").next()).collect();
+            let marks = if marks.is_empty() {
+                String::new()
+            } else {
+                format!("  {}", look.paint.change(&format!("({})", marks.join(", "))))
+            };
+            writeln!(out, "    {}{marks}", te::one_line(rule, &grant.permissions))?;
+        }
+        more(out, "    ", rules, SHOWN * 4, "rules, in the module")?;
     }
-    let rules = group.te.len() + group.cil.len();
-    if rules == 0 {
-        return Ok(());
+    if silenced > 0 {
+        let to = if rules == 0 { to.as_str() } else { "" };
+        writeln!(
+            out,
+            "  {} that need nothing{to}",
+            count(len(silenced), "rule silences accesses", "rules silence accesses")
+        )?;
+        for (rule, grant) in silent().take(SHOWN) {
+            let line = te::one_line(rule, &grant.permissions);
+            writeln!(out, "    {}", line.replacen("allow", "dontaudit", 1))?;
+        }
+        more(out, "    ", silenced, SHOWN, "of this kind, in the module")?;
     }
-    writeln!(out, "  {}", count(len(rules), "rule", "rules"))?;
-    for (rule, grant) in group.te.iter().chain(group.cil.iter()).take(SHOWN * 4) {
-        let marks: Vec<&str> = grant.remarks.iter().filter_map(|r| r.split(": ").next()).collect();
-        let marks = if marks.is_empty() { String::new() } else { format!("  ({})", marks.join(", ")) };
-        writeln!(out, "    {}{marks}", te::one_line(rule, &grant.permissions))?;
+    for line in group.surplus.iter().take(SHOWN) {
+        writeln!(out, "    {} {}", look.paint.faint("opens"), escape(line))?;
     }
-    more(out, "    ", rules, SHOWN * 4, "rules, in the module")
+    more(out, "    ", group.surplus.len(), SHOWN, "; --format json has all")
 }
 
 /// Refusals, which no rule mends.
@@ -193,7 +248,13 @@ fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) ->
     more(out, "    ", distinct.len(), SHOWN, "of this kind; perms why shows each")
 }
 
-fn more(out: &mut dyn Write, indent: &str, all: usize, shown: usize, what: &str) -> io::Result<()> {
+pub(super) fn more(
+    out: &mut dyn Write,
+    indent: &str,
+    all: usize,
+    shown: usize,
+    what: &str,
+) -> io::Result<()> {
     match all.checked_sub(shown) {
         Some(rest) if rest > 0 => writeln!(out, "{indent}and {} more {what}", thousands(len(rest))),
         _ => Ok(()),

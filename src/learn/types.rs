@@ -45,6 +45,9 @@ pub const GENERIC: &[&str] = &[
     "var_t",
 ];
 
+/// Types of files in somebody's home.
+pub const HOMES: &[&str] = &["admin_home_t", "home_root_t", "user_home_dir_t", "user_home_t"];
+
 /// Types of ports that nobody gave a type.
 pub const GENERIC_PORTS: &[&str] =
     &["port_t", "reserved_port_t", "hi_reserved_port_t", "unreserved_port_t", "ephemeral_port_t"];

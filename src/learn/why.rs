@@ -2,18 +2,16 @@
 
 use std::io::{self, Write};
 
+use super::text::Look;
+use super::verdict::{Remedy, Verdict};
 use super::{Learned, Lesson, text};
 use crate::denials::Denial;
 use crate::report::{Format, escape};
 use crate::selinux::module::te;
 
 /// Tells of one denial.
-pub fn denial(
-    out: &mut dyn Write,
-    lesson: &Lesson<'_>,
-    learned: &Learned<'_>,
-    format: Format,
-) -> io::Result<()> {
+pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, look: Look) -> io::Result<()> {
+    let format = look.format;
     let denial = learned.denial;
     let key = &denial.key;
     let e = &denial.evidence;
@@ -31,7 +29,7 @@ pub fn denial(
     write!(
         out,
         "\n{} {verdict} `{}` on {}{object} ({}{itself}), {}",
-        key.source.kind,
+        look.paint.bold(key.source.kind.as_str()),
         permissions.join(" "),
         key.class,
         key.target.kind,
@@ -45,6 +43,8 @@ pub fn denial(
     line(out, "command", &text::sample(&e.commands, 3))?;
     line(out, "user", &text::sample(&e.users, 6))?;
     let arrow = |s: String| if format == Format::Plain { s.replace('→', "gave") } else { s };
+    line(out, "login", &text::sample(&e.logins, 4))?;
+    line(out, "unit", &text::sample(&e.units, 4))?;
     line(out, "call", &arrow(text::sample(&e.syscalls, 4)))?;
     if e.objects.values.len() > 1 || e.objects.more {
         line(out, "objects", &text::sample(&e.objects, 8))?;
@@ -54,10 +54,79 @@ pub fn denial(
     line(out, "source", &key.source.to_string())?;
     line(out, "target", &key.target.to_string())?;
     line(out, "first in", &place(lesson, denial))?;
+    if let Some(last) = denial.seen.last {
+        let since = lesson.log.changes.after(last);
+        let since: Vec<String> =
+            since.iter().map(|(at, change)| format!("{change} ({})", text::time(*at))).collect();
+        line(out, "since", &since.join(", "))?;
+    }
     if !denial.unknown.is_empty() {
         let names: Vec<&str> = denial.unknown.iter().map(|n| n.as_str()).collect();
         line(out, "unknown", &format!("permissions {} [log::unknown-permission]", names.join(" ")))?;
     }
+    match &learned.verdict {
+        Some(verdict) => judged(out, learned, verdict, look),
+        None => unjudged(out, learned),
+    }
+}
+
+/// Cause, remedy, and what is worse.
+fn judged(out: &mut dyn Write, learned: &Learned<'_>, verdict: &Verdict, look: Look) -> io::Result<()> {
+    let cause = look.paint.change(&escape(&verdict.cause));
+    line(out, "cause", &format!("{cause} [{}]", verdict.code.id))?;
+    for one in &verdict.evidence {
+        line(out, "", &escape(one))?;
+    }
+    let fix = |text: &str| look.paint.good(&super::text_fixes::shown(text));
+    let steps = verdict.remedy.steps();
+    match &verdict.remedy {
+        Remedy::Allow { permissions, filtered } => {
+            let mut text = te::one_line(&learned.rule(), permissions);
+            if *filtered {
+                text.push_str(" and allowxperm on the commands");
+            }
+            line(out, "fix", &fix(&text))?;
+        }
+        Remedy::Silence { permissions } => {
+            let text = te::one_line(&learned.rule(), permissions).replacen("allow", "dontaudit", 1);
+            line(out, "fix", &fix(&text))?;
+        }
+        Remedy::Nothing => line(out, "fix", "nothing is needed")?,
+        Remedy::ByHand { .. } => {
+            for (i, step) in steps.iter().enumerate() {
+                line(out, if i == 0 { "fix" } else { "or" }, &fix(step))?;
+            }
+        }
+        Remedy::Places(places) => {
+            for place in places.iter().filter(|p| p.new) {
+                let text =
+                    format!("a type of its own, {}: perms learn -o DIR makes the module, then", place.ty);
+                line(out, "fix", &fix(&text))?;
+            }
+            let first = if places.iter().any(|p| p.new) { "" } else { "fix" };
+            for (i, step) in steps.iter().enumerate() {
+                line(out, if i == 0 { first } else { "" }, &fix(step))?;
+            }
+        }
+        _ => {
+            for (i, step) in steps.iter().enumerate() {
+                line(out, if i == 0 { "fix" } else { "" }, &fix(step))?;
+            }
+        }
+    }
+    for advice in &learned.advice {
+        line(out, "danger", &look.paint.bad(&format!("{} [{}]", escape(&advice.text), advice.code.id)))?;
+        line(out, "", &escape(&advice.next))?;
+    }
+    for not in &verdict.not {
+        line(out, "not", &format!("{}: {}", escape(&not.remedy), escape(&not.why)))?;
+    }
+    Ok(())
+}
+
+/// What can be told without a policy.
+fn unjudged(out: &mut dyn Write, learned: &Learned<'_>) -> io::Result<()> {
+    let key = &learned.denial.key;
     if learned.advice.is_empty() {
         line(out, "cause", "no rule allows it, as far as can be told without the policy")?;
     }

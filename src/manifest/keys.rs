@@ -280,7 +280,10 @@ pub static PATH_TABLE: Table = Table {
         Key {
             name: "access",
             shape: Shape::Word(&[
-                ("read", "read files, list and enter folders"),
+                (
+                    "read",
+                    "read files, list and enter folders, and no more: what groups or others give beyond is taken away, what it owns or could replace is found",
+                ),
                 ("write", "also change, create and delete"),
             ]),
             absent: Absent::Nothing,

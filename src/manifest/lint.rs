@@ -8,15 +8,17 @@ use super::model::{
 };
 use super::text::quoted;
 use crate::grants::daemons::{DAEMONS, Daemon, root_place};
-use crate::grants::programs::{self, Escape};
+use crate::grants::programs::{Arguments, Class};
 use crate::report::codes::{Code, manifest as codes, path, sudo};
-use crate::report::{Diagnostic, Origin};
+use crate::report::{Diagnostic, Origin, Spanned};
 
 /// What is looked for here. Other codes are those of the audit, which knows itself what was accepted in vain.
-static LOOKED_FOR: [Code; 10] = [
+static LOOKED_FOR: [Code; 12] = [
     &path::DAEMON_CONFIG_AND_RELOAD,
     &path::WRITE_IS_ROOT,
     &sudo::ANY_TARGET,
+    &sudo::FILE_READER,
+    &sudo::FILE_WRITER,
     &sudo::HOOK_RUNNER,
     &sudo::INTERACTIVE_ESCAPE,
     &sudo::JOINED_ARGUMENTS,
@@ -84,8 +86,6 @@ impl Lint<'_> {
         let accept: &[&[Acceptance]] = &[&rule.accept];
         let Some((command, args)) = rule.run.value.split_first() else { return };
         let program = command.value.rsplit('/').next().unwrap_or_default();
-        let whom =
-            if is_root(rule) { "root".to_owned() } else { format!("a shell as `{}`", rule.runas.value) };
         let at = |code: Code, message: String, origin: &Origin, label: &str| {
             Diagnostic::new(code, message, origin.clone(), label)
         };
@@ -107,37 +107,7 @@ impl Lint<'_> {
             self.raise(d.note("why", why).note("help", "nopasswd = true"), accept);
         }
 
-        if let Some(known) = programs::find(&command.value) {
-            let free = rule.args == Args::Any;
-            match known.escape {
-                Escape::Shell if free || args.is_empty() => {
-                    let message = format!("`{program}` is {whom}: {}", known.how);
-                    let d = at(&sudo::SHELL, message, &command.origin, "whatever else is declared");
-                    self.raise(
-                        d.note("narrower", "declare the commands that are needed, each with its arguments"),
-                        accept,
-                    );
-                }
-                Escape::Argument if free => {
-                    let message = format!("`{program}` with any arguments is {whom}: {}", known.how);
-                    let mut d = at(&sudo::HOOK_RUNNER, message, &command.origin, "any arguments");
-                    if let Some(narrower) = known.narrower {
-                        let run: Vec<_> = std::iter::once(command.value.as_str())
-                            .chain(narrower.iter().copied())
-                            .map(quoted)
-                            .collect();
-                        d = d.note("narrower", format!("run = [{}]", run.join(", ")));
-                    }
-                    self.raise(d, accept);
-                }
-                Escape::Interactive => {
-                    let message = format!("`{program}` is {whom}: {}", known.how);
-                    let d = at(&sudo::INTERACTIVE_ESCAPE, message, &command.origin, "whatever its arguments");
-                    self.raise(d, accept);
-                }
-                Escape::Shell | Escape::Argument => {}
-            }
-        }
+        self.program(rule, command, args);
 
         if command.value.contains(' ') {
             let words: Vec<_> = command.value.split_whitespace().map(quoted).collect();
@@ -177,6 +147,47 @@ impl Lint<'_> {
                 );
             }
         }
+    }
+
+    /// What the table of programs says of the command.
+    fn program(&mut self, rule: &CommandRule, command: &Spanned<String>, args: &[Spanned<String>]) {
+        let Some(known) = self.manifest.programs.find(&command.value) else { return };
+        let given: Vec<&str> = args.iter().map(|a| a.value.as_str()).collect();
+        let arguments = if rule.args == Args::Any { Arguments::Any } else { Arguments::Exact(&given) };
+        let Some(way) = known.strongest(arguments) else { return };
+        let program = command.value.rsplit('/').next().unwrap_or_default();
+        let (whom, files) = if is_root(rule) {
+            ("root".to_owned(), "root".to_owned())
+        } else {
+            (format!("a shell as `{}`", rule.runas.value), format!("`{}`", rule.runas.value))
+        };
+        let (code, message, label) = match way.class {
+            Class::Shell => (&sudo::SHELL, format!("`{program}` is {whom}"), "whatever else is declared"),
+            Class::Interactive => {
+                (&sudo::INTERACTIVE_ESCAPE, format!("`{program}` is {whom}"), "whatever its arguments")
+            }
+            Class::Command | Class::Hook => {
+                (&sudo::HOOK_RUNNER, format!("`{program}` with any arguments is {whom}"), "any arguments")
+            }
+            Class::Write => {
+                let message = format!("`{program}` with any arguments is the right to write {files}'s files");
+                (&sudo::FILE_WRITER, message, "any arguments")
+            }
+            Class::Read => {
+                let message = format!("`{program}` with any arguments is the right to read {files}'s files");
+                (&sudo::FILE_READER, message, "any arguments")
+            }
+        };
+        let message = format!("{message}: {}", way.how);
+        let mut d = Diagnostic::new(code, message, command.origin.clone(), label);
+        if !known.narrower.is_empty() {
+            let words = std::iter::once(&command.value).chain(&known.narrower);
+            let run: Vec<_> = words.map(|w| quoted(w)).collect();
+            d = d.note("narrower", format!("run = [{}]", run.join(", ")));
+        } else if way.class == Class::Shell {
+            d = d.note("narrower", "declare the commands that are needed, each with its arguments");
+        }
+        self.raise(d, &[&rule.accept]);
     }
 
     fn path(&mut self, rule: &PathRule) {

@@ -1,6 +1,6 @@
 //! Files and folders of manifests, read; every mistake in every one of them gathered.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -12,6 +12,7 @@ use toml::de::DeTable;
 
 use super::tree::Sink;
 use super::{Manifest, across, keys, lint, lower, lower_store, shape, syntax};
+use crate::grants::programs::{self, Table};
 use crate::report::codes::manifest as codes;
 use crate::report::{Diagnostic, Origin, Severity, Source};
 
@@ -44,13 +45,18 @@ impl Loaded {
 
 /// Reads one manifest from its text. It is there if the diagnostics hold no error.
 pub fn parse(source: &Arc<Source>) -> (Option<Manifest>, Vec<Diagnostic>) {
+    parse_with(source, &Arc::new(programs::built_in().clone()))
+}
+
+/// As [`parse`], with what is known of programs.
+pub fn parse_with(source: &Arc<Source>, programs: &Arc<Table>) -> (Option<Manifest>, Vec<Diagnostic>) {
     let mut sink = Sink::new(source);
     let readable = syntax::read(source);
     sink.syntax(readable.errors, readable.guessed);
     let (root, errors) = DeTable::parse_recoverable(&readable.text);
     let end = source.text.lines().next().map_or(0, str::len);
     shape::check(&mut sink, root.get_ref(), &keys::ROOT, 0..end);
-    let manifest = lower::manifest(&mut sink, root.get_ref());
+    let manifest = lower::manifest(&mut sink, root.get_ref(), programs);
     let (mut diagnostics, dropped) = sink.finish();
     let broken = !errors.is_empty() || dropped > 0 || !diagnostics.is_empty();
     let manifest = manifest.filter(|_| !broken);
@@ -75,6 +81,34 @@ pub fn parse(source: &Arc<Source>) -> (Option<Manifest>, Vec<Diagnostic>) {
 /// # Errors
 /// The file cannot be read, is no file, or is larger than [`LARGEST`].
 pub fn load(path: &Path) -> io::Result<(Option<Manifest>, Vec<Diagnostic>)> {
+    load_with(path, &Arc::new(programs::built_in().clone()))
+}
+
+/// Name of the file in a folder of manifests that adds to what is known of programs ([`Table::extended`]).
+pub const PROGRAMS: &str = "programs.table";
+
+/// What is known of programs where a folder of manifests is used: the built-in table, and the folder's own.
+///
+/// # Errors
+/// The folder's table is there and cannot be read, or a line of it cannot be understood.
+pub fn programs_of(folder: &Path) -> io::Result<Arc<Table>> {
+    let built_in = programs::built_in();
+    let path = folder.join(PROGRAMS);
+    let meta = match std::fs::metadata(&path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Arc::new(built_in.clone())),
+        other => other?,
+    };
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file of at most 1 MiB"));
+    }
+    let table = built_in.extended(&std::fs::read_to_string(&path)?).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        io::Error::new(io::ErrorKind::InvalidData, errors.join("; "))
+    })?;
+    Ok(Arc::new(table))
+}
+
+fn load_with(path: &Path, programs: &Arc<Table>) -> io::Result<(Option<Manifest>, Vec<Diagnostic>)> {
     let mut bytes = Vec::new();
     File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
@@ -83,7 +117,7 @@ pub fn load(path: &Path) -> io::Result<(Option<Manifest>, Vec<Diagnostic>)> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     match std::str::from_utf8(bytes) {
         Ok(text) => {
-            let (mut manifest, mut diagnostics) = parse(&Source::new(path, text));
+            let (mut manifest, mut diagnostics) = parse_with(&Source::new(path, text), programs);
             let unread = manifest.as_mut().map(lower_store::read_sources).unwrap_or_default();
             if !unread.is_empty() {
                 manifest = None;
@@ -106,10 +140,10 @@ fn not_utf8(path: &Path, bytes: &[u8], at: usize) -> Diagnostic {
 }
 
 /// Reads files, and of folders every `*.toml` in them, sorted by name (hidden files and folders below are left out).
-/// A file that is named twice is read once.
+/// A file that is named twice is read once. What [`PROGRAMS`] in a manifest's folder says of programs holds for it.
 pub fn load_all(paths: &[PathBuf]) -> Loaded {
     let mut loaded = Loaded::default();
-    let mut seen = HashSet::new();
+    let mut seen = Seen::default();
     for path in paths {
         if path.is_dir() {
             match manifests_in(path) {
@@ -142,11 +176,29 @@ pub fn load_dir(dir: &Path) -> Loaded {
     load_all(&[dir.to_owned()])
 }
 
-fn read(loaded: &mut Loaded, seen: &mut HashSet<PathBuf>, path: &Path) {
-    if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
+/// What was read already.
+#[derive(Default)]
+struct Seen {
+    files: HashSet<PathBuf>,
+    /// By folder of manifests.
+    programs: HashMap<PathBuf, Arc<Table>>,
+}
+
+fn read(loaded: &mut Loaded, seen: &mut Seen, path: &Path) {
+    if !seen.files.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned())) {
         return;
     }
-    match load(path) {
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let programs = seen.programs.entry(folder.to_owned()).or_insert_with(|| {
+        programs_of(folder).unwrap_or_else(|error| {
+            loaded.unreadable.push((folder.join(PROGRAMS), error));
+            Arc::new(programs::built_in().clone())
+        })
+    });
+    match load_with(path, programs) {
         Ok((manifest, diagnostics)) => {
             loaded.files += 1;
             loaded.manifests.extend(manifest);

@@ -3,20 +3,22 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
 use super::model::{Acceptance, App, GroupRule, Login, Manifest, UserRule};
-use super::nearest::nearest;
 use super::text;
 use super::tree::{Reader, Sink};
 use super::{lower_command, lower_path, lower_selinux};
+use crate::grants::programs::Table;
 use crate::report::codes::{self, manifest as code};
+use crate::report::nearest;
 use crate::report::{Diagnostic, Origin, Spanned};
 
 /// Reads the whole manifest. What is returned is valid only if the sink holds no error afterwards.
-pub(super) fn manifest(sink: &mut Sink, root: &DeTable<'_>) -> Option<Manifest> {
+pub(super) fn manifest(sink: &mut Sink, root: &DeTable<'_>, programs: &Arc<Table>) -> Option<Manifest> {
     let root = Reader::new(root, &keys::ROOT, 0..0);
     let app = root.table("app", &keys::APP).and_then(|t| app(sink, &t));
     let groups = groups(sink, &root);
@@ -24,7 +26,15 @@ pub(super) fn manifest(sink: &mut Sink, root: &DeTable<'_>) -> Option<Manifest> 
     let paths = lower_path::paths(sink, &root, user);
     let commands = lower_command::commands(sink, &root);
     let selinux = root.table("selinux", &keys::SELINUX).map(|t| lower_selinux::selinux(sink, &t));
-    Some(Manifest { source: sink.source.clone(), app: app?, groups, paths, commands, selinux })
+    Some(Manifest {
+        source: sink.source.clone(),
+        app: app?,
+        groups,
+        paths,
+        commands,
+        selinux,
+        programs: Arc::clone(programs),
+    })
 }
 
 fn app(sink: &mut Sink, table: &Reader<'_>) -> Option<App> {

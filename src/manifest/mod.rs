@@ -17,7 +17,6 @@ mod lower_path;
 mod lower_selinux;
 mod lower_store;
 pub mod model;
-mod nearest;
 pub mod reference;
 pub mod schema;
 mod shape;
@@ -31,5 +30,4 @@ pub use model::{
     GroupRule, InterfaceRule, LabelRule, Login, LoginRule, Manifest, ModeSpec, ModuleLanguage, ModuleRule,
     ModuleSource, NodeRule, PathRule, PortProtocol, PortRule, SelinuxRules, UserRule,
 };
-pub use nearest::nearest;
 pub use schema::schema;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::grants::programs::Table;
 use crate::report::{Code, Origin, Source, Spanned};
 
 /// A valid manifest: one application's privileges, all of them.
@@ -21,6 +22,8 @@ pub struct Manifest {
     pub commands: Vec<CommandRule>,
     /// `[selinux]`.
     pub selinux: Option<SelinuxRules>,
+    /// What is known of programs where the manifest is used: the built-in table and that of its folder.
+    pub programs: Arc<Table>,
 }
 
 /// `[app]`: the application and the account it runs as.

@@ -7,11 +7,11 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Absent, Key, Shape, Table, list};
-use super::nearest::nearest;
 use super::text::quoted;
 use super::tree::{Sink, Value};
 use crate::report::Diagnostic;
 use crate::report::codes::manifest as codes;
+use crate::report::nearest;
 
 /// Reports every mistake of shape in `table`, at `span`, and in all below it. The depth is that of the table of keys,
 /// whatever the depth of the text.

@@ -9,9 +9,9 @@ use super::item::{Fix, Sign};
 use super::store::{Comparison, port_range, protocol};
 use crate::host::policy_store::{context_field, same_node};
 use crate::host::stale::stale;
-use crate::manifest::{LoginRule, Manifest, SelinuxRules, nearest};
+use crate::manifest::{LoginRule, Manifest, SelinuxRules};
 use crate::report::codes::label as codes;
-use crate::report::{Class, Origin, Spanned};
+use crate::report::{Class, Origin, Spanned, nearest};
 use crate::selinux::policy::{Policy, TypeId};
 
 /// Compares what one application declares.

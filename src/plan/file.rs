@@ -41,6 +41,8 @@ pub enum What {
     DefaultEntry(Tag, AclPerms),
     /// Named entries that nobody declared are accepted here.
     ToleratesEntries,
+    /// That what the application may only read is its own is accepted here.
+    ToleratesOwner,
 }
 
 /// Why a file is not as demanded.

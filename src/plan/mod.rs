@@ -15,6 +15,7 @@ mod modules;
 pub mod names;
 mod path_items;
 pub mod paths;
+mod readers;
 mod specifications;
 mod store;
 pub mod sudo;

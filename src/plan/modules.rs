@@ -7,9 +7,9 @@ use super::change::{Change, ModuleBuild, ModuleImage, StoreEdit};
 use super::item::{Fix, Sign};
 use super::store::Comparison;
 use crate::host::store_modules::StoreModule;
-use crate::manifest::{Manifest, ModuleLanguage, ModuleRule, nearest};
+use crate::manifest::{Manifest, ModuleLanguage, ModuleRule};
 use crate::report::codes::{label, module as codes};
-use crate::report::{Class, Code, Finding};
+use crate::report::{Class, Code, Finding, nearest};
 use crate::selinux::module::installed::{self, PRIORITY, heading};
 
 /// Modules up to this priority are a distribution's: its policy, and packages that extend it.

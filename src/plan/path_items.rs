@@ -178,6 +178,29 @@ fn trouble(m: &Manifest, t: PathTrouble) -> Item {
                 .remedy("run as root; if that was root, see what lies there (findmnt -T, ls -la)");
             (f, Fix::ByHand)
         }
+        Trouble::OwnedByReader { files } => {
+            let user = &m.app.user.name.value;
+            let more = match files {
+                1 => String::new(),
+                n => format!(", and {} more below", n - 1),
+            };
+            let f = f(&path_codes::OWNED_BY_READER, Class::Excess)
+                .is(format!("of {user} itself{more}"), format!("of another: {user} may only read it"))
+                .why("an owner changes the mode and the ACL whatever they say")
+                .remedy("owner = \"root\" in the manifest, with recursive = true for all below; or access = \"write\"");
+            (f, Fix::ByHand)
+        }
+        Trouble::Replaceable { folder } => {
+            let user = &m.app.user.name.value;
+            let f = f(&path_codes::REPLACEABLE, Class::Excess)
+                .is(
+                    format!("{user} may write {}", folder.display()),
+                    format!("reached through folders that {user} cannot write"),
+                )
+                .why("who may write a folder may rename what lies in it, and put his own in its place")
+                .remedy("take the right on that folder away, or move what must not change out of it");
+            (f, Fix::ByHand)
+        }
         Trouble::UnknownName { what, name } => {
             let code: Code = if what == "user" {
                 &crate::report::codes::account::MISSING_USER

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Demand, Reason, What, compare};
 use super::names::Names;
+use super::readers;
 use crate::grants::acl::Tag;
 use crate::host::{FileState, Host};
 use crate::manifest::{AclEntry, AclWho, FileKind, Manifest, PathRule};
@@ -68,6 +69,16 @@ pub enum Trouble {
     /// It lies below a declared path and could not be looked at. Whoever may write there can bring that about (a folder
     /// too deep, a file system of his own), so it stops nothing else.
     UnreadableBelow(String),
+    /// Files that their reader owns: he can change them, whatever their rights say.
+    OwnedByReader {
+        /// How many, the first among them.
+        files: usize,
+    },
+    /// A folder on the way in which the reader can put another in the place of what he may only read.
+    Replaceable {
+        /// It.
+        folder: PathBuf,
+    },
     /// A name that no account has.
     UnknownName {
         /// `user` or `group`.
@@ -149,6 +160,7 @@ pub fn compare_paths(
                     relied.push((trouble(Trouble::Missing(PathBuf::new())), r.relied.clone()));
                 }
                 add_searches(&mut searches, app, &demands, names, r.parents.iter().map(|(p, _)| p));
+                diffs.troubles.extend(readers::replaceable(app, rule, &r, &demands));
                 starts.push((compiled(app, rule, r.path.clone(), &r.meta, demands), Some(r.handle)));
             }
             Ok(Found::ToMake(path, parents)) => {
@@ -336,6 +348,9 @@ fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<De
     if rule.accept.iter().any(|a| a.code.id == crate::report::codes::acl::UNDECLARED_ENTRY.id) {
         demand(&rule.origin, What::ToleratesEntries);
     }
+    if rule.accept.iter().any(|a| a.code.id == crate::report::codes::path::OWNED_BY_READER.id) {
+        demand(&rule.origin, What::ToleratesOwner);
+    }
     Ok(out)
 }
 
@@ -381,6 +396,7 @@ fn visit(
     let below: Vec<&Demand> = start.demands.iter().filter(|d| d.deep).collect();
     let mut failed = |p: &Path, e: io::Error| failures.push((p.to_owned(), e));
     let mut unreadable: Vec<(PathBuf, io::Error)> = Vec::new();
+    let mut owned = readers::Owned::default();
     let mut each = |entry: &Entry| {
         tick();
         diffs.seen += 1;
@@ -393,6 +409,10 @@ fn visit(
             (looked_up.0, looked_up.1.unwrap_or(start))
         };
         demands.extend(extra.iter().map(|(_, d)| d));
+        // The owner of a link cannot lead it elsewhere.
+        if entry.meta.kind != Kind::Link {
+            owned.look(rule.app, &entry.path, entry.meta.uid, &demands);
+        }
         match look(entry, &demands) {
             Ok(Some(mut diff)) => {
                 diff.app = rule.app;
@@ -408,6 +428,7 @@ fn visit(
         start.recursive
     };
     walk(&start.path, handle, &mut each, &mut failed);
+    diffs.troubles.extend(owned.troubles());
     for (path, e) in unreadable.into_iter().chain(failures) {
         let trouble = match path == start.path {
             true => Trouble::Unreadable(e.to_string()),

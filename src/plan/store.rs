@@ -8,9 +8,9 @@ use super::item::{Fix, Item, Sign};
 use super::{customizations, modules, specifications};
 use crate::host::Host;
 use crate::host::selinux::{Selinux, Store};
-use crate::manifest::{BooleanRule, Manifest, PortProtocol, PortRule, SelinuxRules, nearest};
+use crate::manifest::{BooleanRule, Manifest, PortProtocol, PortRule, SelinuxRules};
 use crate::report::codes::label as codes;
-use crate::report::{Class, Finding, Origin, Spanned};
+use crate::report::{Class, Finding, Origin, Spanned, nearest};
 use crate::selinux::policy::{Policy, TypeKind};
 
 /// Compares what is declared of SELinux with the host: the mode, the domain, and what the policy store holds.

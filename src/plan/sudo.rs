@@ -285,12 +285,13 @@ impl Comparison<'_> {
         if let Some(doubt) = g.matched.doubt.or(g.host.doubt) {
             f = Finding { class: Class::Unchecked, code: &codes::NOT_CHECKABLE, ..f };
             f.why = Some(format!("whether it applies is not certain: {doubt}"));
-        } else if let Some(p) = g
-            .commands
-            .iter()
-            .find_map(|c| c.command.as_ref().and_then(|c| programs::find(&String::from_utf8_lossy(&c.path))))
+        } else if let Some((program, way)) =
+            g.commands.iter().filter(|c| !c.negated).find_map(|c| c.way(&m.programs))
         {
-            f.why = Some(format!("{} {}: as {runas}, that is {runas} itself", p.name, p.how));
+            f.why = Some(match way.class {
+                programs::Class::Read => format!("{} {}: as {runas}", program.name, way.how),
+                _ => format!("{} {}: as {runas}, that is {runas} itself", program.name, way.how),
+            });
         }
         let group = through
             .and_then(|w| w.strip_prefix('%'))

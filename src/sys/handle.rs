@@ -85,6 +85,30 @@ pub struct Meta {
     pub size: u64,
 }
 
+/// How a file system is mounted, as far as it decides on access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mount {
+    /// Nothing can be changed.
+    pub read_only: bool,
+    /// Nothing can be executed.
+    pub no_exec: bool,
+    /// Devices cannot be opened.
+    pub no_devices: bool,
+    /// A server or another program has the last word on access.
+    pub decides_itself: bool,
+}
+
+/// What a file system says of an object beside mode and ACL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attributes {
+    /// It cannot be changed, by root neither (`chattr +i`).
+    pub immutable: bool,
+    /// It can only be added to (`chattr +a`).
+    pub append_only: bool,
+    /// Something is mounted here.
+    pub mount_point: bool,
+}
+
 /// A handle on one object.
 #[derive(Debug)]
 pub struct Handle {
@@ -226,8 +250,52 @@ impl Handle {
 
     /// Whether the file system is mounted read-only.
     pub fn read_only(&self) -> io::Result<bool> {
-        let fs = rustix::fs::fstatvfs(&self.fd)?;
-        Ok(fs.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+        Ok(self.mount()?.read_only)
+    }
+
+    /// How the file system is mounted here.
+    pub fn mount(&self) -> io::Result<Mount> {
+        use rustix::fs::StatVfsMountFlags as Flags;
+        let flags = rustix::fs::fstatvfs(&self.fd)?.f_flag;
+        // Servers and programs that decide themselves: NFS, CIFS and SMB, 9P, Ceph, AFS (two), FUSE.
+        const OWN: [u32; 9] = [
+            0x6969,
+            0xff53_4d42,
+            0xfe53_4d42,
+            0x517b,
+            0x0102_1997,
+            0x00c3_6400,
+            0x5346_414f,
+            0x6b41_4653,
+            0x6573_5546,
+        ];
+        let magic = u32::try_from(rustix::fs::fstatfs(&self.fd)?.f_type & 0xffff_ffff).unwrap_or(0);
+        Ok(Mount {
+            read_only: flags.contains(Flags::RDONLY),
+            no_exec: flags.contains(Flags::NOEXEC),
+            no_devices: flags.contains(Flags::NODEV),
+            decides_itself: OWN.contains(&magic),
+        })
+    }
+
+    /// What the file system says of the object beside mode and ACL.
+    pub fn attributes(&self) -> io::Result<Attributes> {
+        use rustix::fs::{AtFlags, StatxAttributes, StatxFlags};
+        let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+        let found = rustix::fs::statx(&self.fd, "", flags, StatxFlags::empty())?.stx_attributes;
+        Ok(Attributes {
+            immutable: found.contains(StatxAttributes::IMMUTABLE),
+            append_only: found.contains(StatxAttributes::APPEND),
+            mount_point: found.contains(StatxAttributes::MOUNT_ROOT),
+        })
+    }
+
+    /// The first bytes of a regular file, at most `most`.
+    pub fn read_start(&self, most: u64) -> io::Result<Vec<u8>> {
+        use std::io::Read as _;
+        let mut start = Vec::new();
+        self.open_file()?.take(most).read_to_end(&mut start)?;
+        Ok(start)
     }
 }
 

@@ -15,5 +15,5 @@ pub mod walk;
 pub mod write;
 
 pub use beside::Beside;
-pub use handle::{Handle, Kind, Meta};
+pub use handle::{Attributes, Handle, Kind, Meta, Mount};
 pub use root::{ResolveError, Resolved, Root};

@@ -1,13 +1,14 @@
-//! Three things that go wrong on real hosts, done to the copy.
+//! Things that go wrong on real hosts, done to the copy.
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::host::FileState;
-use crate::manifest::{Grantor, Manifest};
+use crate::host::accounts::Accounts;
+use crate::manifest::{Access, Grantor, Manifest, PathRule};
 use crate::sys::walk::walk;
 use crate::sys::write::{self, Looks};
-use crate::sys::{Kind, Root};
+use crate::sys::{Kind, Resolved, Root};
 
 /// One thing that was done.
 #[derive(Debug)]
@@ -20,9 +21,54 @@ pub struct Drift {
     pub done: bool,
 }
 
-/// Breaks the copy: an undeclared rule, a mask, a file without its entry.
+/// Breaks the copy: an undeclared rule, a mask, a file without its entry; and, where manifests fix them, a mode and an
+/// owner.
 pub fn make_drift(root: &Root, manifests: &[Manifest]) -> io::Result<Vec<Drift>> {
-    Ok(vec![undeclared_rule(root, manifests)?, masked(root, manifests)?, without_entry(root, manifests)?])
+    let mut all =
+        vec![undeclared_rule(root, manifests)?, masked(root, manifests)?, without_entry(root, manifests)?];
+    all.extend(opened(root, manifests)?);
+    all.extend(given_away(root, manifests)?);
+    Ok(all)
+}
+
+/// The first declared path that is there and that `wanted` picks.
+fn declared<'m>(
+    root: &Root,
+    manifests: &'m [Manifest],
+    wanted: impl Fn(&PathRule) -> bool,
+) -> Option<(&'m Manifest, &'m PathRule, Resolved)> {
+    manifests
+        .iter()
+        .flat_map(|m| m.paths.iter().map(move |p| (m, p)))
+        .filter(|(_, p)| wanted(p))
+        .find_map(|(m, p)| Some((m, p, root.resolve(&p.path.value).ok()?)))
+}
+
+/// A declared mode, widened in a hurry.
+fn opened(root: &Root, manifests: &[Manifest]) -> io::Result<Option<Drift>> {
+    let plain = |p: &PathRule| p.mode.is_some() && p.acl.as_ref().is_none_or(|a| a.value.is_empty());
+    let Some((_, rule, found)) = declared(root, manifests, plain) else { return Ok(None) };
+    write::chmod(&found.handle, found.meta.mode | 0o006)?;
+    Ok(Some(Drift {
+        command: format!("chmod o+rw {}", rule.path.value.display()),
+        what: "a declared mode, opened to everybody".into(),
+        done: true,
+    }))
+}
+
+/// What root owns, given to the user that may only read it: as `chown -R` of a whole deployment does.
+fn given_away(root: &Root, manifests: &[Manifest]) -> io::Result<Option<Drift>> {
+    let read_only =
+        |p: &PathRule| p.access.as_ref().is_some_and(|a| a.value == Access::Read) && p.owner.is_some();
+    let Some((m, rule, found)) = declared(root, manifests, read_only) else { return Ok(None) };
+    let user = &m.app.user.name.value;
+    let Some(uid) = Accounts::read(root)?.user(user).map(|u| u.uid) else { return Ok(None) };
+    write::chown(&found.handle, uid, found.meta.gid)?;
+    Ok(Some(Drift {
+        command: format!("chown {user} {}", rule.path.value.display()),
+        what: "code that the user who runs it owns".into(),
+        done: true,
+    }))
 }
 
 fn undeclared_rule(root: &Root, manifests: &[Manifest]) -> io::Result<Drift> {
@@ -87,7 +133,9 @@ fn masked(root: &Root, manifests: &[Manifest]) -> io::Result<Drift> {
 }
 
 fn without_entry(root: &Root, manifests: &[Manifest]) -> io::Result<Drift> {
-    for p in manifests.iter().flat_map(|m| &m.paths) {
+    // What lies in a folder is under its rule only where that goes on below.
+    let deep = |p: &&PathRule| p.recursive.as_ref().map_or(p.access.is_some(), |r| r.value);
+    for p in manifests.iter().flat_map(|m| &m.paths).filter(deep) {
         let Ok(r) = root.resolve(&p.path.value) else { continue };
         let has_default = FileState::read(&r.handle, &r.meta).is_ok_and(|s| s.default_acl.is_some());
         if r.meta.kind != Kind::Directory || !has_default {

@@ -10,6 +10,7 @@ Checks:
     ["access", PATH, RWX]   faccessat2(2) with effective ids; r 4, w 2, x 1
     ["open", PATH, RW]      open(2) and close; r 4, w 2, both 6
     ["create", FOLDER, 0]   mkdir(2) of a new name in FOLDER, and rmdir(2) of it
+    ["mkdir", PATH, 0]      mkdir(2) of PATH, and rmdir(2) of it
     ["rename", PATH, 0]     rename(2) to another name in the same folder, and back
     ["unlink", PATH, 0]     unlink(2)
     ["chmod", PATH, MODE]   chmod(2)
@@ -51,6 +52,9 @@ def check(kind, path, argument):
             new = os.path.join(path, "created")
             os.mkdir(new)
             os.rmdir(new)
+        elif kind == "mkdir":
+            os.mkdir(path)
+            os.rmdir(path)
         elif kind == "rename":
             os.rename(path, path + ".renamed")
             os.rename(path + ".renamed", path)

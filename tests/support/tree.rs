@@ -112,7 +112,7 @@ impl Tree {
     #[track_caller]
     pub fn audit(&self, status: i32) -> Vec<(String, String)> {
         let said = self.expect(status, &["audit", "--format", "json"]);
-        let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let report = super::schema::report(&said.out);
         let text = |f: &serde_json::Value, key: &str| f[key].as_str().unwrap().to_owned();
         let mut codes: Vec<_> = report["findings"]
             .as_array()

@@ -1,7 +1,7 @@
 //! `perms policy …`: questions to an SELinux policy.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::ui::Ui;
 use crate::report::Format;
 use crate::report::escape::escape_path;
-use crate::selinux::policy::{BooleanId, Origin, Policy, View, locate};
+use crate::selinux::policy::{BooleanId, Origin, Policy, View};
 use names::{boolean, class, conditioned_json, conditioned_text, permissions, ty, unknown};
 use what_if::WhatIf;
 
@@ -69,9 +69,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
         // Two policies of its own, and none that would have to be found.
         return diff::run(args, ui.format == Format::Json, &mut ui.out);
     }
-    let root = (common.root != Path::new("/")).then_some(&*common.root);
-    let origin = locate(args.policy.as_deref(), root).map_err(|e| CliError::new(e.to_string()))?;
-    let mut policy = Policy::open(origin.path()).map_err(|e| CliError::new(e.to_string()))?;
+    let (origin, mut policy) = super::ground::policy(args.policy.as_deref(), &common.root)?;
     let what_if = args.command.what_if();
     let mut booleans = Vec::new();
     if let Some(what_if) = what_if {

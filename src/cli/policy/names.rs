@@ -2,6 +2,7 @@
 
 use super::super::error::CliError;
 use crate::report::escape;
+use crate::report::nearest::near;
 use crate::selinux::policy::{BooleanId, ClassId, Conditioned, Policy, Symbol as _, TypeId};
 
 /// A type or attribute by name.
@@ -57,30 +58,7 @@ pub(super) fn conditioned_json(policy: &Policy, found: &Conditioned<'_>, holds: 
 
 /// What is said where the policy lacks a name: the name and the nearest ones.
 pub(super) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> CliError {
-    let mut near: Vec<(usize, &str)> = known
-        .filter(|k| k.len().abs_diff(name.len()) <= 3)
-        .filter_map(|k| distance(name, k).map(|d| (d, k)))
-        .collect();
-    near.sort_unstable();
-    near.truncate(3);
-    let near: Vec<String> = near.iter().map(|(_, k)| format!("`{k}`")).collect();
+    let near: Vec<String> = near(name, known).iter().map(|k| format!("`{k}`")).collect();
     let error = CliError::new(format!("the policy has no {kind} `{name}`"));
     if near.is_empty() { error } else { error.hint(format!("did you mean {}?", near.join(" or "))) }
-}
-
-/// How many letters differ, where it is no more than a third.
-fn distance(a: &str, b: &str) -> Option<usize> {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (y, pair) in b.iter().zip(row.windows(2)) {
-            let [diagonal, above] = pair else { continue };
-            left = (diagonal + usize::from(x != *y)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().filter(|d| d * 3 <= b.len())
 }

@@ -9,7 +9,7 @@ use super::super::error::CliError;
 use super::what_if::WhatIf;
 use super::{Asked, class, conditioned_json, conditioned_text, permissions};
 use crate::report::{Format, escape};
-use crate::selinux::policy::{Change, Context, Explanation, FailedConstraint, Policy, View, Whose};
+use crate::selinux::policy::{Context, Explanation, FailedConstraint, View};
 
 /// Explain why a context may, or may not, do something to another
 ///
@@ -164,7 +164,7 @@ impl Story<'_, '_> {
             writeln!(out, "    {}", escape(&leaves.join(", ")))?;
             for leaf in way {
                 for change in leaf.changes(self.source, self.target) {
-                    writeln!(out, "      {}", escape(&change_text(policy, &change)))?;
+                    writeln!(out, "      {}", escape(&policy.change_text(&change)))?;
                 }
             }
         }
@@ -207,7 +207,7 @@ impl Story<'_, '_> {
                     .map(|way| {
                         let leaf = |l: &crate::selinux::policy::Leaf<'_>| {
                             let changes = l.changes(self.source, self.target);
-                            let changes: Vec<_> = changes.iter().map(|c| change_text(policy, c)).collect();
+                            let changes: Vec<_> = changes.iter().map(|c| policy.change_text(c)).collect();
                             json!({ "expression": l.text, "holds": l.holds, "changes": changes })
                         };
                         way.iter().map(leaf).collect()
@@ -249,41 +249,5 @@ impl Story<'_, '_> {
             "bounds": e.bounds.as_ref().map(|(v, c)| json!({ "by": policy.types().name(c.ty), "lacks": names(*v) })),
             "booleans": booleans,
         })
-    }
-}
-
-/// A change in words.
-fn change_text(policy: &Policy, change: &Change) -> String {
-    let of = |whose: &Whose| match whose {
-        Whose::Source => "the source",
-        Whose::Target => "the target",
-        Whose::Process => "the process",
-    };
-    let list = |names: Vec<&str>| {
-        let shown = names.iter().take(6).copied().collect::<Vec<_>>().join(", ");
-        if names.len() > 6 { format!("{shown} … ({} in all)", names.len()) } else { shown }
-    };
-    let one_of = |wanted: &bool| if *wanted { "one of" } else { "none of" };
-    match change {
-        Change::Low(whose, level) => format!("give {} the low level {}", of(whose), policy.level_text(level)),
-        Change::High(whose, level) => {
-            format!("give {} the high level {}", of(whose), policy.level_text(level))
-        }
-        Change::Type(whose, types, wanted) => {
-            let names = list(types.iter().map(|t| policy.types().name(*t)).collect());
-            format!("{} needs a type or attribute that is {} {names}", of(whose), one_of(wanted))
-        }
-        Change::Role(whose, roles, wanted) => {
-            let names = list(roles.iter().map(|r| policy.roles().name(*r)).collect());
-            format!("{} needs a role that is {} {names}", of(whose), one_of(wanted))
-        }
-        Change::User(whose, users, wanted) => {
-            let names = list(users.iter().map(|u| policy.users().name(*u)).collect());
-            format!("{} needs a user that is {} {names}", of(whose), one_of(wanted))
-        }
-        Change::Same(part, true) => format!("give both the same {part}"),
-        Change::Same(part, false) => format!("give them different {part}s"),
-        Change::Dominance => "the roles' dominance would have to be another".to_owned(),
-        Change::OtherLevels => "give one of them another level".to_owned(),
     }
 }

@@ -119,6 +119,43 @@ pub enum DigestKind {
     Sha512,
 }
 
+impl Digest {
+    /// Its bytes; `None` where it has not the length that the function gives.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        let hexadecimal = self.text.len() == 2 * self.kind.bytes();
+        let bytes = if hexadecimal { from_hexadecimal(&self.text) } else { from_base64(&self.text) };
+        bytes.filter(|b| b.len() == self.kind.bytes())
+    }
+}
+
+fn from_hexadecimal(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |c: u8| char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => Some(c - b'A'),
+        b'a'..=b'z' => Some(c - b'a' + 26),
+        b'0'..=b'9' => Some(c - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let (mut out, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for &c in text.iter().filter(|c| **c != b'=') {
+        bits = bits << 6 | u32::from(digit(c)?);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xff).ok()?);
+            bits &= (1 << count) - 1;
+        }
+    }
+    Some(out)
+}
+
 impl DigestKind {
     /// Length of the digest in bytes.
     pub fn bytes(self) -> usize {

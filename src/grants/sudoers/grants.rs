@@ -12,6 +12,7 @@ use super::matching::{ALIAS_DEPTH, Matcher, ThisHost};
 use super::tree::Tree;
 use super::verdict::{Doubt, Verdict};
 use crate::grants::identity::Identity;
+use crate::grants::programs::{Arguments, Program, Table, Way};
 
 /// Where in a [`Tree`] a rule is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +68,26 @@ pub struct GrantCommand {
 }
 
 impl GrantCommand {
+    /// The strongest way in which the command gives more than it seems to. Arguments with a wildcard, or of a regular
+    /// expression, are taken for any.
+    pub fn way<'t>(&self, programs: &'t Table) -> Option<(&'t Program, &'t Way)> {
+        let c = self.command.as_ref()?;
+        let path = std::str::from_utf8(&c.path).ok()?;
+        let program = programs.find(path)?;
+        let with = |arguments: Arguments<'_>| program.strongest(arguments).map(|way| (program, way));
+        let Some(args) = &c.args else { return with(Arguments::Any) };
+        let text = String::from_utf8_lossy(args);
+        if text == "\"\"" {
+            return with(Arguments::Exact(&[]));
+        }
+        let regex = text.starts_with('^') && text.ends_with('$');
+        if regex || super::matching::has_meta(args) {
+            return with(Arguments::Any);
+        }
+        let words: Vec<&str> = text.split(' ').collect();
+        with(Arguments::Exact(&words))
+    }
+
     /// The command and its arguments as in sudoers.
     pub fn show(&self) -> String {
         match &self.command {

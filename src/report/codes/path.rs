@@ -13,5 +13,7 @@ codes! { "path";
     UNTRUSTED_LINK => Error, "untrusted-link", "a symbolic link on the way could have been placed by another user";
     UNREADABLE => Warning, "unreadable", "a file could not be looked at";
     DAEMON_CONFIG_AND_RELOAD => Warning, "daemon-config-and-reload", "root in two steps: a daemon's configuration, and its reload";
+    OWNED_BY_READER => Error, "owned-by-reader", "the application owns what it may only read, and so can change it";
+    REPLACEABLE => Error, "replaceable", "the application can put another in the place of what it may only read";
     WRITE_IS_ROOT => Warning, "write-is-root", "a place where writing is being root";
 }

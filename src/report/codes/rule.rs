@@ -3,6 +3,14 @@
 use super::codes;
 
 codes! { "rule";
+    UNKNOWN_NAME => Warning, "unknown-name", "a type, class or permission that the policy does not have";
+    ALLOWED_TODAY => Warning, "allowed-today", "the policy allows it today";
+    CONSTRAINT => Warning, "constraint", "a constraint denies it: no allow rule helps";
+    WRONG_LABEL => Warning, "wrong-label", "the object has another label than the specifications give";
+    BOOLEAN => Warning, "boolean", "a rule is there and turned off by a boolean";
+    PROBE => Warning, "probe", "asked for by the way; nothing fails without it";
+    FILTERED => Warning, "filtered", "commands are filtered, and this one is not listed";
+    NO_RULE => Warning, "no-rule", "no rule allows it";
     UNKNOWN_LABEL => Warning, "unknown-label", "the object has a label that the policy does not know";
     LEVEL => Warning, "level", "the levels differ: an allow rule may not help";
     ROLE => Warning, "role", "the user or role changes: an allow rule may not help";

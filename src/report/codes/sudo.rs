@@ -15,6 +15,8 @@ codes! { "sudo";
     NO_PASSWORD_POSSIBLE => Warning, "no-password-possible", "a password is asked for that the account does not have";
     HOOK_RUNNER => Warning, "hook-runner", "any arguments for a program that an argument makes run commands";
     INTERACTIVE_ESCAPE => Warning, "interactive-escape", "a program that runs commands from within";
+    FILE_WRITER => Warning, "file-writer", "any arguments for a program that writes the file that an argument names";
+    FILE_READER => Warning, "file-reader", "any arguments for a program that prints the file that an argument names";
     SHELL => Warning, "shell", "a shell or an interpreter";
     JOINED_ARGUMENTS => Warning, "joined-arguments", "an argument with a space, which sudo cannot tell from two";
     LITERAL_WILDCARD => Warning, "literal-wildcard", "a `*` that stands for itself";

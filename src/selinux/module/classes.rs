@@ -5,6 +5,8 @@
 //! kernel's own (security/selinux/include/classmap.h) and those that the object managers declare; classes and
 //! permissions of older kernels are kept, because old logs are read too.
 
+use crate::report::nearest;
+
 /// A set of permissions that several classes share.
 type Common = &'static [&'static str];
 
@@ -596,45 +598,6 @@ fn lookup(class: &str) -> Option<&'static Class> {
     CLASSES.get(at)
 }
 
-/// The nearest of `names`: one that `word` begins (the shortest such), else the one at the smallest edit distance,
-/// which is at most a third of the word.
-fn nearest(word: &str, names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    if word.is_empty() || word.len() > 64 {
-        return None;
-    }
-    let limit = word.len() / 3;
-    names
-        .filter_map(|name| {
-            if word.len() >= 3 && name.starts_with(word) {
-                return Some((0, name.len(), name));
-            }
-            let d = distance(word.as_bytes(), name.as_bytes());
-            (d <= limit).then_some((d, name.len(), name))
-        })
-        .min()
-        .map(|(_, _, name)| name)
-}
-
-/// Levenshtein's distance, a row at a time.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let above = *cell;
-            let best = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
-            *cell = best;
-            left = best;
-            diagonal = above;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -657,7 +620,7 @@ mod tests {
         assert_eq!(nearest_class("fil"), Some("file"));
         assert_eq!(nearest_class("tcp_sock"), Some("tcp_socket"));
         assert_eq!(nearest_class("nosuchclass"), None);
-        assert_eq!(nearest_permission("file", "raed"), None);
+        assert_eq!(nearest_permission("file", "raed"), Some("read"));
         assert_eq!(nearest_permission("file", "exceute"), Some("execute"));
         assert_eq!(nearest_permission("process", "execme"), Some("execmem"));
         assert!(may_be_cut("process") && may_be_cut("fil") && !may_be_cut("tcp_socket"));

@@ -58,6 +58,9 @@ pub struct Grant {
     pub ioctls: BTreeSet<u16>,
     /// Message types of `nlmsg` likewise.
     pub nlmsgs: BTreeSet<u16>,
+    /// The policy filters commands (or message types) between these types: without an `allowxperm` rule on those above
+    /// none of them passes, so that one is written whether asked for or not.
+    pub filtered: bool,
     /// Remarks: fixed texts and names only, for they are written into the module.
     pub remarks: BTreeSet<String>,
 }
@@ -93,6 +96,14 @@ impl RuleSet {
     pub fn split(self) -> (RuleSet, RuleSet) {
         let (te, cil) = self.rules.into_iter().partition(|(rule, _)| rule.in_te());
         (RuleSet { rules: te }, RuleSet { rules: cil })
+    }
+}
+
+impl IntoIterator for RuleSet {
+    type Item = (Rule, Grant);
+    type IntoIter = std::collections::btree_map::IntoIter<Rule, Grant>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.rules.into_iter()
     }
 }
 

@@ -136,12 +136,28 @@ impl<'p> View<'p> {
         class: ClassId,
         mut call: impl FnMut(&Entry),
     ) {
+        self.each_entry(source, target, class, |entry| {
+            if self.is_open(entry.gate()) {
+                call(entry);
+            }
+        });
+    }
+
+    /// The same for every rule, in force or not.
+    #[inline]
+    pub(super) fn each_entry(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        mut call: impl FnMut(&Entry),
+    ) {
         let index = &self.policy.index;
         let attributes = self.policy.type_attributes.get(target.index());
         with_members(self.policy, source, |members| {
             let mut about = |target| {
                 for entry in index.rules.get(target, class) {
-                    if members.contains(entry.source) && self.is_open(entry.gate()) {
+                    if members.contains(entry.source) {
                         call(entry);
                     }
                 }

@@ -6,7 +6,7 @@
 use super::constraint_tree::{Leaf, Tree};
 use super::context::Context;
 use super::decide::View;
-use super::id::{BooleanId, ClassId, TypeId};
+use super::id::{ClassId, TypeId};
 use super::rules::{Rule, RuleKind};
 
 /// Everything that stands between a source and permissions on a target.
@@ -51,16 +51,6 @@ pub struct Conditioned<'p> {
     /// Its conditional's place among [`Policy::conditionals`](super::Policy::conditionals), and whether it must be
     /// true.
     pub condition: Option<(usize, bool)>,
-}
-
-/// States of booleans that would let a rule allow what is denied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BooleanChange {
-    /// What to change, each with its new state; none of them can be left out.
-    pub changes: Vec<(BooleanId, bool)>,
-    /// How many other accesses (a source type, a target type, a class and a permission, as rules write them) it would
-    /// open.
-    pub opens: usize,
 }
 
 /// What comes near to a rule that is missing.
@@ -168,128 +158,4 @@ impl<'p> View<'p> {
         });
         always.chain(conditional)
     }
-
-    /// The smallest sets of boolean changes by which rules would allow all of `requested` (what constraints, roles and
-    /// bounds deny stays denied): none of a set can be left out, sets of few changes first, then those that open
-    /// least. Conditions whose expressions have more booleans than `MOST` are passed over.
-    pub fn boolean_changes(
-        &self,
-        source: TypeId,
-        target: TypeId,
-        class: ClassId,
-        requested: u32,
-    ) -> Vec<BooleanChange> {
-        let policy = self.policy();
-        let missing = requested & !self.by_rules(source, target, class).allowed;
-        if missing == 0 {
-            return Vec::new();
-        }
-        // Which booleans matter: those of conditions with a rule that grants part of what is missing.
-        let mut booleans: Vec<BooleanId> = Vec::new();
-        let mut can_grant = 0;
-        for (found, _) in self.conditioned() {
-            let rule = found.rule;
-            let (Some(s), Some(t)) = (rule.source(), rule.target()) else { continue };
-            let grants = rule.permissions().unwrap_or(0) & missing;
-            if rule.kind() != RuleKind::Allow
-                || grants == 0
-                || rule.class() != Some(class)
-                || !policy.covers(s, source)
-                || !policy.covers(t, target)
-            {
-                continue;
-            }
-            if let Some(conditional) = found.condition.and_then(|(i, _)| policy.conditionals().get(i)) {
-                can_grant |= grants;
-                booleans.extend(conditional.booleans());
-            }
-        }
-        booleans.sort_unstable();
-        booleans.dedup();
-        if can_grant != missing {
-            return Vec::new();
-        }
-        let mut found: Vec<Vec<BooleanId>> = Vec::new();
-        for size in 1..=MOST.min(booleans.len()) {
-            // Large sets only of few booleans, so that the work stays small.
-            if size > 2 && booleans.len() > 24 {
-                break;
-            }
-            each_set(&booleans, size, &mut |set| {
-                if found.iter().any(|smaller| smaller.iter().all(|b| set.contains(b))) {
-                    return;
-                }
-                let view = self.with_changed(set);
-                if requested & !view.by_rules(source, target, class).allowed == 0 {
-                    found.push(set.to_vec());
-                }
-            });
-        }
-        let mut out: Vec<BooleanChange> = found
-            .into_iter()
-            .map(|set| {
-                let opens =
-                    self.opened_by(&self.with_changed(&set)).saturating_sub(missing.count_ones() as usize);
-                let changes = set.into_iter().map(|b| (b, !self.boolean(b))).collect();
-                BooleanChange { changes, opens }
-            })
-            .collect();
-        out.sort_by_key(|c| (c.changes.len(), c.opens));
-        out
-    }
-
-    fn with_changed(&self, set: &[BooleanId]) -> View<'p> {
-        let mut states: Vec<bool> = Vec::new();
-        for n in 1..=self.policy().booleans().greatest() {
-            let Some(b) = BooleanId::new(n) else { continue };
-            states.push(self.boolean(b) != set.contains(&b));
-        }
-        View::with_states(self.policy(), states)
-    }
-
-    /// How many accesses (types expanded, by permission) the other view allows by conditional rules and this one
-    /// does not.
-    fn opened_by(&self, other: &View<'p>) -> usize {
-        let policy = self.policy();
-        let mut seen = std::collections::BTreeMap::new();
-        for conditional in policy.conditionals() {
-            let (before, after) = (self.is_true(conditional), other.is_true(conditional));
-            if before == after {
-                continue;
-            }
-            let opened = if after { &conditional.when_true } else { &conditional.when_false };
-            for rule in opened.iter().filter(|r| r.kind() == RuleKind::Allow) {
-                let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
-                    continue;
-                };
-                for source in policy.expand(s) {
-                    for target in policy.expand(t) {
-                        *seen.entry((source, target, class)).or_insert(0) |= rule.permissions().unwrap_or(0);
-                    }
-                }
-            }
-        }
-        let new = |((source, target, class), vector): ((TypeId, TypeId, ClassId), u32)| {
-            vector & !self.by_rules(source, target, class).allowed
-        };
-        seen.into_iter().map(new).map(|v| v.count_ones() as usize).sum()
-    }
-}
-
-/// The most booleans that are changed together.
-const MOST: usize = 4;
-
-/// Calls for each subset of `size`.
-fn each_set(all: &[BooleanId], size: usize, call: &mut impl FnMut(&[BooleanId])) {
-    fn go(rest: &[BooleanId], size: usize, set: &mut Vec<BooleanId>, call: &mut impl FnMut(&[BooleanId])) {
-        if size == 0 {
-            return call(set);
-        }
-        for (i, b) in rest.iter().enumerate() {
-            set.push(*b);
-            go(rest.get(i + 1..).unwrap_or_default(), size - 1, set, call);
-            set.pop();
-        }
-    }
-    go(all, size, &mut Vec::new(), call);
 }

@@ -8,7 +8,9 @@
 //! bounded by the bytes that are left. Ids are tagged, so that a type is no class. The sections lie one to a file.
 //! This room depends on no other.
 
+mod between;
 mod bitmap;
+mod boolean_changes;
 mod booleans;
 mod capabilities;
 mod classes;
@@ -48,7 +50,9 @@ mod text;
 mod types;
 mod users;
 
+pub use between::Granting;
 pub use bitmap::Bitmap;
+pub use boolean_changes::BooleanChange;
 pub use booleans::Boolean;
 pub use capabilities::capability_name;
 pub use classes::{Class, Common, DefaultFrom, DefaultRange, Defaults, Permission, Permissions};
@@ -61,7 +65,7 @@ pub use database::{HandleUnknown, NEWEST, OLDEST, Policy};
 pub use decide::{Access, View};
 pub use diff::Difference;
 pub use error::{OpenError, ReadError};
-pub use explain::{BooleanChange, Conditioned, Explanation, FailedConstraint, Nearest};
+pub use explain::{Conditioned, Explanation, FailedConstraint, Nearest};
 pub use extended::{Command, ExtendedAccess};
 pub use genfs::{Genfs, GenfsPath};
 pub use id::{BooleanId, CategoryId, ClassId, CommonId, Id, OBJECT_R, RoleId, SensitivityId, TypeId, UserId};

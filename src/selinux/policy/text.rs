@@ -1,6 +1,8 @@
 //! Rules and conditions as the policy language writes them.
 
+use super::between::Granting;
 use super::conditionals::{CondNode, Conditional};
+use super::constraint_tree::{Change, Whose};
 use super::database::Policy;
 use super::id::{ClassId, TypeId};
 use super::rules::{ExtendedKind, Rule};
@@ -68,6 +70,57 @@ impl Policy {
             stack.push(item);
         }
         stack.pop().map(|(text, _)| text).unwrap_or_default()
+    }
+
+    /// A rule that grants, as the policy language writes it; a condition follows in brackets.
+    pub fn granting_text(&self, class: ClassId, rule: &Granting) -> String {
+        let (source, target) = (self.types.name(rule.source), self.types.name(rule.target));
+        let (name, what) = (self.classes.name(class), self.vector_text(class, rule.permissions));
+        let text = format!("allow {source} {target}:{name} {what};");
+        match rule.condition.and_then(|(i, branch)| Some((self.conditionals.get(i)?, branch))) {
+            Some((conditional, branch)) => {
+                format!("{text} [ {} ]:{branch}", self.condition_text(conditional))
+            }
+            None => text,
+        }
+    }
+
+    /// A change that would make a constraint hold, in words.
+    pub fn change_text(&self, change: &Change) -> String {
+        let of = |whose: &Whose| match whose {
+            Whose::Source => "the source",
+            Whose::Target => "the target",
+            Whose::Process => "the process",
+        };
+        let list = |names: Vec<&str>| {
+            let shown = names.iter().take(6).copied().collect::<Vec<_>>().join(", ");
+            if names.len() > 6 { format!("{shown} … ({} in all)", names.len()) } else { shown }
+        };
+        let one_of = |wanted: &bool| if *wanted { "one of" } else { "none of" };
+        match change {
+            Change::Low(whose, level) => {
+                format!("give {} the low level {}", of(whose), self.level_text(level))
+            }
+            Change::High(whose, level) => {
+                format!("give {} the high level {}", of(whose), self.level_text(level))
+            }
+            Change::Type(whose, types, wanted) => {
+                let names = list(types.iter().map(|t| self.types.name(*t)).collect());
+                format!("{} needs a type or attribute that is {} {names}", of(whose), one_of(wanted))
+            }
+            Change::Role(whose, roles, wanted) => {
+                let names = list(roles.iter().map(|r| self.roles.name(*r)).collect());
+                format!("{} needs a role that is {} {names}", of(whose), one_of(wanted))
+            }
+            Change::User(whose, users, wanted) => {
+                let names = list(users.iter().map(|u| self.users.name(*u)).collect());
+                format!("{} needs a user that is {} {names}", of(whose), one_of(wanted))
+            }
+            Change::Same(part, true) => format!("give both the same {part}"),
+            Change::Same(part, false) => format!("give them different {part}s"),
+            Change::Dominance => "the roles' dominance would have to be another".to_owned(),
+            Change::OtherLevels => "give one of them another level".to_owned(),
+        }
     }
 
     /// The number of a type or attribute by name; of an alias, the type's.

@@ -1,0 +1,37 @@
+//! A rule is missing: the last cause, when nothing better explains the denial.
+
+use super::{Judge, Question, boolean};
+use crate::denials::Denial;
+use crate::learn::verdict::{Remedy, Verdict};
+use crate::report::codes::rule::NO_RULE;
+
+pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict {
+    let missing = boolean::missing(judge, q);
+    let policy = &judge.ground.policy;
+    let (source, target) = (judge.ty(q.source.ty), judge.ty(q.target.ty));
+    let class = policy.classes().name(q.class);
+    let netlink = policy.permission(q.class, "nlmsg").is_some_and(|b| b & missing != 0);
+    // Where rules filter commands already, the permission alone lets none of the denied ones pass.
+    let filters = judge.view.allowed_commands(q.source.ty, q.target.ty, q.class, netlink).is_some();
+    let filtered = filters && !q.commands.is_empty();
+    let mut evidence = Vec::new();
+    let has = judge.view.allowed_by_rules(q.source.ty, q.target.ty, q.class);
+    if has & q.vector != 0 {
+        evidence.push(format!("allowed already: {}", policy.vector_text(q.class, has & q.vector)));
+    } else if has != 0 {
+        evidence.push(format!("{source} may {} there", policy.vector_text(q.class, has)));
+    }
+    if filtered {
+        evidence.push("the policy filters commands there: an allowxperm rule is needed too".to_owned());
+    }
+    Verdict {
+        code: &NO_RULE,
+        cause: format!(
+            "no rule lets {source} {} on {class} of type {target}",
+            policy.vector_text(q.class, missing)
+        ),
+        evidence,
+        remedy: Remedy::Allow { permissions: judge.permissions(denial, q, missing), filtered },
+        not: Vec::new(),
+    }
+}

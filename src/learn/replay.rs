@@ -1,0 +1,259 @@
+//! Replay: all remedies laid over the policy in memory, and every denial asked again.
+//!
+//! And the proof that none of it is too much: each permission is taken out in turn, and the denial that comes back is
+//! shown. Rules on different types do not touch each other, so that one policy serves to take one permission out of
+//! each of many rules at once; what bounds another type is taken alone.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::causes::{After, Judge, Judged, Question, answer};
+use super::places::NewType;
+use super::verdict::Remedy;
+use crate::selinux::module::{Content, Name, Rule, Statement, Target};
+use crate::selinux::policy::{ClassId, Context, Overlay, OverlayError, Policy, RuleKind, TypeId, View};
+
+/// How the denials fare with all remedies applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Replay {
+    /// Distinct denials that were asked again.
+    pub asked: usize,
+    /// Those that are allowed now.
+    pub allowed: usize,
+    /// Those that are not reported any more (`dontaudit`), and stay denied.
+    pub silenced: usize,
+    /// Those that would not be asked any more, for what was asked before them is allowed.
+    pub moot: usize,
+    /// Those that stay denied, by their place in the log's order, with the reason.
+    pub remain: Vec<(usize, String)>,
+    /// The policy with the rules could not be made: why. Then nothing was replayed.
+    pub failed: Option<String>,
+}
+
+/// A permission of a rule, and the denial that returns without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The rule.
+    #[serde(skip)]
+    pub rule: Rule,
+    /// `allow a b:c p;`
+    pub text: String,
+    /// The permission.
+    pub permission: Name,
+    /// What returns: the denial's place in the log's order; `None` where nothing does.
+    pub returns: Option<usize>,
+    /// It was allowed on the shared type before the object got a type of its own.
+    pub kept: bool,
+}
+
+/// What is laid over the policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Fixes<'a> {
+    /// The modules' content together.
+    pub content: &'a Content,
+    /// Types that modules make.
+    pub types: &'a [NewType],
+    /// Booleans to set.
+    pub booleans: &'a BTreeMap<String, bool>,
+    /// Whether rules on commands are written although the policy does not ask for them.
+    pub xperms: bool,
+}
+
+/// A permission that is left out.
+type Without<'a> = BTreeMap<&'a Rule, &'a Name>;
+
+/// The policy with the fixes.
+fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Result<Policy, OverlayError> {
+    let mut overlay = judge.ground().policy.overlay();
+    for (name, attributes) in &fixes.content.types {
+        if overlay.so_far().types().find(name.as_str()).is_some() {
+            continue;
+        }
+        let ty = overlay.add_type(name.as_str())?;
+        for attribute in attributes {
+            if let Some(attribute) = overlay.so_far().type_id(attribute.as_str()) {
+                overlay.give_attribute(ty, attribute)?;
+            }
+        }
+    }
+    for statement in &fixes.content.statements {
+        add_statement(&mut overlay, statement)?;
+    }
+    for (kind, rules) in
+        [(RuleKind::Allow, &fixes.content.rules), (RuleKind::DontAudit, &fixes.content.silent)]
+    {
+        for (rule, grant) in rules.iter() {
+            let Some(about) = ids(overlay.so_far(), rule) else { continue };
+            let out = without.get(rule).copied();
+            let bits = grant.permissions.iter().filter(|p| Some(*p) != out);
+            let bits = bits.filter_map(|p| overlay.so_far().permission(about.2, p.as_str()));
+            let vector = bits.fold(0, |a, b| a | b);
+            overlay.add_rule(kind, about.0, about.1, about.2, vector)?;
+            if kind != RuleKind::Allow || !(grant.filtered || fixes.xperms) {
+                continue;
+            }
+            for (netlink, numbers) in [(false, &grant.ioctls), (true, &grant.nlmsgs)] {
+                // Those on netlink messages are written only where the policy asks for them.
+                let without = out.is_some_and(|p| p.as_str() == if netlink { "nlmsg" } else { "ioctl" });
+                if !numbers.is_empty() && !without && (!netlink || grant.filtered) {
+                    let ranges = crate::selinux::module::rules::ranges(numbers);
+                    overlay.add_commands(RuleKind::AllowX, about, netlink, &ranges)?;
+                }
+            }
+        }
+    }
+    Ok(overlay.finish())
+}
+
+fn add_statement(overlay: &mut Overlay, statement: &Statement) -> Result<(), OverlayError> {
+    let policy = overlay.so_far();
+    let role = |name: &Name| policy.roles().id(name.as_str());
+    let ty = |name: &Name| policy.type_id(name.as_str());
+    match statement {
+        Statement::RoleTypes { role: r, ty: t } => {
+            if let (Some(role), Some(ty)) = (role(r), ty(t)) {
+                overlay.give_role(role, ty);
+            }
+        }
+        Statement::RoleAllow { from, to } => {
+            if let (Some(from), Some(to)) = (role(from), role(to)) {
+                overlay.allow_role(from, to);
+            }
+        }
+        Statement::TypeAttribute { ty: t, attribute } => {
+            if let (Some(ty), Some(attribute)) = (ty(t), ty(attribute)) {
+                overlay.give_attribute(ty, attribute)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ids(policy: &Policy, rule: &Rule) -> Option<(TypeId, TypeId, ClassId)> {
+    let source = policy.type_id(rule.source.as_str())?;
+    let target = match &rule.target {
+        Target::Itself => source,
+        Target::Type(name) => policy.type_id(name.as_str())?,
+    };
+    Some((source, target, policy.classes().id(rule.class.as_str())?))
+}
+
+/// The policy's booleans as they are, with those of the fixes set.
+fn view<'p>(judge: &Judge<'_>, policy: &'p Policy, fixes: &Fixes<'_>) -> View<'p> {
+    let mut view = policy.view();
+    for (name, state) in judge.ground().booleans.iter().chain(fixes.booleans) {
+        if let Some(boolean) = policy.booleans().id(name) {
+            view.set_boolean(boolean, *state);
+        }
+    }
+    view
+}
+
+/// The denial as it would be asked after its remedy; several where its objects get different types.
+fn after(policy: &Policy, judged: &Judged) -> Vec<Question> {
+    let Some(question) = &judged.question else { return Vec::new() };
+    let with = |target: Context| Question { target, ..question.clone() };
+    match &judged.after {
+        After::Same => vec![question.clone()],
+        After::Context(context) => vec![with(context.clone())],
+        After::Types(types) => types
+            .iter()
+            .filter_map(|t| policy.type_id(t.as_str()))
+            .map(|ty| with(Context { ty, ..question.target.clone() }))
+            .collect(),
+    }
+}
+
+fn passes(view: &View<'_>, judged: &Judged) -> bool {
+    let asked = after(view.policy(), judged);
+    !asked.is_empty() && asked.iter().all(|q| answer(view, q) == (q.vector, true))
+}
+
+/// Asks every denial again, with all fixes applied.
+pub fn replay(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Replay {
+    let mut out = Replay { asked: judged.len(), ..Replay::default() };
+    let policy = match patched(judge, fixes, &Without::new()) {
+        Ok(policy) => policy,
+        Err(error) => {
+            out.failed = Some(error.to_string());
+            return out;
+        }
+    };
+    let view = view(judge, &policy, fixes);
+    for (at, one) in judged.iter().enumerate() {
+        if passes(&view, one) {
+            out.allowed += 1;
+        } else if matches!(one.verdict.remedy, Remedy::Silence { .. }) {
+            out.silenced += 1;
+        } else if matches!(one.verdict.remedy, Remedy::Nothing) {
+            out.moot += 1;
+        } else {
+            out.remain.push((at, one.verdict.cause.clone()));
+        }
+    }
+    out
+}
+
+/// Takes each permission of each rule out in turn, and finds the denial that returns.
+///
+/// # Errors
+/// The policy with the rules cannot be made.
+pub fn prove(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Result<Vec<Proof>, OverlayError> {
+    let whole = patched(judge, fixes, &Without::new())?;
+    let with_all = view(judge, &whole, fixes);
+    let passing: Vec<bool> = judged.iter().map(|j| passes(&with_all, j)).collect();
+    // Which denials a rule may be needed for: those asked with its types and class.
+    let mut about: BTreeMap<(TypeId, TypeId, ClassId), Vec<usize>> = BTreeMap::new();
+    for (at, one) in judged.iter().enumerate().filter(|(at, _)| passing.get(*at) == Some(&true)) {
+        for q in after(&whole, one) {
+            about.entry((q.source.ty, q.target.ty, q.class)).or_default().push(at);
+        }
+    }
+    let mut proofs = Vec::new();
+    let mut round = 0;
+    loop {
+        // The permission of this number of every rule; a bounding type's come one by one, after the others.
+        let mut out = Without::new();
+        for (rule, grant) in fixes.content.rules.iter() {
+            if let Some(permission) = grant.permissions.iter().nth(round) {
+                out.insert(rule, permission);
+            }
+        }
+        if out.is_empty() {
+            break;
+        }
+        let (bounding, free): (Without<'_>, Without<'_>) =
+            out.into_iter().partition(|(rule, _)| bounds_another(&whole, rule));
+        let alone = bounding.into_iter().map(|one| Without::from([one]));
+        for without in std::iter::once(free).chain(alone).filter(|w| !w.is_empty()) {
+            let policy = patched(judge, fixes, &without)?;
+            let view = view(judge, &policy, fixes);
+            for (rule, permission) in without {
+                let denied = |at: &&usize| judged.get(**at).is_some_and(|j| !passes(&view, j));
+                let own = ids(&policy, rule).and_then(|key| about.get(&key));
+                let mut returns = own.and_then(|list| list.iter().find(denied).copied());
+                if returns.is_none() && bounds_another(&whole, rule) {
+                    returns = about.values().flatten().find(denied).copied();
+                }
+                let of_type = |t: &&NewType| t.kept.get(rule).is_some_and(|k| k.contains(permission));
+                proofs.push(Proof {
+                    text: crate::selinux::module::te::one_line(rule, &[permission.clone()].into()),
+                    rule: rule.clone(),
+                    permission: permission.clone(),
+                    returns,
+                    kept: fixes.types.iter().any(|t| of_type(&t)),
+                });
+            }
+        }
+        round += 1;
+    }
+    proofs.sort_by(|a, b| (&a.rule, &a.permission).cmp(&(&b.rule, &b.permission)));
+    Ok(proofs)
+}
+
+/// Whether a rule's source bounds another type, whose access depends on it.
+fn bounds_another(policy: &Policy, rule: &Rule) -> bool {
+    let source = policy.type_id(rule.source.as_str());
+    source.is_some() && policy.types().iter().any(|t| t.bounds == source)
+}

@@ -1,0 +1,159 @@
+//! Which booleans would let rules allow what they do not, and what else they would open.
+//!
+//! The rules that matter are found by the index: asking costs microseconds, so that thousands of denials can be asked
+//! about. What else a change opens goes through all conditional rules; whoever asks for many remembers it
+//! ([`View::opened_by_changes`]).
+
+use std::collections::BTreeMap;
+
+use super::decide::View;
+use super::id::{BooleanId, ClassId, TypeId};
+use super::rules::RuleKind;
+
+/// States of booleans that would let a rule allow what is denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BooleanChange {
+    /// What to change, each with its new state; none of them can be left out.
+    pub changes: Vec<(BooleanId, bool)>,
+    /// How many other accesses (a source type, a target type, a class and a permission, as rules write them) it would
+    /// open.
+    pub opens: usize,
+}
+
+impl<'p> View<'p> {
+    /// The smallest sets of boolean changes by which rules would allow all of `requested` (what constraints, roles and
+    /// bounds deny stays denied): none of a set can be left out, sets of few changes first, then those that open
+    /// least. Conditions whose expressions have more booleans than `MOST` are passed over.
+    pub fn boolean_changes(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        requested: u32,
+    ) -> Vec<BooleanChange> {
+        let missing = (requested & !self.by_rules(source, target, class).allowed).count_ones() as usize;
+        let sets = self.boolean_sets(source, target, class, requested).into_iter();
+        let mut out: Vec<BooleanChange> = sets
+            .map(|changes| {
+                let opens = self.opened_by_changes(&changes).saturating_sub(missing);
+                BooleanChange { changes, opens }
+            })
+            .collect();
+        out.sort_by_key(|c| (c.changes.len(), c.opens));
+        out
+    }
+
+    /// The sets of [`View::boolean_changes`], without what else they open, smaller ones first.
+    pub fn boolean_sets(
+        &self,
+        source: TypeId,
+        target: TypeId,
+        class: ClassId,
+        requested: u32,
+    ) -> Vec<Vec<(BooleanId, bool)>> {
+        let conditionals = self.policy().conditionals();
+        let missing = requested & !self.by_rules(source, target, class).allowed;
+        if missing == 0 {
+            return Vec::new();
+        }
+        // Which booleans matter: those of conditions with a rule that grants part of what is missing.
+        let mut booleans: Vec<BooleanId> = Vec::new();
+        let mut can_grant = 0;
+        self.each_entry(source, target, class, |entry| {
+            let grants = entry.data & missing;
+            let conditional = entry.gate().checked_sub(1).and_then(|g| conditionals.get(g as usize / 2));
+            if let Some(conditional) = conditional
+                && entry.kind() == RuleKind::Allow
+                && grants != 0
+            {
+                can_grant |= grants;
+                booleans.extend(conditional.booleans());
+            }
+        });
+        booleans.sort_unstable();
+        booleans.dedup();
+        if can_grant != missing {
+            return Vec::new();
+        }
+        let mut found: Vec<Vec<BooleanId>> = Vec::new();
+        for size in 1..=MOST.min(booleans.len()) {
+            // Large sets only of few booleans, so that the work stays small.
+            if size > 2 && booleans.len() > 24 {
+                break;
+            }
+            each_set(&booleans, size, &mut |set| {
+                if found.iter().any(|smaller| smaller.iter().all(|b| set.contains(b))) {
+                    return;
+                }
+                let view = self.with_changed(set);
+                if requested & !view.by_rules(source, target, class).allowed == 0 {
+                    found.push(set.to_vec());
+                }
+            });
+        }
+        found.into_iter().map(|set| set.into_iter().map(|b| (b, !self.boolean(b))).collect()).collect()
+    }
+
+    /// How many accesses (a source type, a target type, a class and a permission, types expanded) booleans in these
+    /// states would open.
+    pub fn opened_by_changes(&self, changes: &[(BooleanId, bool)]) -> usize {
+        let set: Vec<BooleanId> =
+            changes.iter().filter(|(b, state)| self.boolean(*b) != *state).map(|(b, _)| *b).collect();
+        self.opened_by(&self.with_changed(&set))
+    }
+
+    fn with_changed(&self, set: &[BooleanId]) -> View<'p> {
+        let mut states: Vec<bool> = Vec::new();
+        for n in 1..=self.policy().booleans().greatest() {
+            let Some(b) = BooleanId::new(n) else { continue };
+            states.push(self.boolean(b) != set.contains(&b));
+        }
+        View::with_states(self.policy(), states)
+    }
+
+    /// How many accesses (types expanded, by permission) the other view allows by conditional rules and this one
+    /// does not.
+    fn opened_by(&self, other: &View<'p>) -> usize {
+        let policy = self.policy();
+        let mut seen = BTreeMap::new();
+        for conditional in policy.conditionals() {
+            let (before, after) = (self.is_true(conditional), other.is_true(conditional));
+            if before == after {
+                continue;
+            }
+            let opened = if after { &conditional.when_true } else { &conditional.when_false };
+            for rule in opened.iter().filter(|r| r.kind() == RuleKind::Allow) {
+                let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
+                    continue;
+                };
+                for source in policy.expand(s) {
+                    for target in policy.expand(t) {
+                        *seen.entry((source, target, class)).or_insert(0) |= rule.permissions().unwrap_or(0);
+                    }
+                }
+            }
+        }
+        let new = |((source, target, class), vector): ((TypeId, TypeId, ClassId), u32)| {
+            vector & !self.by_rules(source, target, class).allowed
+        };
+        seen.into_iter().map(new).map(|v| v.count_ones() as usize).sum()
+    }
+}
+
+/// The most booleans that are changed together.
+const MOST: usize = 4;
+
+/// Calls for each subset of `size`.
+fn each_set(all: &[BooleanId], size: usize, call: &mut impl FnMut(&[BooleanId])) {
+    fn go(rest: &[BooleanId], size: usize, set: &mut Vec<BooleanId>, call: &mut impl FnMut(&[BooleanId])) {
+        if size == 0 {
+            return call(set);
+        }
+        for (i, b) in rest.iter().enumerate() {
+            set.push(*b);
+            go(rest.get(i + 1..).unwrap_or_default(), size - 1, set, call);
+            set.pop();
+        }
+    }
+    go(all, size, &mut Vec::new(), call);
+}
