@@ -26,7 +26,7 @@ mod tree;
 pub use load::{Loaded, load, load_all, load_dir, parse};
 pub use model::{
     Acceptance, Access, AclEntry, AclPerms, AclWho, App, Args, BooleanRule, CommandRule, FileKind, Grantor,
-    GroupRule, LabelRule, Login, Manifest, ModeSpec, PathRule, PortProtocol, PortRule, SelinuxRules,
-    UserRule,
+    GroupRule, KeptRule, LabelRule, Login, Manifest, ModeSpec, PathRule, PortProtocol, PortRule,
+    SelinuxRules, UserRule,
 };
 pub use schema::schema;

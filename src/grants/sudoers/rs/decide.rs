@@ -46,7 +46,7 @@ impl RsPolicy {
         let by_runas = |runas: &Option<Runas>| match runas {
             None => is_root(target.user) && in_own,
             Some(r) => {
-                let user_fits = (same && !(in_own && !r.users.is_empty()))
+                let user_fits = (same && (!in_own || r.users.is_empty()))
                     || contains(&r.users, |u| is_user(u, target.user), &runas_users);
                 let group_fits = in_own || contains(&r.groups, |g| is_group(g, target.group), &runas_groups);
                 user_fits && group_fits
