@@ -25,5 +25,7 @@ mod harness;
 mod hostile;
 #[path = "sudoers/oracle.rs"]
 mod oracle;
+#[path = "sudoers/rs.rs"]
+mod rs;
 #[path = "sudoers/visudo.rs"]
 mod visudo;

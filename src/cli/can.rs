@@ -290,15 +290,16 @@ fn many(ui: &mut Ui, common: &Common, host: &Host, args: &CanArgs, file: &Path) 
         let open = std::fs::File::open(file);
         Box::new(io::BufReader::new(open.map_err(|e| CliError::new(format!("{}: {e}", file.display())))?))
     };
-    let mut selinuxed: Option<Selinuxed> = None;
+    // Read when the first question names a domain.
+    let selinux = std::cell::OnceCell::new();
+    let labels = std::cell::OnceCell::new();
     let mut verdict = Verdict::Yes;
-    let lines: Vec<String> = reader.lines().collect::<Result<_, _>>()?;
-    if lines.iter().any(|l| l.split('\t').count() > 3) {
-        selinuxed = Some(Selinuxed::load(common, &host.root, args.policy.as_deref())?);
-    }
-    let labels = selinuxed.as_ref().map(Selinuxed::labels);
     let mut domains: std::collections::BTreeMap<String, Domain<'_>> = std::collections::BTreeMap::new();
-    for (number, line) in lines.iter().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+    for (number, line) in reader.lines().enumerate() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
         let fields: Vec<&str> = line.split('\t').collect();
         let wrong = |what: String| CliError::new(format!("line {}: {what}", number + 1));
         let (user, action, path, domain) = match *fields {
@@ -310,9 +311,14 @@ fn many(ui: &mut Ui, common: &Common, host: &Host, args: &CanArgs, file: &Path) 
         };
         account(host, user)?;
         let asker = asker(host, user, args)?;
-        if let (Some(text), Some(labels)) = (domain, &labels)
+        if let Some(text) = domain
             && !domains.contains_key(text)
         {
+            if selinux.get().is_none() {
+                let _ = selinux.set(Selinuxed::load(common, &host.root, args.policy.as_deref())?);
+            }
+            let Some(selinux) = selinux.get() else { continue };
+            let labels = labels.get_or_init(|| selinux.labels());
             let new = Domain::new(labels, text).map_err(|e| wrong(e.to_string()))?;
             domains.insert(text.to_owned(), new);
         }
@@ -336,8 +342,10 @@ fn many(ui: &mut Ui, common: &Common, host: &Host, args: &CanArgs, file: &Path) 
                 serde_json::to_writer(&mut *ui.out, &report).map_err(io::Error::from)?;
                 writeln!(ui.out)?;
             }
-            _ => writeln!(ui.out, "{}\t{}\t{}", answer.verdict.word(), escape(line), escape(&by))?,
+            _ => writeln!(ui.out, "{}\t{}\t{}", answer.verdict.word(), escape(&line), escape(&by))?,
         }
+        // Who asks may wait for the answer.
+        ui.out.flush()?;
     }
     Ok(verdict.status())
 }

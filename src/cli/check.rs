@@ -10,15 +10,23 @@ use crate::manifest::{self, Loaded};
 use crate::report::escape::escape_path;
 use crate::report::format::Format;
 use crate::report::{Severity, escape, render_diagnostic};
+use crate::rights::{lint_doas, lint_sudo};
 
-/// Check manifests: all mistakes at once, each with its line
+/// Check manifests, sudoers and doas.conf: all mistakes and risks at once, each with its line
 ///
-/// Reads the manifests and nothing else. Exit status: 0 if they can be used (there may be warnings), 1 if not.
+/// Reads and changes nothing. A file named doas.conf is read as doas reads it; one named sudoers, or in a folder of that name
+/// with .d, as sudo does, with everything that it includes; all others are manifests. In sudoers and doas.conf a comment
+/// above an entry accepts a risk: `# perms: accept CODE: REASON`.
+///
+/// Exit status: 0 if they can be used (there may be warnings), 1 if not.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Manifests, or folders of them, instead of the folder of manifests
-    #[arg(value_name = "MANIFEST")]
+    /// Manifests, folders of them, sudoers, doas.conf, instead of the folder of manifests
+    #[arg(value_name = "FILE")]
     named: Vec<PathBuf>,
+    /// Check sudoers for this sudo, whichever is there
+    #[arg(long, value_name = "WHICH", value_enum)]
+    sudo: Option<super::can::WhichSudo>,
 }
 
 /// Runs it as a command.
@@ -27,8 +35,65 @@ pub(super) fn command(
     common: &super::Common,
     args: CheckArgs,
 ) -> Result<u8, super::error::CliError> {
-    let paths = if args.named.is_empty() { vec![super::load::folder(common)?] } else { args.named };
-    Ok(run(&paths, ui.format, ui.paint.colour, &mut *ui.out)?)
+    let named = if args.named.is_empty() { vec![super::load::folder(common)?] } else { args.named };
+    let (grants, manifests): (Vec<_>, Vec<_>) = named.into_iter().partition(|p| grant_file(p).is_some());
+    let mut loaded = manifest::load_all(&manifests);
+    if !grants.is_empty() {
+        let host = crate::host::Host::observe(super::load::root(common)?)?;
+        let folder = super::load::folder(common)?;
+        let programs = match manifest::load::programs_of(&folder) {
+            Ok(found) => found,
+            Err(e) => {
+                loaded.unreadable.push((folder.join(manifest::load::PROGRAMS), e));
+                std::sync::Arc::new(crate::grants::programs::built_in().clone())
+            }
+        };
+        for path in &grants {
+            let path = super::can::absolute(common, path)?;
+            let found = match grant_file(&path) {
+                Some(Grants::Doas) => host
+                    .root
+                    .read(&path, LARGEST_DOAS)
+                    .map(|text| lint_doas::doas(&host, &path, &text, &programs)),
+                _ => host.root.resolve(&path).map(|_| {
+                    let dialect = args.sudo.map(super::can::WhichSudo::dialect);
+                    lint_sudo::sudoers(&host, &path, &programs, dialect)
+                }),
+            };
+            match found {
+                Ok(found) => {
+                    loaded.files += 1;
+                    loaded.diagnostics.extend(found);
+                }
+                Err(e) => loaded.unreadable.push((path, e.into())),
+            }
+        }
+    }
+    let asked: Vec<PathBuf> = manifests.into_iter().chain(grants.clone()).collect();
+    let what = if grants.is_empty() { "manifest" } else { "file" };
+    Ok(show(&asked, what, &loaded, ui.format, ui.paint.colour, &mut *ui.out)?)
+}
+
+/// Largest doas.conf that is read.
+const LARGEST_DOAS: u64 = 64 << 20;
+
+/// The files of grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grants {
+    Sudoers,
+    Doas,
+}
+
+/// What a file is by its name; `None`: a manifest.
+fn grant_file(path: &Path) -> Option<Grants> {
+    let name = path.file_name()?.to_str()?;
+    let folder = path.parent().and_then(Path::file_name).is_some_and(|f| f == "sudoers.d");
+    match name {
+        "doas.conf" => Some(Grants::Doas),
+        "sudoers" | "sudoers-rs" => Some(Grants::Sudoers),
+        _ if folder && !name.ends_with(".toml") => Some(Grants::Sudoers),
+        _ => None,
+    }
 }
 
 /// Version of the JSON form, which docs/schema/check.schema.json describes; it changes when a reader of an older one could be misled.
@@ -42,7 +107,18 @@ const JSON_VERSION: u32 = 1;
 /// # Errors
 /// Those of writing.
 pub fn run(manifests: &[PathBuf], format: Format, colour: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let loaded = manifest::load_all(manifests);
+    show(manifests, "manifest", &manifest::load_all(manifests), format, colour, out)
+}
+
+/// Writes what was found; `what` names the sort of file.
+fn show(
+    asked: &[PathBuf],
+    what: &str,
+    loaded: &Loaded,
+    format: Format,
+    colour: bool,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     match format {
         Format::Human | Format::Plain => {
             for diagnostic in &loaded.diagnostics {
@@ -55,10 +131,10 @@ pub fn run(manifests: &[PathBuf], format: Format, colour: bool, out: &mut dyn Wr
             for (path, error) in &loaded.unreadable {
                 writeln!(out, "error: cannot read {}: {}\n", escape_path(path), escape(&reason(error)))?;
             }
-            writeln!(out, "{}", summary(manifests, &loaded))?;
+            writeln!(out, "{}", summary(asked, what, loaded))?;
         }
         Format::Json => {
-            let (errors, warnings) = counts(&loaded);
+            let (errors, warnings) = counts(loaded);
             let unreadable: Vec<_> = loaded
                 .unreadable
                 .iter()
@@ -89,17 +165,17 @@ fn counts(loaded: &Loaded) -> (usize, usize) {
     (errors + loaded.unreadable.len(), loaded.diagnostics.len() - errors)
 }
 
-fn summary(asked: &[PathBuf], loaded: &Loaded) -> String {
+fn summary(asked: &[PathBuf], what: &str, loaded: &Loaded) -> String {
     let (errors, warnings) = counts(loaded);
     let all = loaded.files + loaded.unreadable.len();
     if all == 0 {
         let places: Vec<_> = asked.iter().map(|p| escape_path(p)).collect();
-        return format!("No manifests in {}.", places.join(", "));
+        return format!("No {what}s in {}.", places.join(", "));
     }
     if errors + warnings == 0 {
         return match all {
-            1 => "1 manifest is valid.".to_owned(),
-            n => format!("{n} manifests are valid."),
+            1 => format!("1 {what} is valid."),
+            n => format!("{n} {what}s are valid."),
         };
     }
     let concerned: BTreeSet<&Path> = loaded
@@ -116,8 +192,8 @@ fn summary(asked: &[PathBuf], loaded: &Loaded) -> String {
             n => found.push(format!("{n} {word}s")),
         }
     }
-    let manifests = if all == 1 { "manifest" } else { "manifests" };
-    format!("{} in {} of {all} {manifests}. Nothing was changed.", found.join(", "), concerned.len())
+    let files = if all == 1 { what.to_owned() } else { format!("{what}s") };
+    format!("{} in {} of {all} {files}. Nothing was changed.", found.join(", "), concerned.len())
 }
 
 /// Without the number that Rust puts after the words.

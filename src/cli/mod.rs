@@ -7,6 +7,7 @@ pub mod check;
 mod error;
 mod explain;
 mod ground;
+mod import;
 pub mod label;
 mod label_show;
 pub mod learn;
@@ -71,6 +72,7 @@ enum Command {
     Audit(audit::AuditArgs),
     Rollback(rollback::RollbackArgs),
     Try(trial::TryArgs),
+    Import(import::ImportArgs),
     Can(can::CanArgs),
     WhoCan(who_can::WhoCanArgs),
     Learn(learn::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&mut ui, &cli.common, args),
         Command::Rollback(args) => rollback::run(&mut ui, &cli.common, args),
         Command::Try(args) => trial::run(&mut ui, args),
+        Command::Import(args) => import::run(&mut ui, &cli.common, &args),
         Command::Can(args) => can::run(&mut ui, &cli.common, &args),
         Command::WhoCan(args) => who_can::run(&mut ui, &cli.common, &args),
         Command::Learn(mut args) => {

@@ -97,6 +97,7 @@ const OWNER: Text =
 const OWNING_GROUP: Text =
     Text { what: "a group's name or number", pattern: Some("^([A-Za-z_][A-Za-z0-9_.@-]*\\$?|[0-9]+)$") };
 const PATH: Text = Text { what: "an absolute path", pattern: Some("^/") };
+const RULE_TEXT: Text = Text { what: "a rule as it stands in its file", pattern: None };
 const ARGUMENT: Text = Text { what: "the command's absolute path, then its arguments", pattern: None };
 const ACL_ENTRY: Text = Text {
     what: "an entry such as `user:alice:rwX`",
@@ -164,6 +165,12 @@ pub static ROOT: Table = Table {
             shape: Shape::Tables(&COMMAND),
             absent: Absent::Nothing,
             doc: "commands that it may run as somebody else",
+        },
+        Key {
+            name: "rule",
+            shape: Shape::Tables(&RULE),
+            absent: Absent::Nothing,
+            doc: "rules of sudo and doas that stand elsewhere and are kept",
         },
         Key {
             name: "selinux",
@@ -335,6 +342,26 @@ pub static PATH_TABLE: Table = Table {
             doc: "named entries of the default ACL, which new files in the folder get",
         },
         ACCEPT,
+    ],
+};
+
+/// `[[rule]]`.
+pub static RULE: Table = Table {
+    header: "[[rule]]",
+    doc: "A rule of sudo or doas for the application's user that somebody else wrote and that is kept as it is, as `perms import` finds them. A `[[command]]` is the better way: it is exact, and written by `perms`.",
+    keys: &[
+        Key {
+            name: "file",
+            shape: Shape::Text(PATH),
+            absent: Absent::Required,
+            doc: "the file that it stands in: sudoers, one that it includes, or `/etc/doas.conf`",
+        },
+        Key {
+            name: "text",
+            shape: Shape::Text(RULE_TEXT),
+            absent: Absent::Required,
+            doc: "the whole entry as it stands there, a blank for any blanks; another text is another rule",
+        },
     ],
 };
 

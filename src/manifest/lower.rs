@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
-use super::model::{Acceptance, App, GroupRule, Login, Manifest, UserRule};
+use super::model::{Acceptance, App, GroupRule, KeptRule, Login, Manifest, UserRule};
 use super::text;
 use super::tree::{Reader, Sink};
 use super::{lower_command, lower_path, lower_selinux};
@@ -25,6 +25,7 @@ pub(super) fn manifest(sink: &mut Sink, root: &DeTable<'_>, programs: &Arc<Table
     let user = app.as_ref().map(|a| a.user.name.value.as_str());
     let paths = lower_path::paths(sink, &root, user);
     let commands = lower_command::commands(sink, &root);
+    let rules = root.tables("rule", &keys::RULE).iter().filter_map(|t| kept_rule(sink, t)).collect();
     let selinux = root.table("selinux", &keys::SELINUX).map(|t| lower_selinux::selinux(sink, &t));
     Some(Manifest {
         source: sink.source.clone(),
@@ -32,9 +33,17 @@ pub(super) fn manifest(sink: &mut Sink, root: &DeTable<'_>, programs: &Arc<Table
         groups,
         paths,
         commands,
+        rules,
         selinux,
         programs: Arc::clone(programs),
     })
+}
+
+fn kept_rule(sink: &mut Sink, table: &Reader<'_>) -> Option<KeptRule> {
+    let file = table.text("file").and_then(|(t, span)| sink.value(span, text::path(t)));
+    let text =
+        table.text("text").and_then(|(t, span)| sink.value(span, text::no_control(t).map(|()| t.to_owned())));
+    Some(KeptRule { origin: sink.origin(table.span.clone()), file: file?, text: text? })
 }
 
 fn app(sink: &mut Sink, table: &Reader<'_>) -> Option<App> {

@@ -27,7 +27,7 @@ mod tree;
 pub use load::{Loaded, load, load_all, load_dir, parse};
 pub use model::{
     Acceptance, Access, AclEntry, AclPerms, AclWho, App, Args, BooleanRule, CommandRule, FileKind, Grantor,
-    GroupRule, InterfaceRule, LabelRule, Login, LoginRule, Manifest, ModeSpec, ModuleLanguage, ModuleRule,
-    ModuleSource, NodeRule, PathRule, PortProtocol, PortRule, SelinuxRules, UserRule,
+    GroupRule, InterfaceRule, KeptRule, LabelRule, Login, LoginRule, Manifest, ModeSpec, ModuleLanguage,
+    ModuleRule, ModuleSource, NodeRule, PathRule, PortProtocol, PortRule, SelinuxRules, UserRule,
 };
 pub use schema::schema;

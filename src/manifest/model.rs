@@ -20,6 +20,8 @@ pub struct Manifest {
     pub paths: Vec<PathRule>,
     /// `[[command]]`.
     pub commands: Vec<CommandRule>,
+    /// `[[rule]]`.
+    pub rules: Vec<KeptRule>,
     /// `[selinux]`.
     pub selinux: Option<SelinuxRules>,
     /// What is known of programs where the manifest is used: the built-in table and that of its folder.
@@ -224,6 +226,27 @@ pub struct CommandRule {
     pub nopasswd: bool,
     /// `accept`.
     pub accept: Vec<Acceptance>,
+}
+
+/// `[[rule]]`: a rule of sudo or doas that somebody else wrote and that is kept.
+#[derive(Debug, Clone)]
+pub struct KeptRule {
+    /// The header's place.
+    pub origin: Origin,
+    /// `file`: where it stands.
+    pub file: Spanned<PathBuf>,
+    /// `text`: the whole entry.
+    pub text: Spanned<String>,
+}
+
+impl KeptRule {
+    /// Whether an entry of a file is this rule. Blanks count as one, continued lines as one line.
+    pub fn is(&self, file: &std::path::Path, text: &str) -> bool {
+        let words = |text: &str| -> Vec<String> {
+            text.split_whitespace().filter(|w| *w != "\\").map(str::to_owned).collect()
+        };
+        self.file.value == file && words(&self.text.value) == words(text)
+    }
 }
 
 /// Which arguments a command takes.

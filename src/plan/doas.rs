@@ -116,6 +116,7 @@ impl Comparison {
             doas::rules_for(file, &who, &Lookup(names))
                 .into_iter()
                 .filter(|(n, r)| r.action == Action::Permit && !ours.contains(n))
+                .filter(|(n, _)| !m.rules.iter().any(|k| k.is(&file.path, &file.show(*n))))
                 .map(|(n, r)| (n, r.clone()))
                 .collect()
         };
@@ -123,6 +124,19 @@ impl Comparison {
             for (n, rule) in outside(&original, m) {
                 let group = rule.identity.strip_prefix(b":").map(|g| String::from_utf8_lossy(g).into_owned());
                 self.undeclared_rule(app, m, &original.show(n), &rule, group.as_deref());
+            }
+        }
+        for (app, m) in manifests.iter().enumerate() {
+            let who = identity(m, host, names);
+            let there = doas::rules_for(&original, &who, &Lookup(names));
+            for rule in m.rules.iter().filter(|r| r.file.value == Path::new(DOAS_CONF)) {
+                if there.iter().any(|(n, _)| rule.is(&original.path, &original.show(*n))) {
+                    continue;
+                }
+                let f = finding(m, &codes::MISSING_RULE, Class::Missing, DOAS_CONF, Some(&rule.text.origin))
+                    .is("not there", format!("the rule `{}`", rule.text.value))
+                    .remedy("put it back by hand, take it out of the manifest, or declare a [[command]]");
+                self.attention(app, DOAS_CONF.to_owned(), Some(&rule.origin), f, Fix::ByHand);
             }
         }
         let mut text = text;

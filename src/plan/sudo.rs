@@ -17,7 +17,7 @@ use crate::grants::sudoers::{
     Tree, rules_for,
 };
 use crate::host::Host;
-use crate::host::grants::{HostFiles, SUDOERS, SUDOERS_D};
+use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS, SUDOERS_D};
 use crate::manifest::{Args, CommandRule, Grantor, Manifest};
 use crate::report::codes::sudo as codes;
 use crate::report::{Class, Finding, Origin};
@@ -108,6 +108,7 @@ impl Comparison<'_> {
         }
         let own: Vec<PathBuf> = self.manifests.iter().map(fragment_path).collect();
         self.undeclared(&before, &own);
+        self.kept(&before);
         self.ignored(&before);
         let after = self.tree();
         for (app, m) in self.manifests.iter().enumerate() {
@@ -226,6 +227,7 @@ impl Comparison<'_> {
             rules_for(tree, &who, &here)
                 .into_iter()
                 .filter(|g| !g.negated && !own.contains(&g.path))
+                .filter(|g| !m.rules.iter().any(|r| r.is(&g.path, &g.text)))
                 .collect()
         };
         let found: Vec<(usize, Vec<Grant>)> =
@@ -264,6 +266,24 @@ impl Comparison<'_> {
             // A fragment that holds nothing any more goes; the main file never does.
             let empty = text.trim_ascii().is_empty() && path != Path::new(SUDOERS);
             self.put(path, (!empty).then_some(text));
+        }
+    }
+
+    /// Kept rules that are not there (any more). Only who wrote them can put them back.
+    fn kept(&mut self, before: &Tree) {
+        let here = ThisHost::named(&self.host.name);
+        for (app, m) in self.manifests.iter().enumerate() {
+            let grants = rules_for(before, &identity(m, self.host, self.names), &here);
+            let of_sudo = m.rules.iter().filter(|r| r.file.value != Path::new(DOAS_CONF));
+            for rule in of_sudo.filter(|r| !grants.iter().any(|g| r.is(&g.path, &g.text))) {
+                let place = rule.file.value.display().to_string();
+                let f = finding(m, &codes::MISSING_RULE, Class::Missing, &place, Some(&rule.text.origin))
+                    .is("not there", format!("the rule `{}`", rule.text.value))
+                    .remedy(
+                        "put it back by hand (visudo), take it out of the manifest, or declare a [[command]]",
+                    );
+                self.attention(app, place, Some(&rule.origin), f, Fix::ByHand);
+            }
         }
     }
 

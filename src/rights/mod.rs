@@ -14,6 +14,8 @@ mod answer;
 pub mod domain;
 mod explain;
 pub mod files;
+pub mod lint_doas;
+pub mod lint_sudo;
 pub mod programs;
 pub mod run;
 mod walk;

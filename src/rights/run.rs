@@ -8,8 +8,8 @@ use super::programs::HostPrograms;
 use crate::grants::doas;
 use crate::grants::identity::Identity;
 use crate::grants::sudoers::{
-    Behaviour, Grant, GrantCommand, Outcome, Password, Question, Reading, Target, ThisHost, Tree, decide,
-    default_target, rules_for,
+    Behaviour, Grant, GrantCommand, Outcome, Password, Question, Reading, RsPolicy, Target, ThisHost, Tree,
+    decide, default_target, rules_for,
 };
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
 use crate::host::sudo::{Dialect, Sudo};
@@ -178,7 +178,10 @@ fn by_sudo(
         behaviour,
         now: Some(jiff::Timestamp::now().as_second()),
     };
-    let decision = decide(&tree, &question);
+    let decision = match dialect {
+        Dialect::Classic => decide(&tree, &question),
+        Dialect::Rs => RsPolicy::new(&tree, &programs).decide(&question),
+    };
     let grants = rules_for(&tree, who, here);
     let grant_of = |rule| grants.iter().find(|g| g.rule == rule);
     let place = |g: &Grant| format!("{}:{}", g.path.display(), g.line);

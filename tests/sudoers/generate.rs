@@ -244,6 +244,36 @@ pub(crate) fn policy(r: &mut Random) -> String {
     text
 }
 
+/// The same, mostly without what sudo-rs leaves out. Without continued lines: of an entry that it leaves out, it takes
+/// what stands on the next line for an entry of its own.
+pub(crate) fn policy_for_rs(r: &mut Random) -> String {
+    let mut text = policy(r).replace(" \\\n\t", " ");
+    if r.once_in(4) {
+        return text;
+    }
+    for (not, instead) in [
+        ("^/usr/bin/(ls|id)$", "/usr/bin/id"),
+        ("^/bin/.*$", "/bin/*"),
+        (" ^-l( /etc)?$", " -l /etc"),
+        (" ^reload [a-z]+$", " reload *"),
+        (" ^[[:alpha:]-]+$", " -l"),
+        (" /etc/*", " /etc/motd *"),
+        (" *a*b*", " a b"),
+        (" [!a]*", " *"),
+        (" -?", " -l"),
+        (" \\*", " *"),
+        ("[[\\:digit\\:]]", "[a-c]x"),
+        ("d\\x65p", "dep"),
+        ("web?", "web1"),
+        ("*.example.org", "db"),
+        ("TIMEOUT=1h ", ""),
+        ("sudoedit", "/usr/bin/ls"),
+    ] {
+        text = text.replace(not, instead);
+    }
+    text
+}
+
 /// A command and arguments to ask about.
 pub(crate) fn asked(r: &mut Random) -> Vec<&'static str> {
     let mut words = vec![r.pick(ASKED)];

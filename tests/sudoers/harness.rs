@@ -142,6 +142,33 @@ impl Sudo {
         self.shell(&line).1 == 0
     }
 
+    /// Puts sudo-rs beside the copy; `false` where it is not there: the test returns.
+    pub(crate) fn with_rs(&mut self) -> bool {
+        let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sudo-rs/bin/sudo");
+        if !built.exists() {
+            return support::skip(
+                "needs sudo-rs: cargo install --locked --version 0.2.15 --root target/sudo-rs sudo-rs (with libpam0g-dev)",
+            );
+        }
+        let here = self.dir.path().join("sudo-rs");
+        std::fs::copy(built, &here).unwrap();
+        // It refuses to work without.
+        std::fs::set_permissions(here, std::fs::Permissions::from_mode(0o4755)).unwrap();
+        true
+    }
+
+    /// Whether sudo-rs would let `user` run this, as root asks; and what it says of the policy.
+    pub(crate) fn allows_rs(&mut self, user: &str, options: &[&str], command: &[&str]) -> (bool, String) {
+        let line = format!(
+            "{}/sudo-rs -n -l -U {user} {} -- {}",
+            self.dir.path().display(),
+            options.join(" "),
+            all_quoted(command)
+        );
+        let (said, rc) = self.shell(&line);
+        (rc == 0, said)
+    }
+
     /// Whether sudo would let `user` run this, as they ask themselves. The policy must hold `Defaults listpw=never`.
     pub(crate) fn allows_asking(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
         let line =

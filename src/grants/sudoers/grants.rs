@@ -80,11 +80,19 @@ impl GrantCommand {
         if text == "\"\"" {
             return with(Arguments::Exact(&[]));
         }
-        let regex = text.starts_with('^') && text.ends_with('$');
-        if regex || super::matching::has_meta(args) {
+        if text.starts_with('^') && text.ends_with('$') {
             return with(Arguments::Any);
         }
-        let words: Vec<&str> = text.split(' ').collect();
+        let mut plain = String::with_capacity(text.len());
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '*' | '?' | '[' => return with(Arguments::Any),
+                '\\' => plain.extend(chars.next()),
+                c => plain.push(c),
+            }
+        }
+        let words: Vec<&str> = plain.split(' ').collect();
         with(Arguments::Exact(&words))
     }
 
