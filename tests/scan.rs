@@ -16,10 +16,13 @@ use perms::sys::mounts::Mount;
 use perms::sys::scan::{Options, Seen, Start, Visit, scan};
 use perms::sys::{Meta, Root};
 
+/// What is kept of an object: what it is, its label, its access ACL.
+type Looks = (Meta, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Keeps everything.
 #[derive(Default)]
 struct Keep {
-    seen: BTreeMap<Vec<u8>, (Meta, Option<Vec<u8>>, Option<Vec<u8>>)>,
+    seen: BTreeMap<Vec<u8>, Looks>,
     twice: Vec<Vec<u8>>,
     failed: Vec<(Vec<u8>, String)>,
     mounts: Vec<Vec<u8>>,
