@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod files;
 pub mod grants;
+pub mod jobs;
 pub mod policy_store;
 pub mod selinux;
 pub mod sudo;

@@ -60,12 +60,28 @@ fn one(out: &mut dyn Write, f: &Finding, paint: Paint) -> io::Result<()> {
     if let Some(why) = &f.why {
         writeln!(out, "  {}", escape(why))?;
     }
+    for (n, step) in (1..).zip(&f.steps) {
+        writeln!(out, "    {n}. {}", escape(step))?;
+    }
     writeln!(out, "  remedy: {}", escape(&f.remedy))
 }
 
 /// ` (FILE:LINE)` of the manifest.
 fn cite(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |o| format!("  ({}:{})", escape_path(o.path()), o.line()))
+}
+
+/// A number as people read it: `1,234,567`.
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// `1 excess, 2 wrong`.
@@ -85,12 +101,13 @@ pub fn plain(out: &mut dyn Write, findings: &[&Finding]) -> io::Result<()> {
     for f in findings {
         writeln!(
             out,
-            "{}: {} {} {}: is {}; should be {}{}; remedy: {}",
+            "{}: {} {} {}: is {}{}; should be {}{}; remedy: {}",
             escape(&f.app),
             f.class.word(),
             f.code.id,
             escape(&f.place),
             escape(&f.is),
+            (1..).zip(&f.steps).map(|(n, s)| format!("; {n}. {}", escape(s))).collect::<String>(),
             escape(&f.should),
             cite(f.origin.as_ref()),
             escape(&f.remedy)
@@ -125,6 +142,8 @@ pub struct JsonFinding<'a> {
     should: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    steps: &'a [String],
     remedy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<JsonPlace>,
@@ -141,6 +160,7 @@ impl<'a> JsonFinding<'a> {
             is: &f.is,
             should: &f.should,
             why: f.why.as_deref(),
+            steps: &f.steps,
             remedy: &f.remedy,
             manifest: f.origin.as_ref().map(JsonPlace::of),
         }

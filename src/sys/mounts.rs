@@ -17,7 +17,7 @@ pub struct Mount {
     pub root: PathBuf,
     /// Where.
     pub point: PathBuf,
-    /// Its options (`ro`, `nosuid` …).
+    /// Its options (`ro`, `nosuid` …), then those of its file system (`seclabel` …).
     pub options: Vec<String>,
     /// The kind of file system: `ext4`, `nfs4` …
     pub kind: String,
@@ -146,11 +146,12 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
     let device = rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?);
     let root = unescape(words.next()?);
     let point = unescape(words.next()?);
-    let options = text(words.next()?).split(',').map(str::to_owned).collect();
+    let mut options: Vec<String> = text(words.next()?).split(',').map(str::to_owned).collect();
     // Optional fields end with a dash.
     let _ = words.by_ref().find(|w| *w == b"-")?;
     let kind = text(words.next()?);
     let source = String::from_utf8_lossy(unescape(words.next()?).as_os_str().as_encoded_bytes()).into_owned();
+    options.extend(text(words.next().unwrap_or_default()).split(',').map(str::to_owned));
     Some(Mount { id, device, root, point, options, kind, source })
 }
 

@@ -8,10 +8,12 @@ use std::fmt;
 pub mod account;
 pub mod acl;
 pub mod doas;
+pub mod excess;
 pub mod label;
 pub mod log;
 pub mod manifest;
 pub mod path;
+pub mod root;
 pub mod rule;
 pub mod sudo;
 
@@ -68,10 +70,22 @@ pub(crate) use codes;
 
 /// Every code there is.
 pub fn all() -> impl Iterator<Item = Code> {
-    [account::ALL, acl::ALL, doas::ALL, label::ALL, log::ALL, manifest::ALL, path::ALL, rule::ALL, sudo::ALL]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        account::ALL,
+        acl::ALL,
+        doas::ALL,
+        excess::ALL,
+        label::ALL,
+        log::ALL,
+        manifest::ALL,
+        path::ALL,
+        root::ALL,
+        rule::ALL,
+        sudo::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// The code with this id.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
+use super::Pass;
 use crate::sys::Beside;
 
 /// How many folders may be open.
@@ -43,9 +44,20 @@ pub(super) struct Identity {
 impl Identity {
     /// That of an open folder.
     pub(super) fn of(fd: &OwnedFd) -> io::Result<Identity> {
-        let mask = StatxFlags::INO | StatxFlags::MNT_ID;
+        Ok(Self::and_pass(fd)?.0)
+    }
+
+    /// That of an open folder, and who can pass through it.
+    pub(super) fn and_pass(fd: &OwnedFd) -> io::Result<(Identity, Pass)> {
+        let mask = StatxFlags::INO | StatxFlags::MODE | StatxFlags::UID | StatxFlags::MNT_ID;
         let st = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, mask)?;
-        Ok(Identity::of_statx(&st))
+        let pass = match (st.stx_mode & 0o011, st.stx_uid) {
+            (x, _) if x & 0o001 != 0 => Pass::Everybody,
+            // The group's digit is the mask of an ACL where there is one.
+            (0, 0) => Pass::Root,
+            _ => Pass::Some,
+        };
+        Ok((Identity::of_statx(&st), pass))
     }
 
     pub(super) fn of_statx(st: &rustix::fs::Statx) -> Identity {
@@ -73,6 +85,8 @@ pub(super) struct Folder {
     pub(super) depth: usize,
     pub(super) identity: Identity,
     pub(super) beside: Option<Arc<Beside>>,
+    /// Who can come to what is in it: whoever every folder from the start on lets pass.
+    pub(super) pass: Pass,
     fd: Mutex<Option<Arc<OwnedFd>>>,
     /// Those who need the handle.
     holds: AtomicUsize,
@@ -92,11 +106,21 @@ impl Folder {
     pub(super) fn new(
         above: Option<Arc<Folder>>,
         name: CString,
-        identity: Identity,
+        (identity, pass): (Identity, Pass),
         beside: Option<Arc<Beside>>,
     ) -> Folder {
         let depth = above.as_ref().map_or(0, |a| a.depth + 1);
-        Folder { above, name, depth, identity, beside, fd: Mutex::new(None), holds: AtomicUsize::new(0) }
+        let pass = above.as_ref().map_or(pass, |a| a.pass.max(pass));
+        Folder {
+            above,
+            name,
+            depth,
+            identity,
+            beside,
+            pass,
+            fd: Mutex::new(None),
+            holds: AtomicUsize::new(0),
+        }
     }
 
     fn fd(&self) -> Option<Arc<OwnedFd>> {

@@ -56,6 +56,19 @@ pub struct Seen<'a> {
     pub mount: Option<&'a Mount>,
     /// Levels below the start (which is 0).
     pub depth: usize,
+    /// Who can come to it, by the modes of the folders from the start to it.
+    pub pass: Pass,
+}
+
+/// Who can pass through folders, by their modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Pass {
+    /// Everybody.
+    Everybody,
+    /// Some: owners that are not root, groups, or whom an ACL names.
+    Some,
+    /// Root alone.
+    Root,
 }
 
 /// What sees the objects. Each thread has one of its own.

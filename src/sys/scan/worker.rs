@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, RawDir, Statx, StatxAttributes, StatxFlags};
 use super::attributes::{Attributes, Reader};
 use super::folder::{Budget, Folder, Hold, Identity, moved, open_folder};
 use super::queue::{Job, Names, Queue};
-use super::{Seen, Start, Visit};
+use super::{Pass, Seen, Start, Visit};
 use crate::sys::mounts::{Mount, Mounts};
 use crate::sys::{Beside, Kind, Meta};
 
@@ -139,14 +139,14 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
         }
         self.count(1);
         let fd = start.handle.fd().try_clone_to_owned()?;
-        let identity = Identity::of(&fd)?;
+        let (identity, pass) = Identity::and_pass(&fd)?;
         let mount = self.mounts.find(identity.mount, identity.device);
-        let seen = Seen { path, meta, attributes: &self.attributes, mount, depth: 0 };
+        let seen = Seen { path, meta, attributes: &self.attributes, mount, depth: 0, pass: Pass::Everybody };
         if !self.visitor.see(&seen) || meta.kind != Kind::Directory {
             return Ok(());
         }
         let name = CString::new(path).map_err(io::Error::other)?;
-        let folder = Folder::new(None, name, identity, start.handle.beside().cloned());
+        let folder = Folder::new(None, name, (identity, pass), start.handle.beside().cloned());
         let hold = Hold::new(Arc::new(folder), self.budget);
         hold.keep(&Arc::new(open_folder(&fd, c".")?));
         self.queue.push(Job::Read(hold));
@@ -170,8 +170,8 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
         let Some(name) = names.pop() else { return };
         let opened = hold.open(self.last.as_ref()).and_then(|above| {
             let fd = open_folder(&above, &name)?;
-            let identity = Identity::of(&fd)?;
-            Ok((fd, identity))
+            let looks = Identity::and_pass(&fd)?;
+            Ok((fd, looks))
         });
         let above = Arc::clone(&hold.folder);
         if names.is_empty() {
@@ -180,7 +180,7 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
             hold.rest();
             self.queue.push(Job::Folders(hold, names));
         }
-        let (fd, identity) = match opened {
+        let (fd, (identity, pass)) = match opened {
             Ok(opened) => opened,
             Err(e) => return self.failed_in(&above, &name, e),
         };
@@ -189,7 +189,7 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
             return;
         }
         let beside = above.beside.clone();
-        let folder = Arc::new(Folder::new(Some(above), name, identity, beside));
+        let folder = Arc::new(Folder::new(Some(above), name, (identity, pass), beside));
         let hold = Hold::new(folder, self.budget);
         hold.keep(&Arc::new(fd));
         self.read(&hold);
@@ -346,7 +346,9 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
             self.attributes.replace_label(b.get(meta.id).label);
         }
         let (visitor, attributes, depth) = (&mut self.visitor, &self.attributes, folder.depth + 1);
-        let into = self.path.with(name, |path| visitor.see(&Seen { path, meta, attributes, mount, depth }));
+        let pass = folder.pass;
+        let into =
+            self.path.with(name, |path| visitor.see(&Seen { path, meta, attributes, mount, depth, pass }));
         // What is mounted only when it is entered stays as it is.
         let automount = st.stx_attributes.contains(StatxAttributes::AUTOMOUNT);
         Ok(into && meta.kind == Kind::Directory && !automount)
