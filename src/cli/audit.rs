@@ -12,7 +12,7 @@ use super::{Common, load};
 use crate::audit::whole::{Labels, Whole, look_at_all};
 use crate::audit::{self, ACCEPTED, Accepted, Audit};
 use crate::report::escape::{escape, escape_path};
-use crate::report::{Format, findings};
+use crate::report::{Format, findings, numbers};
 
 /// Verify that the host is as declared and no wider; made for cron
 ///
@@ -96,9 +96,9 @@ fn accepted(ui: &mut Ui, common: &Common) -> Result<Accepted, CliError> {
 
 /// What was looked at, and what was not.
 fn say(ui: &mut Ui, whole: &Whole, report: &Audit) -> Result<(), CliError> {
-    let mut words = vec![format!("{} files looked at", findings::number(whole.seen))];
+    let mut words = vec![format!("{} files looked at", numbers::thousands(whole.seen))];
     if whole.unread > 0 {
-        words.push(format!("{} could not be", findings::number(whole.unread)));
+        words.push(format!("{} could not be", numbers::thousands(whole.unread)));
     }
     if report.accepted > 0 {
         words.push(format!("{} findings accepted", report.accepted));

@@ -71,19 +71,6 @@ fn cite(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |o| format!("  ({}:{})", escape_path(o.path()), o.line()))
 }
 
-/// A number as people read it: `1,234,567`.
-pub fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
 /// `1 excess, 2 wrong`.
 pub fn counts(findings: &[&Finding]) -> String {
     let mut counts: BTreeMap<Class, usize> = BTreeMap::new();

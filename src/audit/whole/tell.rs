@@ -11,7 +11,7 @@ use super::sights::{Group, SHOWN, Sight};
 use crate::grants::acl::Tag;
 use crate::manifest::Manifest;
 use crate::report::codes::{acl, excess, label};
-use crate::report::findings::number;
+use crate::report::numbers::thousands as number;
 use crate::report::{Class, Code, Finding};
 
 /// Of many objects so many are named.
@@ -288,16 +288,6 @@ impl Teller<'_> {
                     .why("SELinux was off when they were made")
                     .remedy("touch /.autorelabel and reboot, where SELinux is to be used"),
             );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn numbers_are_grouped() {
-        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(crate::report::findings::number(n), text);
         }
     }
 }
