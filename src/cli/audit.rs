@@ -11,8 +11,9 @@ use super::ui::Ui;
 use super::{Common, load};
 use crate::audit::whole::{Labels, Whole, look_at_all};
 use crate::audit::{self, ACCEPTED, Accepted, Audit};
+use crate::report::Format;
 use crate::report::escape::{escape, escape_path};
-use crate::report::{Format, findings, numbers};
+use crate::report::findings::{self, Administrator, Extent, LeftOut};
 
 /// Verify that the host is as declared and no wider; made for cron
 ///
@@ -60,19 +61,38 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, C
         let mut seen = look_at_all(report.manifests(), &loaded.host, labels, &|n| progress.add(n))
             .map_err(std::io::Error::from)?;
         report.add(std::mem::take(&mut seen.findings), &accepted);
+        if let Err(e) = &specifications {
+            seen.left_out.push((PathBuf::from("SELinux labels"), e.to_string()));
+        }
         whole = Some(seen);
     }
     drop(progress);
+    let extent = whole.map(|w| extent(w, &mut report));
     let list = report.findings();
     match ui.format {
         Format::Human => findings::human(&mut *ui.out, &list, ui.paint)?,
         Format::Plain => findings::plain(&mut *ui.out, &list)?,
-        Format::Json => findings::json(&mut *ui.out, &list, report.status())?,
+        Format::Json => findings::json(&mut *ui.out, &list, report.status(), extent.as_ref())?,
     }
-    if let Some(whole) = whole.filter(|_| ui.format == Format::Human) {
-        say(ui, &whole, &report)?;
+    if let Some(extent) = extent.filter(|_| ui.format == Format::Human) {
+        findings::human_extent(&mut *ui.out, &extent, ui.paint)?;
     }
     Ok(report.status())
+}
+
+fn extent(whole: Whole, report: &mut Audit) -> Extent {
+    let administrators = std::mem::take(&mut report.administrators);
+    Extent {
+        seen: whole.seen,
+        unread: whole.unread,
+        accepted: report.accepted,
+        left_out: whole
+            .left_out
+            .into_iter()
+            .map(|(path, why)| LeftOut { path: path.display().to_string(), why })
+            .collect(),
+        administrators: administrators.into_iter().map(|(user, by)| Administrator { user, by }).collect(),
+    }
 }
 
 /// What the host accepts.
@@ -92,28 +112,4 @@ fn accepted(ui: &mut Ui, common: &Common) -> Result<Accepted, CliError> {
         }
         CliError::said()
     })
-}
-
-/// What was looked at, and what was not.
-fn say(ui: &mut Ui, whole: &Whole, report: &Audit) -> Result<(), CliError> {
-    let mut words = vec![format!("{} files looked at", numbers::thousands(whole.seen))];
-    if whole.unread > 0 {
-        words.push(format!("{} could not be", numbers::thousands(whole.unread)));
-    }
-    if report.accepted > 0 {
-        words.push(format!("{} findings accepted", report.accepted));
-    }
-    writeln!(ui.out, "\n{}.", words.join(", "))?;
-    if !report.administrators.is_empty() {
-        let list: Vec<String> =
-            report.administrators.iter().map(|(who, by)| format!("{who} ({by})")).collect();
-        writeln!(ui.out, "Administrators, who may run anything as root: {}.", escape(&list.join(", ")))?;
-    }
-    if !whole.left_out.is_empty() {
-        writeln!(ui.out, "Left out:")?;
-        for (path, why) in &whole.left_out {
-            writeln!(ui.out, "  {}  {}", escape_path(path), ui.paint.faint(&escape(why)))?;
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::escape::{escape, escape_path};
+use super::numbers::{count, len, thousands};
 use super::style::Paint;
 use super::{Class, Finding, Origin};
 
@@ -154,21 +155,87 @@ impl<'a> JsonFinding<'a> {
     }
 }
 
+/// What a look at a whole host covered.
+#[derive(Debug, Default, Serialize)]
+pub struct Extent {
+    /// Objects looked at.
+    pub seen: u64,
+    /// Objects that could not be looked at.
+    pub unread: u64,
+    /// Findings that are accepted.
+    pub accepted: usize,
+    /// Mounts and trees that were not looked at, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Accounts that may run anything as root.
+    pub administrators: Vec<Administrator>,
+}
+
+/// A mount or tree that was not looked at.
+#[derive(Debug, Serialize)]
+pub struct LeftOut {
+    /// It.
+    pub path: String,
+    /// Why.
+    pub why: String,
+}
+
+/// An account that may run anything as root.
+#[derive(Debug, Serialize)]
+pub struct Administrator {
+    /// It.
+    pub user: String,
+    /// What lets it.
+    pub by: String,
+}
+
 /// Writes findings as one JSON object; docs/schema/findings.schema.json describes it.
-pub fn json(out: &mut dyn Write, findings: &[&Finding], status: u8) -> io::Result<()> {
+pub fn json(
+    out: &mut dyn Write,
+    findings: &[&Finding],
+    status: u8,
+    extent: Option<&Extent>,
+) -> io::Result<()> {
     #[derive(Serialize)]
     struct Report<'a> {
         version: u32,
         kind: &'static str,
         status: u8,
         findings: Vec<JsonFinding<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extent: Option<&'a Extent>,
     }
     let report = Report {
         version: JSON_VERSION,
         kind: "audit",
         status,
         findings: findings.iter().map(|f| JsonFinding::of(f)).collect(),
+        extent,
     };
     serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)
+}
+
+/// Writes what a look at a whole host covered, for people.
+pub fn human_extent(out: &mut dyn Write, extent: &Extent, paint: Paint) -> io::Result<()> {
+    let mut words = vec![format!("{} looked at", count(extent.seen, "file", "files"))];
+    if extent.unread > 0 {
+        words.push(format!("{} could not be", thousands(extent.unread)));
+    }
+    if extent.accepted > 0 {
+        words.push(format!("{} accepted", count(len(extent.accepted), "finding", "findings")));
+    }
+    writeln!(out, "\n{}.", words.join(", "))?;
+    if !extent.administrators.is_empty() {
+        let list: Vec<String> =
+            extent.administrators.iter().map(|a| format!("{} ({})", a.user, a.by)).collect();
+        writeln!(out, "Administrators, who may run anything as root: {}.", escape(&list.join(", ")))?;
+    }
+    if !extent.left_out.is_empty() {
+        writeln!(out, "Left out:")?;
+        let width = extent.left_out.iter().map(|l| l.path.chars().count()).max().unwrap_or(0).min(40);
+        for l in &extent.left_out {
+            writeln!(out, "  {:width$}  {}", escape(&l.path), paint.faint(&escape(&l.why)))?;
+        }
+    }
+    Ok(())
 }
