@@ -42,8 +42,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "report", "sys", "grants", "selinux", "denials", "manifest", "host", "rights", "escalation", "plan",
-            "apply", "audit", "learn", "trial",
+            "report",
+            "sys",
+            "grants",
+            "selinux",
+            "denials",
+            "manifest",
+            "host",
+            "rights",
+            "escalation",
+            "plan",
+            "apply",
+            "audit",
+            "learn",
+            "trial",
         ],
     ),
 ];
@@ -55,8 +67,19 @@ const WRITERS: &[&str] = &["sys", "apply", "trial", "cli"];
 const RUNNERS: &[&str] = &["sys", "host", "apply", "trial", "cli"];
 
 /// Rooms whose promise is that nothing is written: they may not even name the parts of sys that write.
-const NEVER_WRITE: &[&str] =
-    &["host", "rights", "escalation", "plan", "audit", "denials", "learn", "grants", "selinux", "manifest", "report"];
+const NEVER_WRITE: &[&str] = &[
+    "host",
+    "rights",
+    "escalation",
+    "plan",
+    "audit",
+    "denials",
+    "learn",
+    "grants",
+    "selinux",
+    "manifest",
+    "report",
+];
 
 /// What writes, of std and of the crates for system calls, wherever it is called through a module's name.
 const WRITING_CALLS: &str = "

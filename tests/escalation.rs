@@ -1,11 +1,6 @@
 //! Ways to root, each made on a small host and found with its steps, by `plan` and by `audit`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test ends at a surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at a surprise")]
 
 mod support;
 
@@ -28,7 +23,10 @@ fn host(manifest: &str) -> Tree {
         "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n\
          app:x:990:990::/var/lib/app:/usr/sbin/nologin\nworker:x:991:991::/var/lib/worker:/usr/sbin/nologin\n",
     );
-    t.write("etc/group", "root:x:0:\nsudo:x:27:alice\ndocker:x:99:\nalice:x:1000:\nbob:x:1001:\napp:x:990:\nworker:x:991:\n");
+    t.write(
+        "etc/group",
+        "root:x:0:\nsudo:x:27:alice\ndocker:x:99:\nalice:x:1000:\nbob:x:1001:\napp:x:990:\nworker:x:991:\n",
+    );
     t.chmod("etc/sudoers.d", 0o755);
     t.mkdir("etc/nginx/conf.d");
     t.manifest("app", manifest);
@@ -72,18 +70,31 @@ fn the_deployer_becomes_root_in_two_steps_and_by_certbots_hooks_in_one() {
     assert!(found[1].starts_with("runs /usr/bin/systemctl reload nginx as root: nginx reads"), "{found:?}");
     assert!(found[1].ends_with("(line 10)"), "{found:?}");
     let said = t.perms(&["plan"]);
-    assert!(said.out.contains("app can become root in 2 steps\n       1. writes /etc/nginx/conf.d"), "{}", said.out);
+    assert!(
+        said.out.contains("app can become root in 2 steps\n       1. writes /etc/nginx/conf.d"),
+        "{}",
+        said.out
+    );
 
     let one = format!("{two}\n[[command]]\nrun = [\"/usr/bin/certbot\"]\nargs = \"any\"\nnopasswd = true\n");
     t.manifest("app", &one);
     let found = steps(&t);
     assert_eq!(found.len(), 1, "the shortest way is told: {found:?}");
-    assert!(found[0].starts_with("runs /usr/bin/certbot with any arguments as root: `--deploy-hook CMD` runs CMD"));
+    assert!(
+        found[0]
+            .starts_with("runs /usr/bin/certbot with any arguments as root: `--deploy-hook CMD` runs CMD")
+    );
     // Accepted, it is the other way's turn; when that is accepted too, there is none.
     let accepted = format!("{one}accept = {{ \"sudo::hook-runner\" = \"meant\" }}\n");
     t.manifest("app", &accepted);
     assert_eq!(steps(&t).len(), 2);
-    t.manifest("app", &accepted.replace("access = \"write\"", "access = \"write\"\naccept = { \"path::daemon-config-and-reload\" = \"meant\" }"));
+    t.manifest(
+        "app",
+        &accepted.replace(
+            "access = \"write\"",
+            "access = \"write\"\naccept = { \"path::daemon-config-and-reload\" = \"meant\" }",
+        ),
+    );
     assert_eq!(steps(&t), Vec::<String>::new());
 }
 
@@ -112,13 +123,17 @@ fn each_way_on_the_host_is_found() {
     type Make<'a> = Box<dyn Fn(&Tree) + 'a>;
     let cases: Vec<(Make<'_>, &str, &str)> = vec![
         (
-            Box::new(|t| t.write("etc/group", &t.read("etc/group").replace("docker:x:99:", "docker:x:99:app"))),
+            Box::new(|t| {
+                t.write("etc/group", &t.read("etc/group").replace("docker:x:99:", "docker:x:99:app"))
+            }),
             "is in group docker",
             "(/etc/group, docker)",
         ),
         (
             // H4: the primary group counts, too.
-            Box::new(|t| t.write("etc/passwd", &t.read("etc/passwd").replace("app:x:990:990:", "app:x:990:99:"))),
+            Box::new(|t| {
+                t.write("etc/passwd", &t.read("etc/passwd").replace("app:x:990:990:", "app:x:990:99:"))
+            }),
             "is in group docker",
             "primary group)",
         ),
@@ -198,7 +213,10 @@ fn each_way_on_the_host_is_found() {
         assert_eq!(steps(&t), Vec::<String>::new(), "before");
         make(&t);
         let found = steps(&t);
-        assert!(found.len() == 1 && found[0].starts_with(what) && found[0].ends_with(place), "{what}: {found:?}");
+        assert!(
+            found.len() == 1 && found[0].starts_with(what) && found[0].ends_with(place),
+            "{what}: {found:?}"
+        );
     }
 }
 
@@ -217,12 +235,18 @@ fn a_way_through_other_accounts_is_told_step_by_step() {
     give(&t, "home/alice/.profile", 991);
     let found = steps(&t);
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with("owns /srv/worker, on the way to /srv/worker/run: w.service runs it as worker"));
+    assert!(
+        found[0].starts_with("owns /srv/worker, on the way to /srv/worker/run: w.service runs it as worker")
+    );
     assert!(found[1].starts_with("owns /home/alice/.profile: alice's shell runs it"), "{found:?}");
     assert!(found[2].starts_with("may run anything as root [excess::rule] (/etc/sudoers:3)"), "{found:?}");
     let said = t.perms(&["audit"]);
     assert!(said.out.contains("excess[root::path]  user app"), "{}", said.out);
-    assert!(said.out.contains("\n    3. may run anything as root (/etc/sudoers:3)\n  remedy: "), "{}", said.out);
+    assert!(
+        said.out.contains("\n    3. may run anything as root (/etc/sudoers:3)\n  remedy: "),
+        "{}",
+        said.out
+    );
     assert_eq!(said.status, 8);
     t.manifest("app", &format!("{APP}[app.accept]\n\"root::path\" = \"a test\"\n"));
     t.expect(0, &["audit"]);
@@ -238,6 +262,10 @@ fn what_is_declared_alone_is_a_risk_and_no_excess() {
     t.expect(0, &["apply", "--yes"]);
     let said = t.expect(0, &["audit"]);
     assert!(said.out.contains("risk[root::path]  user app"), "{}", said.out);
-    assert!(said.out.contains("1. may write /etc/cron.d: cron runs what it says as root (line 6)")
-        || said.out.contains("1. writes /etc/cron.d: cron runs what it says as root (line 6)"), "{}", said.out);
+    assert!(
+        said.out.contains("1. may write /etc/cron.d: cron runs what it says as root (line 6)")
+            || said.out.contains("1. writes /etc/cron.d: cron runs what it says as root (line 6)"),
+        "{}",
+        said.out
+    );
 }

@@ -38,9 +38,6 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
     let mut found = Vec::new();
     for (app, way) in &plan.ways {
         let Some(m) = plan.manifests.get(*app) else { continue };
-        if is_told(plan, &m.app.name.value, way) {
-            continue;
-        }
         let class = if way.is_declared() { Class::Risk } else { Class::Excess };
         let f = way_finding(class, &m.app.name.value, way);
         found.push(Finding { origin: Some(m.app.user.origin.clone()), ..f });
@@ -55,15 +52,6 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
         found.extend(keys(m, host, Path::new(&user.home)));
     }
     found
-}
-
-/// Whether a way of one step is an undeclared rule that is told anyway, with what it comes to.
-fn is_told(plan: &Plan, app: &str, way: &Way) -> bool {
-    let [step] = way.steps.as_slice() else { return false };
-    let Some(place) = &step.place else { return false };
-    let file = place.rsplit_once(':').map_or(place.as_str(), |(file, _)| file);
-    let findings = plan.items.iter().flat_map(|i| &i.findings);
-    findings.filter(|f| f.app == app).any(|f| f.place == *place || f.place == file)
 }
 
 fn way_finding(class: Class, app: &str, way: &Way) -> Finding {

@@ -49,7 +49,7 @@ impl Plan {
         let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
         items.extend(grant_items);
         items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
-        let ways = ways(&manifests, host);
+        let ways = ways(&manifests, host, &items);
         Plan { manifests, items, contents, ways, seen }
     }
 
@@ -112,9 +112,20 @@ impl Plan {
 }
 
 /// How the applications' users can become root, on the host as it is and by what is declared.
-fn ways(manifests: &[Manifest], host: &Host) -> Vec<(usize, Way)> {
+fn ways(manifests: &[Manifest], host: &Host, items: &[Item]) -> Vec<(usize, Way)> {
     let world = World::new(host, manifests, sudo_tree(host));
     let accepts = |m: &Manifest| m.app.accept.iter().any(|a| a.code.id == root_codes::PATH.id);
     let apps = manifests.iter().enumerate().filter(|(_, m)| !accepts(m));
-    apps.filter_map(|(app, m)| Some((app, world.of_app(m)?))).collect()
+    apps.filter_map(|(app, m)| Some((app, world.of_app(m)?)))
+        .filter(|(app, w)| !is_told(items, *app, w))
+        .collect()
+}
+
+/// Whether a way of one step is an undeclared rule that is an item anyway, with what it comes to.
+fn is_told(items: &[Item], app: usize, way: &Way) -> bool {
+    let [step] = way.steps.as_slice() else { return false };
+    let Some(place) = &step.place else { return false };
+    let file = place.rsplit_once(':').map_or(place.as_str(), |(file, _)| file);
+    let findings = items.iter().filter(|i| i.app == app).flat_map(|i| &i.findings);
+    findings.into_iter().any(|f| f.place == *place || f.place == file)
 }
