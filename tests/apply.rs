@@ -547,7 +547,8 @@ fn labels_are_set_where_the_file_system_has_them() {
 /// The deployer with its commands, without asking for acceptance of what they lead to.
 fn deployer_with_commands() -> String {
     format!(
-        "{DEPLOYER}\n[[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"nginx\"]\nas = \"root\"\nnopasswd = true\n"
+        "{DEPLOYER}accept = {{ \"path::daemon-config-and-reload\" = \"this test is about sudo\" }}\n\n\
+         [[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"nginx\"]\nas = \"root\"\nnopasswd = true\n"
     )
 }
 

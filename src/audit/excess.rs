@@ -36,8 +36,8 @@ fn new(code: Code, class: Class, app: &str, place: impl Into<String>) -> Finding
 /// What concerns the declared users.
 pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for (app, way) in &plan.ways {
-        let Some(m) = plan.manifests.get(*app) else { continue };
+    for (app, way) in plan.ways_to_tell() {
+        let Some(m) = plan.manifests.get(app) else { continue };
         let class = if way.is_declared() { Class::Risk } else { Class::Excess };
         let f = way_finding(class, &m.app.name.value, way);
         found.push(Finding { origin: Some(m.app.user.origin.clone()), ..f });

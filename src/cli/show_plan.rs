@@ -25,7 +25,7 @@ pub(super) fn human(
     for (app, m) in plan.manifests.iter().enumerate() {
         let items: Vec<&Item> = plan.items.iter().filter(|i| i.app == app).collect();
         let risks: Vec<&Diagnostic> = warnings.iter().filter(|d| d.origin.source == m.source).collect();
-        let ways: Vec<&Way> = plan.ways.iter().filter(|(a, _)| *a == app).map(|(_, w)| w).collect();
+        let ways: Vec<&Way> = plan.ways_to_tell().filter(|(a, _)| *a == app).map(|(_, w)| w).collect();
         if items.is_empty() && risks.is_empty() && ways.is_empty() {
             continue;
         }
@@ -100,8 +100,8 @@ pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -
             escape(&i.details.join("; "))
         )?;
     }
-    for (app, w) in &plan.ways {
-        let app = plan.manifests.get(*app).map_or("", |m| m.app.name.value.as_str());
+    for (app, w) in plan.ways_to_tell() {
+        let app = plan.manifests.get(app).map_or("", |m| m.app.name.value.as_str());
         let steps: Vec<String> = (1..).zip(&w.steps).map(|(n, s)| format!("{n}. {}", s.show())).collect();
         writeln!(
             out,

@@ -10,7 +10,7 @@ use crate::escalation::{Way, World, sudo_tree};
 use crate::host::Host;
 use crate::host::selinux::Selinux;
 use crate::manifest::Manifest;
-use crate::report::codes::root as root_codes;
+use crate::report::codes::{excess, root as root_codes};
 use crate::report::{Class, Finding};
 
 /// What differs between manifests and a host, and how it is mended.
@@ -49,7 +49,7 @@ impl Plan {
         let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
         items.extend(grant_items);
         items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
-        let ways = ways(&manifests, host, &items);
+        let ways = ways(&manifests, host);
         Plan { manifests, items, contents, ways, seen }
     }
 
@@ -84,6 +84,11 @@ impl Plan {
         self.items.iter().filter(|i| matches!(i.fix, Fix::Blocked))
     }
 
+    /// The ways to root that are news: a rule that nobody declared says of itself what it comes to.
+    pub fn ways_to_tell(&self) -> impl Iterator<Item = (usize, &Way)> {
+        self.ways.iter().filter(|(app, w)| !is_told(&self.items, *app, w)).map(|(app, w)| (*app, w))
+    }
+
     /// The names of the applications.
     pub fn apps(&self) -> Vec<String> {
         self.manifests.iter().map(|m| m.app.name.value.clone()).collect()
@@ -112,19 +117,19 @@ impl Plan {
 }
 
 /// How the applications' users can become root, on the host as it is and by what is declared.
-fn ways(manifests: &[Manifest], host: &Host, items: &[Item]) -> Vec<(usize, Way)> {
+fn ways(manifests: &[Manifest], host: &Host) -> Vec<(usize, Way)> {
     let world = World::new(host, manifests, sudo_tree(host));
     let accepts = |m: &Manifest| m.app.accept.iter().any(|a| a.code.id == root_codes::PATH.id);
     let apps = manifests.iter().enumerate().filter(|(_, m)| !accepts(m));
-    apps.filter_map(|(app, m)| Some((app, world.of_app(m)?)))
-        .filter(|(app, w)| !is_told(items, *app, w))
-        .collect()
+    apps.filter_map(|(app, m)| Some((app, world.of_app(m)?))).collect()
 }
 
 /// Whether a way of one step is an undeclared rule that is an item anyway, with what it comes to.
 fn is_told(items: &[Item], app: usize, way: &Way) -> bool {
     let [step] = way.steps.as_slice() else { return false };
-    let Some(place) = &step.place else { return false };
+    let Some(place) = step.place.as_ref().filter(|_| step.code.id != excess::WEAK_COMMAND.id) else {
+        return false;
+    };
     let file = place.rsplit_once(':').map_or(place.as_str(), |(file, _)| file);
     let findings = items.iter().filter(|i| i.app == app).flat_map(|i| &i.findings);
     findings.into_iter().any(|f| f.place == *place || f.place == file)
