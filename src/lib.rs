@@ -14,6 +14,7 @@
 //! | [`cli`] | one file a command, the terminal, exit status |
 //! | [`manifest`] | TOML → spanned tree → valid [`manifest::Manifest`] |
 //! | [`host`] | what is there: accounts, files, sudoers, doas, SELinux state; reads only |
+//! | [`escalation`] | which accounts can become which others, and root in how many steps |
 //! | [`plan`] | desired × observed → differences and the changes that mend them |
 //! | [`apply`] | journal first, then the changes; undo |
 //! | [`audit`] | differences → findings and exit status |
@@ -32,6 +33,7 @@ pub mod apply;
 pub mod audit;
 pub mod cli;
 pub mod denials;
+pub mod escalation;
 pub mod grants;
 pub mod host;
 pub mod learn;

@@ -547,7 +547,8 @@ fn labels_are_set_where_the_file_system_has_them() {
 /// The deployer with its commands, without asking for acceptance of what they lead to.
 fn deployer_with_commands() -> String {
     format!(
-        "{DEPLOYER}\n[[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"nginx\"]\nas = \"root\"\nnopasswd = true\n"
+        "{DEPLOYER}accept = {{ \"path::daemon-config-and-reload\" = \"this test is about sudo\" }}\n\n\
+         [[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"nginx\"]\nas = \"root\"\nnopasswd = true\n"
     )
 }
 
@@ -620,7 +621,14 @@ fn sudo_rules_are_written_checked_and_kept_narrow() {
     t.expect(0, &["apply", "--yes"]);
     // What is no longer declared does not outlive its declaration.
     t.manifest("durhack-deployer", DEPLOYER);
-    assert_eq!(t.audit(8), [("sudo::left-over".to_owned(), format!("/{fragment}"))]);
+    assert_eq!(
+        t.audit(8),
+        [
+            // With its rule and the declared folder, that is: root in two steps.
+            ("root::path".to_owned(), "user durhack-deployer".to_owned()),
+            ("sudo::left-over".to_owned(), format!("/{fragment}")),
+        ]
+    );
     t.expect(0, &["apply", "--yes"]);
     assert!(!t.at(fragment).exists());
     t.audit(0);

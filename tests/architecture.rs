@@ -32,16 +32,30 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("manifest", &["report", "grants"]),
     ("host", &["report", "sys", "grants", "selinux"]),
     ("rights", &["report", "sys", "grants", "selinux", "host"]),
-    ("plan", &["report", "sys", "grants", "selinux", "manifest", "host"]),
+    // What accounts can become, declared or not.
+    ("escalation", &["report", "sys", "grants", "manifest", "host"]),
+    ("plan", &["report", "sys", "grants", "selinux", "manifest", "host", "escalation"]),
     ("apply", &["report", "sys", "grants", "selinux", "host", "plan"]),
-    ("audit", &["report", "sys", "grants", "selinux", "manifest", "host", "plan"]),
+    ("audit", &["report", "sys", "grants", "selinux", "manifest", "host", "escalation", "plan"]),
     ("learn", &["report", "sys", "grants", "selinux", "denials", "manifest"]),
     ("trial", &["report", "sys", "grants", "selinux", "manifest", "host", "plan", "apply", "audit"]),
     (
         "cli",
         &[
-            "report", "sys", "grants", "selinux", "denials", "manifest", "host", "rights", "plan", "apply",
-            "audit", "learn", "trial",
+            "report",
+            "sys",
+            "grants",
+            "selinux",
+            "denials",
+            "manifest",
+            "host",
+            "rights",
+            "escalation",
+            "plan",
+            "apply",
+            "audit",
+            "learn",
+            "trial",
         ],
     ),
 ];
@@ -53,8 +67,19 @@ const WRITERS: &[&str] = &["sys", "apply", "trial", "cli"];
 const RUNNERS: &[&str] = &["sys", "host", "apply", "trial", "cli"];
 
 /// Rooms whose promise is that nothing is written: they may not even name the parts of sys that write.
-const NEVER_WRITE: &[&str] =
-    &["host", "rights", "plan", "audit", "denials", "learn", "grants", "selinux", "manifest", "report"];
+const NEVER_WRITE: &[&str] = &[
+    "host",
+    "rights",
+    "escalation",
+    "plan",
+    "audit",
+    "denials",
+    "learn",
+    "grants",
+    "selinux",
+    "manifest",
+    "report",
+];
 
 /// What writes, of std and of the crates for system calls, wherever it is called through a module's name.
 const WRITING_CALLS: &str = "

@@ -51,6 +51,25 @@ pub(super) fn load(ui: &mut Ui, common: &Common, named: &[PathBuf]) -> Result<Lo
     Ok(Loaded { manifests, warnings, host })
 }
 
+/// Whether there is any manifest in the usual folder.
+pub(super) fn has_manifests(common: &Common) -> Result<bool, CliError> {
+    let folder = folder(common)?;
+    let toml = |e: std::io::Result<std::fs::DirEntry>| {
+        e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "toml"))
+    };
+    Ok(common.manifests.is_some() || std::fs::read_dir(&folder).is_ok_and(|mut d| d.any(toml)))
+}
+
+/// The host, for what needs no manifests.
+pub(super) fn without_manifests(common: &Common) -> Result<Loaded, CliError> {
+    Ok(Loaded { manifests: Vec::new(), warnings: Vec::new(), host: Host::observe(root(common)?)? })
+}
+
+/// Refuses a file beside the manifests that others can write, as a manifest is refused.
+pub(super) fn trusted_on_host(common: &Common, path: &Path) -> Result<(), CliError> {
+    if root(common)?.is_host() && rustix::process::geteuid().is_root() { trusted(path) } else { Ok(()) }
+}
+
 /// Who can write a manifest is root by way of it: on the running host only root may be able to, the file and every folder
 /// above it.
 fn trusted(manifest: &Path) -> Result<(), CliError> {

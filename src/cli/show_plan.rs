@@ -1,9 +1,11 @@
 //! A plan as text and as JSON.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::escalation::{Step, Way};
 use crate::plan::{Fix, Item, Plan, Sign};
 use crate::report::escape::{escape, escape_path};
 use crate::report::findings::{JSON_VERSION, JsonFinding, JsonPlace};
@@ -23,7 +25,8 @@ pub(super) fn human(
     for (app, m) in plan.manifests.iter().enumerate() {
         let items: Vec<&Item> = plan.items.iter().filter(|i| i.app == app).collect();
         let risks: Vec<&Diagnostic> = warnings.iter().filter(|d| d.origin.source == m.source).collect();
-        if items.is_empty() && risks.is_empty() {
+        let ways: Vec<&Way> = plan.ways_to_tell().filter(|(a, _)| *a == app).map(|(_, w)| w).collect();
+        if items.is_empty() && risks.is_empty() && ways.is_empty() {
             continue;
         }
         let path = escape_path(&m.source.path);
@@ -38,6 +41,9 @@ pub(super) fn human(
                 writeln!(out, "       {kind}: {}", escape(text))?;
             }
             writeln!(out, "       line {}; perms explain {}", r.origin.line(), r.code.id)?;
+        }
+        for w in ways {
+            way(out, w, paint)?;
         }
         writeln!(out)?;
     }
@@ -68,6 +74,18 @@ fn item(out: &mut dyn Write, i: &Item, width: usize, paint: Paint) -> io::Result
     Ok(())
 }
 
+/// The way of an account to root.
+fn way(out: &mut dyn Write, way: &Way, paint: Paint) -> io::Result<()> {
+    let head = paint.bad("risk");
+    writeln!(out, "  {head} {} can become root {}", escape(&way.user), way.count())?;
+    for (n, step) in (1..).zip(&way.steps) {
+        writeln!(out, "       {n}. {}", escape(&step.show()))?;
+    }
+    let codes: BTreeSet<&str> = way.steps.iter().map(|s| s.code.id).collect();
+    let codes: Vec<&str> = codes.into_iter().collect();
+    writeln!(out, "       perms explain {}", codes.join(", "))
+}
+
 /// Writes a plan one thing a line.
 pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
     for i in &plan.items {
@@ -80,6 +98,17 @@ pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -
             i.area,
             escape(&i.subject),
             escape(&i.details.join("; "))
+        )?;
+    }
+    for (app, w) in plan.ways_to_tell() {
+        let app = plan.manifests.get(app).map_or("", |m| m.app.name.value.as_str());
+        let steps: Vec<String> = (1..).zip(&w.steps).map(|(n, s)| format!("{n}. {}", s.show())).collect();
+        writeln!(
+            out,
+            "{app}: risk root::path user {}: can become root {}: {}",
+            escape(&w.user),
+            w.count(),
+            escape(&steps.join("; "))
         )?;
     }
     for r in warnings {
@@ -129,6 +158,22 @@ pub(super) fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) ->
         status: u8,
         items: Vec<JsonItem<'a>>,
         risks: Vec<Risk<'a>>,
+        ways: Vec<JsonWay<'a>>,
+    }
+    #[derive(Serialize)]
+    struct JsonWay<'a> {
+        app: &'a str,
+        user: &'a str,
+        steps: Vec<JsonStep<'a>>,
+    }
+    #[derive(Serialize)]
+    struct JsonStep<'a> {
+        what: &'a str,
+        code: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        manifest: Option<JsonPlace>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        place: Option<&'a str>,
     }
     #[derive(Serialize)]
     struct JsonItem<'a> {
@@ -166,12 +211,26 @@ pub(super) fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) ->
         message: &w.message,
         manifest: JsonPlace::of(&w.origin),
     });
+    fn json_step(s: &Step) -> JsonStep<'_> {
+        JsonStep {
+            what: &s.what,
+            code: s.code.id,
+            manifest: s.origin.as_ref().map(JsonPlace::of),
+            place: s.place.as_deref(),
+        }
+    }
+    let ways = plan.ways.iter().map(|(app, w)| JsonWay {
+        app: plan.manifests.get(*app).map_or("", |m| m.app.name.value.as_str()),
+        user: &w.user,
+        steps: w.steps.iter().map(json_step).collect(),
+    });
     let report = Report {
         version: JSON_VERSION,
         kind: "plan",
         status: plan.status(),
         items: items.collect(),
         risks: risks.collect(),
+        ways: ways.collect(),
     };
     serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)

@@ -73,9 +73,14 @@ pub(super) struct Progress {
 impl Progress {
     /// One more.
     pub(super) fn tick(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub(super) fn add(&self, more: u64) {
         let Some((bar, since, shown)) = &self.bar else { return };
-        bar.inc(1);
-        if !shown.get() && bar.position() % 1024 == 0 && since.elapsed().as_millis() > 1000 {
+        bar.inc(more);
+        if !shown.get() && (more > 1 || bar.position() % 1024 == 0) && since.elapsed().as_millis() > 1000 {
             shown.set(true);
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
         }

@@ -234,6 +234,11 @@ static ROOT_PLACES: &[(&str, &str)] = &[
     ("/dev", "the disks are in it"),
 ];
 
+/// All places where writing is being root, each with its reason.
+pub fn root_places() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROOT_PLACES.iter().copied()
+}
+
 /// The place where writing is being root that `path` is in or above, and why it is; the nearest if there are several.
 pub fn root_place(path: &Path) -> Option<(&'static str, &'static str)> {
     let inside = ROOT_PLACES.iter().filter(|(p, _)| path.starts_with(p)).max_by_key(|(p, _)| p.len());

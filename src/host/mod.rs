@@ -5,6 +5,7 @@ pub mod contexts;
 pub mod files;
 pub mod grants;
 pub mod homes;
+pub mod jobs;
 pub mod policy_store;
 pub mod selinux;
 pub mod stale;

@@ -245,7 +245,7 @@ fn is_root(rule: &CommandRule) -> bool {
 }
 
 /// Whether the application's user can write the path, by what is declared of it.
-fn writes(manifest: &Manifest, rule: &PathRule) -> bool {
+pub fn writes(manifest: &Manifest, rule: &PathRule) -> bool {
     let user = &manifest.app.user;
     let in_group = |name: &str| {
         let primary = user.group.as_ref().map_or(&user.name.value, |g| &g.value);

@@ -24,6 +24,7 @@ mod syntax;
 mod text;
 mod tree;
 
+pub use lint::writes;
 pub use load::{Loaded, load, load_all, load_dir, parse};
 pub use model::{
     Acceptance, Access, AclEntry, AclPerms, AclWho, App, Args, BooleanRule, CommandRule, FileKind, Grantor,

@@ -434,6 +434,7 @@ pub(super) fn finding(
         is: String::new(),
         should: String::new(),
         why: None,
+        steps: Vec::new(),
         remedy: String::new(),
     }
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use super::change::Change;
 use super::item::{Fix, Item};
 use super::{Names, accounts, grants, home, labels, path_items, paths, store};
+use crate::escalation::{Way, World, sudo_tree};
 use crate::host::Host;
 use crate::host::selinux::Selinux;
 use crate::manifest::Manifest;
+use crate::report::codes::{excess, root as root_codes};
 use crate::report::{Class, Finding};
 
 /// What differs between manifests and a host, and how it is mended.
@@ -20,6 +22,9 @@ pub struct Plan {
     pub items: Vec<Item>,
     /// Whole files that are rewritten (sudoers, doas.conf), each once whatever the number of items behind it.
     pub contents: BTreeMap<PathBuf, Change>,
+    /// How each application's user can become root, where it can and its manifest does not accept that: the index of the
+    /// manifest, and the shortest way.
+    pub ways: Vec<(usize, Way)>,
     /// Files looked at.
     pub seen: usize,
 }
@@ -44,7 +49,8 @@ impl Plan {
         let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
         items.extend(grant_items);
         items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
-        Plan { manifests, items, contents, seen }
+        let ways = ways(&manifests, host);
+        Plan { manifests, items, contents, ways, seen }
     }
 
     /// All changes, in the order in which they are made.
@@ -78,6 +84,11 @@ impl Plan {
         self.items.iter().filter(|i| matches!(i.fix, Fix::Blocked))
     }
 
+    /// The ways to root that are news: a rule that nobody declared says of itself what it comes to.
+    pub fn ways_to_tell(&self) -> impl Iterator<Item = (usize, &Way)> {
+        self.ways.iter().filter(|(app, w)| !is_told(&self.items, *app, w)).map(|(app, w)| (*app, w))
+    }
+
     /// The names of the applications.
     pub fn apps(&self) -> Vec<String> {
         self.manifests.iter().map(|m| m.app.name.value.clone()).collect()
@@ -103,4 +114,23 @@ impl Plan {
     pub fn status(&self) -> u8 {
         self.items.iter().flat_map(|i| &i.findings).fold(0, |bits, f| bits | f.class.exit_bit())
     }
+}
+
+/// How the applications' users can become root, on the host as it is and by what is declared.
+fn ways(manifests: &[Manifest], host: &Host) -> Vec<(usize, Way)> {
+    let world = World::new(host, manifests, sudo_tree(host));
+    let accepts = |m: &Manifest| m.app.accept.iter().any(|a| a.code.id == root_codes::PATH.id);
+    let apps = manifests.iter().enumerate().filter(|(_, m)| !accepts(m));
+    apps.filter_map(|(app, m)| Some((app, world.of_app(m)?))).collect()
+}
+
+/// Whether a way of one step is an undeclared rule that is an item anyway, with what it comes to.
+fn is_told(items: &[Item], app: usize, way: &Way) -> bool {
+    let [step] = way.steps.as_slice() else { return false };
+    let Some(place) = step.place.as_ref().filter(|_| step.code.id != excess::WEAK_COMMAND.id) else {
+        return false;
+    };
+    let file = place.rsplit_once(':').map_or(place.as_str(), |(file, _)| file);
+    let findings = items.iter().filter(|i| i.app == app).flat_map(|i| &i.findings);
+    findings.into_iter().any(|f| f.place == *place || f.place == file)
 }

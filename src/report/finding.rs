@@ -60,6 +60,8 @@ pub struct Finding {
     pub should: String,
     /// Why it matters, where that is not plain from `is` and `should`.
     pub why: Option<String>,
+    /// Steps that lead there, in order, each with what makes it possible.
+    pub steps: Vec<String>,
     /// What to do.
     pub remedy: String,
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::escape::{escape, escape_path};
+use super::numbers::{count, len, thousands};
 use super::style::Paint;
 use super::{Class, Finding, Origin};
 
@@ -60,6 +61,9 @@ fn one(out: &mut dyn Write, f: &Finding, paint: Paint) -> io::Result<()> {
     if let Some(why) = &f.why {
         writeln!(out, "  {}", escape(why))?;
     }
+    for (n, step) in (1..).zip(&f.steps) {
+        writeln!(out, "    {n}. {}", escape(step))?;
+    }
     writeln!(out, "  remedy: {}", escape(&f.remedy))
 }
 
@@ -85,12 +89,13 @@ pub fn plain(out: &mut dyn Write, findings: &[&Finding]) -> io::Result<()> {
     for f in findings {
         writeln!(
             out,
-            "{}: {} {} {}: is {}; should be {}{}; remedy: {}",
+            "{}: {} {} {}: is {}{}; should be {}{}; remedy: {}",
             escape(&f.app),
             f.class.word(),
             f.code.id,
             escape(&f.place),
             escape(&f.is),
+            (1..).zip(&f.steps).map(|(n, s)| format!("; {n}. {}", escape(s))).collect::<String>(),
             escape(&f.should),
             cite(f.origin.as_ref()),
             escape(&f.remedy)
@@ -125,6 +130,8 @@ pub struct JsonFinding<'a> {
     should: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    steps: &'a [String],
     remedy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<JsonPlace>,
@@ -141,27 +148,94 @@ impl<'a> JsonFinding<'a> {
             is: &f.is,
             should: &f.should,
             why: f.why.as_deref(),
+            steps: &f.steps,
             remedy: &f.remedy,
             manifest: f.origin.as_ref().map(JsonPlace::of),
         }
     }
 }
 
+/// What a look at a whole host covered.
+#[derive(Debug, Default, Serialize)]
+pub struct Extent {
+    /// Objects looked at.
+    pub seen: u64,
+    /// Objects that could not be looked at.
+    pub unread: u64,
+    /// Findings that are accepted.
+    pub accepted: usize,
+    /// Mounts and trees that were not looked at, and why.
+    pub left_out: Vec<LeftOut>,
+    /// Accounts that may run anything as root.
+    pub administrators: Vec<Administrator>,
+}
+
+/// A mount or tree that was not looked at.
+#[derive(Debug, Serialize)]
+pub struct LeftOut {
+    /// It.
+    pub path: String,
+    /// Why.
+    pub why: String,
+}
+
+/// An account that may run anything as root.
+#[derive(Debug, Serialize)]
+pub struct Administrator {
+    /// It.
+    pub user: String,
+    /// What lets it.
+    pub by: String,
+}
+
 /// Writes findings as one JSON object; docs/schema/findings.schema.json describes it.
-pub fn json(out: &mut dyn Write, findings: &[&Finding], status: u8) -> io::Result<()> {
+pub fn json(
+    out: &mut dyn Write,
+    findings: &[&Finding],
+    status: u8,
+    extent: Option<&Extent>,
+) -> io::Result<()> {
     #[derive(Serialize)]
     struct Report<'a> {
         version: u32,
         kind: &'static str,
         status: u8,
         findings: Vec<JsonFinding<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extent: Option<&'a Extent>,
     }
     let report = Report {
         version: JSON_VERSION,
         kind: "audit",
         status,
         findings: findings.iter().map(|f| JsonFinding::of(f)).collect(),
+        extent,
     };
     serde_json::to_writer_pretty(&mut *out, &report)?;
     writeln!(out)
+}
+
+/// Writes what a look at a whole host covered, for people.
+pub fn human_extent(out: &mut dyn Write, extent: &Extent, paint: Paint) -> io::Result<()> {
+    let mut words = vec![format!("{} looked at", count(extent.seen, "file", "files"))];
+    if extent.unread > 0 {
+        words.push(format!("{} could not be", thousands(extent.unread)));
+    }
+    if extent.accepted > 0 {
+        words.push(format!("{} accepted", count(len(extent.accepted), "finding", "findings")));
+    }
+    writeln!(out, "\n{}.", words.join(", "))?;
+    if !extent.administrators.is_empty() {
+        let list: Vec<String> =
+            extent.administrators.iter().map(|a| format!("{} ({})", a.user, a.by)).collect();
+        writeln!(out, "Administrators, who may run anything as root: {}.", escape(&list.join(", ")))?;
+    }
+    if !extent.left_out.is_empty() {
+        writeln!(out, "Left out:")?;
+        let width = extent.left_out.iter().map(|l| l.path.chars().count()).max().unwrap_or(0).min(40);
+        for l in &extent.left_out {
+            writeln!(out, "  {:width$}  {}", escape(&l.path), paint.faint(&escape(&l.why)))?;
+        }
+    }
+    Ok(())
 }

@@ -9,8 +9,10 @@
 
 pub mod beside;
 pub mod handle;
+pub mod mounts;
 pub mod root;
 pub mod run;
+pub mod scan;
 pub mod walk;
 pub mod write;
 

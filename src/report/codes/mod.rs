@@ -8,11 +8,13 @@ use std::fmt;
 pub mod account;
 pub mod acl;
 pub mod doas;
+pub mod excess;
 pub mod label;
 pub mod log;
 pub mod manifest;
 pub mod module;
 pub mod path;
+pub mod root;
 pub mod rule;
 pub mod sudo;
 
@@ -73,11 +75,13 @@ pub fn all() -> impl Iterator<Item = Code> {
         account::ALL,
         acl::ALL,
         doas::ALL,
+        excess::ALL,
         label::ALL,
         log::ALL,
         manifest::ALL,
         module::ALL,
         path::ALL,
+        root::ALL,
         rule::ALL,
         sudo::ALL,
     ]

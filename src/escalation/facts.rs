@@ -1,0 +1,181 @@
+//! Paths by which whoever writes them becomes somebody: root's places, what jobs and services run, homes, and the
+//! configuration of daemons. Only those that somebody else than root could change at all are kept: on most hosts none.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::chain::Chain;
+use crate::grants::daemons::{DAEMONS, Daemon, root_places};
+use crate::host::jobs::{By, Job};
+use crate::host::{Accounts, User};
+use crate::report::Code;
+use crate::report::codes::{excess, path};
+use crate::sys::walk::walk;
+use crate::sys::{Kind, Root};
+
+/// Objects of a daemon's configuration that are looked at.
+const MOST: usize = 20_000;
+/// Files that a shell or sshd reads in a home.
+const HOME_FILES: [&str; 7] =
+    [".ssh/authorized_keys", ".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshrc", ".zshenv"];
+/// Shells that let nobody in.
+const NO_SHELLS: [&str; 4] = ["nologin", "false", "sync", "true"];
+
+/// One path, and what it makes of who writes it.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    /// Who can write it is asked of this.
+    pub chain: Chain,
+    /// The account that its writer becomes.
+    pub to: String,
+    /// Why: "cron runs it as root".
+    pub why: String,
+    /// The daemon that must read it again first.
+    pub daemon: Option<&'static Daemon>,
+    /// The risk.
+    pub code: Code,
+}
+
+/// All of a host.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Those that somebody else than root could use.
+    pub open: Vec<Fact>,
+    /// What runs by itself.
+    pub jobs: Vec<Job>,
+    /// What could not be looked at.
+    pub unread: Vec<String>,
+}
+
+impl Facts {
+    /// Looks at a host.
+    pub fn of(root: &Root, accounts: &Accounts) -> Facts {
+        let (jobs, unread) = crate::host::jobs::jobs(root);
+        let mut facts = Facts { open: Vec::new(), jobs, unread };
+        let mut known: BTreeSet<(PathBuf, String)> = BTreeSet::new();
+        let mut add = |open: &mut Vec<Fact>, fact: Fact| {
+            // By its own way: `/bin` leads to `/usr/bin`.
+            if !fact.chain.is_closed() && known.insert((fact.chain.real().to_owned(), fact.to.clone())) {
+                open.push(fact);
+            }
+        };
+        for (place, why) in root_places().filter(|(p, _)| *p != "/dev") {
+            for at in weak_in(root, Path::new(place)) {
+                if let Some(chain) = Chain::follow(root, &at) {
+                    let (to, code): (_, Code) = ("root".to_owned(), &path::WRITE_IS_ROOT);
+                    add(&mut facts.open, Fact { chain, to, why: why.to_owned(), daemon: None, code });
+                }
+            }
+        }
+        for job in &facts.jobs {
+            let Some(user) = accounts.user(&job.user).or_else(|| by_number(accounts, &job.user)) else {
+                continue;
+            };
+            for at in job.runs.iter().flat_map(|p| with_interpreter(root, p)) {
+                let Some(chain) = Chain::follow(root, &at) else { continue };
+                let what = match job.by {
+                    By::Cron => format!("cron runs it as {} ({})", user.name, job.place),
+                    By::Service | By::Timer => format!("{} runs it as {}", job.name, user.name),
+                };
+                let code: Code = if user.uid == 0 { &path::WRITE_IS_ROOT } else { &excess::OWN_CODE };
+                add(&mut facts.open, Fact { chain, to: user.name.clone(), why: what, daemon: None, code });
+            }
+        }
+        for user in accounts.users().iter().filter(|u| logs_in(u)) {
+            for file in HOME_FILES {
+                let at = Path::new(&user.home).join(file);
+                let Some(chain) = Chain::follow(root, &at) else { continue };
+                let why = if file.starts_with(".ssh") {
+                    format!("a key in it opens the account {}", user.name)
+                } else {
+                    format!("{}'s shell runs it", user.name)
+                };
+                let code: Code = &path::WRITE_IS_ROOT;
+                add(&mut facts.open, Fact { chain, to: user.name.clone(), why, daemon: None, code });
+            }
+        }
+        for daemon in DAEMONS {
+            for folder in daemon.folders {
+                for at in weak_below(root, Path::new(folder)) {
+                    let Some(chain) = Chain::follow(root, &at) else { continue };
+                    let (why, code): (_, Code) = (daemon.how.to_owned(), &path::DAEMON_CONFIG_AND_RELOAD);
+                    add(
+                        &mut facts.open,
+                        Fact { chain, to: "root".to_owned(), why, daemon: Some(daemon), code },
+                    );
+                }
+            }
+        }
+        facts
+    }
+}
+
+fn by_number<'a>(accounts: &'a Accounts, text: &str) -> Option<&'a User> {
+    let uid: u32 = text.parse().ok()?;
+    accounts.users().iter().find(|u| u.uid == uid)
+}
+
+/// Whether the account can be logged in to by a key or a password.
+fn logs_in(user: &User) -> bool {
+    let shell = user.shell.rsplit('/').next().unwrap_or_default();
+    !NO_SHELLS.contains(&shell)
+        && user.home.starts_with('/')
+        && user.home != "/"
+        && user.home != "/nonexistent"
+}
+
+/// The place itself, and of what lies directly in it, what somebody else than root could write.
+fn weak_in(root: &Root, place: &Path) -> Vec<PathBuf> {
+    let Ok(found) = root.resolve(place) else { return vec![place.to_owned()] };
+    let mut weak = vec![place.to_owned()];
+    if found.meta.kind != Kind::Directory {
+        return weak;
+    }
+    for name in found.handle.names().unwrap_or_default() {
+        let Ok(meta) = found.handle.open_child(&name).and_then(|h| h.meta()) else { continue };
+        let open = meta.uid != 0 || (meta.kind != Kind::Link && meta.mode & 0o022 != 0);
+        if open && matches!(meta.kind, Kind::File | Kind::Directory | Kind::Link) {
+            weak.push(found.path.join(&name));
+        }
+    }
+    weak
+}
+
+/// The same of everything below.
+fn weak_below(root: &Root, folder: &Path) -> Vec<PathBuf> {
+    let Ok(found) = root.resolve(folder) else { return Vec::new() };
+    let mut weak = vec![found.path.clone()];
+    let mut seen = 0;
+    walk(
+        &found.path.clone(),
+        found.handle,
+        &mut |entry| {
+            seen += 1;
+            let open = entry.meta.uid != 0 || entry.meta.mode & 0o022 != 0;
+            if open && entry.depth > 0 && matches!(entry.meta.kind, Kind::File | Kind::Directory) {
+                weak.push(entry.path.clone());
+            }
+            seen < MOST
+        },
+        &mut |_, _| {},
+    );
+    weak
+}
+
+/// A program, and if it is a script its interpreter.
+pub(super) fn with_interpreter(root: &Root, program: &Path) -> Vec<PathBuf> {
+    let mut all = vec![program.to_owned()];
+    all.extend(interpreter(root, program));
+    all
+}
+
+/// The interpreter that the first line of a script names; of `env`, none (it is looked for in PATH).
+pub fn interpreter(root: &Root, program: &Path) -> Option<PathBuf> {
+    use std::io::Read as _;
+    let mut head = Vec::new();
+    root.resolve(program).ok()?.handle.open_file().ok()?.take(256).read_to_end(&mut head).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let text = std::str::from_utf8(line).ok()?;
+    let path = text.split_whitespace().next()?;
+    path.starts_with('/').then(|| PathBuf::from(path))
+}
