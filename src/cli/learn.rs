@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::ground::GroundArgs;
 use super::learn_follow;
 use super::learn_input::{self, InputArgs};
+use super::learn_summary::{self, SummaryArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
@@ -29,6 +30,7 @@ use crate::selinux::module::te::Form;
 ///   perms learn /var/log/audit/audit.log -o fixes
 ///   perms learn --name wsgi -o . audit.log.1.gz audit.log
 ///   journalctl -o json _TRANSPORT=audit | perms learn -
+///   perms learn --summary - /var/log/audit | ssh hub 'cat > web1.jsonl'; and there: perms learn --merge *.jsonl
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -45,6 +47,9 @@ pub struct Args {
     /// `perms explain rule::ioctl` first).
     #[arg(long)]
     pub xperms: bool,
+    /// Summaries.
+    #[command(flatten)]
+    pub summary: SummaryArgs,
     /// Take each permission out of the rules in turn, and show the denial that returns.
     #[arg(long)]
     pub prove: bool,
@@ -85,7 +90,15 @@ pub fn run(
         let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
         return follow(args, &options, (manifests, ground.as_ref()), stdin, out, err);
     }
-    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
+    let read = if args.summary.merge { learn_summary::read } else { learn_input::read };
+    let Some((log, mut status)) = read(&args.input, stdin, err)? else { return Ok(2) };
+    if let Some(file) = &args.summary.summary {
+        if let Err(error) = learn_summary::write(&log, file, out) {
+            writeln!(err, "error: cannot write `{}`: {error}", escape(&file.display().to_string()))?;
+            status = 1;
+        }
+        return Ok(status);
+    }
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
     let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
