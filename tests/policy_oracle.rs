@@ -131,7 +131,7 @@ fn compare_batch(path: &str, policy: &Policy, random: &mut Random, types: &[&Typ
             (s, if random.below(5) == 0 { s } else { t }, *random.pick(&classes))
         } else {
             // Where a rule is.
-            let rule = *random.pick(policy.rules());
+            let rule = random.rule(policy);
             let mut of = |written| {
                 let start = random.below(contexts.len());
                 let mut all = (0..contexts.len()).map(|i| (start + i) % contexts.len());

@@ -33,8 +33,8 @@ pub(super) fn permissions(policy: &Policy, class: ClassId, names: &[String]) -> 
 }
 
 /// A rule with its condition, escaped.
-pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> String {
-    let rule = escape(&policy.rule_text(found.rule));
+pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned, holds: bool) -> String {
+    let rule = escape(&policy.rule_text(&found.rule));
     match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
         Some((conditional, branch)) => {
             let now = if holds { "on" } else { "off" };
@@ -45,8 +45,8 @@ pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: 
 }
 
 /// The same for programs.
-pub(super) fn conditioned_json(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> serde_json::Value {
-    let rule = policy.rule_text(found.rule);
+pub(super) fn conditioned_json(policy: &Policy, found: &Conditioned, holds: bool) -> serde_json::Value {
+    let rule = policy.rule_text(&found.rule);
     match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
         Some((conditional, branch)) => {
             let condition = policy.condition_text(conditional);
