@@ -70,9 +70,12 @@ fn each_case(cases: usize, test: impl Fn(&Policy, &mut Random, &Context, &Contex
         let all: Vec<_> = policy
             .rules()
             .iter()
-            .chain(policy.conditionals().iter().flat_map(|c| {
-                policy.branch(c, true).iter().chain(policy.branch(c, false).iter())
-            }))
+            .chain(
+                policy
+                    .conditionals()
+                    .iter()
+                    .flat_map(|c| policy.branch(c, true).iter().chain(policy.branch(c, false).iter())),
+            )
             .filter(|r| r.kind() == RuleKind::Allow)
             .collect();
         for n in 0..cases {

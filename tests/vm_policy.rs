@@ -362,7 +362,8 @@ fn flips(policy: &Policy) -> Vec<(BooleanId, bool)> {
     let mut rules: BTreeMap<BooleanId, usize> = BTreeMap::new();
     for conditional in policy.conditionals() {
         for boolean in conditional.booleans() {
-            *rules.entry(boolean).or_default() += policy.branch(conditional, true).len() + policy.branch(conditional, false).len();
+            *rules.entry(boolean).or_default() +=
+                policy.branch(conditional, true).len() + policy.branch(conditional, false).len();
         }
     }
     // Those that could shut the harness itself out of the kernel stay.

@@ -1,6 +1,6 @@
 //! Random questions to a policy: contexts that are valid more often than not, and what to ask about them.
 
-use perms::selinux::policy::{Context, Level, OBJECT_R, Policy, Rule, Range, Type, TypeKind};
+use perms::selinux::policy::{Context, Level, OBJECT_R, Policy, Range, Rule, Type, TypeKind};
 
 /// xorshift64*: the same cases in every run, others by PERMS_SEED.
 pub struct Random(u64);

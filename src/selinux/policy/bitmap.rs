@@ -71,7 +71,8 @@ pub(super) struct Bitmaps {
 impl Bitmaps {
     /// Reads so many.
     pub(super) fn read(c: &mut Cursor<'_>, count: u32) -> Result<Self> {
-        let mut out = Self::default();
+        // What is left of the file at most.
+        let mut out = Self { nodes: Vec::with_capacity(c.rest().len() / 12), ends: Vec::new() };
         for _ in 0..count {
             let rows = rows(c)?;
             out.nodes.extend(rows.iter().map(Node::decode));

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::BooleanId;
 use super::mls::flag;
-use super::rule_tables::{Gate, Limits};
+use super::rule_tables::{Gate, Tables};
 
 /// How deep the kernel's stack is when it evaluates an expression (`COND_EXPR_MAXDEPTH`).
 const MAX_DEPTH: usize = 10;
@@ -89,7 +89,7 @@ impl Conditional {
     pub(super) fn read(
         c: &mut Cursor<'_>,
         index: Gate,
-        limits: &mut Limits<'_>,
+        tables: &mut Tables<'_>,
         has_boolean: &dyn Fn(u32) -> bool,
     ) -> Result<Self> {
         let at = c.offset();
@@ -130,12 +130,12 @@ impl Conditional {
         if depth != 1 {
             return c.fail(at, "a condition that leaves one value", format!("{depth} values"));
         }
-        let extended_here = limits.version() >= 34;
+        let extended_here = tables.version() >= 34;
         Ok(Self {
             state,
             expression,
-            when_true: limits.read_table(c, 1 + 2 * index, extended_here)?,
-            when_false: limits.read_table(c, 2 + 2 * index, extended_here)?,
+            when_true: tables.read_table(c, 1 + 2 * index, extended_here)?,
+            when_false: tables.read_table(c, 2 + 2 * index, extended_here)?,
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
+
 use super::error::ReadError;
 
 pub(super) type Result<T> = std::result::Result<T, ReadError>;
@@ -111,7 +113,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A symbol's name of `len` bytes.
-    pub(super) fn name(&mut self, len: u32, what: &'static str) -> Result<Box<str>> {
+    pub(super) fn name(&mut self, len: u32, what: &'static str) -> Result<CompactString> {
         let at = self.at;
         let bytes = self.bytes(len as usize)?;
         match std::str::from_utf8(bytes) {

@@ -13,14 +13,14 @@ use super::cursor::{Cursor, Result, Sink};
 use super::error::ReadError;
 use super::genfs::Genfs;
 use super::id::{ClassId, TypeId};
-use super::index::{Index, RuleIndex};
+use super::index::Index;
 use super::mls::{Category, Level, Range, Sensitivity};
 use super::name_transitions::NameTransition;
 use super::object_contexts::ObjectContexts;
 use super::range_transitions::RangeTransition;
 use super::role_rules::{RoleAllow, RoleTransition};
 use super::roles::Role;
-use super::rule_tables::{Gate, Limits, RuleList, Runs, Written, write_table};
+use super::rule_tables::{Gate, Limits, RuleList, Runs, Tables, Written, write_table};
 use super::rules::{Extended, Rule};
 use super::symbols::Symbols;
 use super::types::{Type, TypeKind};
@@ -154,17 +154,17 @@ impl Policy {
         c.section("categories");
         let categories = Symbols::read(c, Category::MIN_SIZE, "categories", Category::read)?;
 
-        let mut limits = Limits::new(version, &types, &classes);
+        let limits = Limits::new(version, &types, &classes);
+        let mut tables = Tables::new(&limits);
         c.section("rules");
-        let always = limits.read_table(c, 0, version >= 30)?;
+        let always = tables.read_table(c, 0, version >= 30)?;
         c.section("conditional rules");
         let mut index = 0;
         let conditionals = list(c, Conditional::MIN_SIZE, "conditionals", |c| {
             index += 1;
-            Conditional::read(c, index - 1, &mut limits, &|v| booleans.has(v))
+            Conditional::read(c, index - 1, &mut tables, &|v| booleans.has(v))
         })?;
-        let Limits { runs, by_class, by_target, .. } = limits;
-        let rule_index = RuleIndex::build(&data, &runs, by_class, by_target);
+        let (runs, rule_index) = tables.index(&data);
         c.section("role transitions");
         let role_transitions = list(c, 12, "role transitions", |c| RoleTransition::read(c, version))?;
         c.section("role allows");
@@ -313,11 +313,7 @@ impl Policy {
         }
         for role in self.roles.records() {
             ensure(bits_are_types(&role.types), "the types of each role to exist", &role.name)?;
-            ensure(
-                self.roles.has_bits(&role.dominates),
-                "dominated roles to exist",
-                &role.name,
-            )?;
+            ensure(self.roles.has_bits(&role.dominates), "dominated roles to exist", &role.name)?;
             ensure(
                 role.bounds.is_none_or(|b| self.roles.has(b.get())),
                 "the bounds of each role to exist",
@@ -343,11 +339,7 @@ impl Policy {
         }
         for user in self.users.records() {
             let mls = user.mls.as_ref();
-            ensure(
-                self.roles.has_bits(&user.roles),
-                "the roles of each user to exist",
-                &user.name,
-            )?;
+            ensure(self.roles.has_bits(&user.roles), "the roles of each user to exist", &user.name)?;
             ensure(
                 user.bounds.is_none_or(|b| self.users.has(b.get())),
                 "the bounds of each user to exist",
@@ -443,8 +435,7 @@ impl Policy {
     }
 
     pub(super) fn level_exists(&self, level: &Level) -> bool {
-        self.sensitivities.has(level.sensitivity.get())
-            && self.categories.has_bits(&level.categories)
+        self.sensitivities.has(level.sensitivity.get()) && self.categories.has_bits(&level.categories)
     }
 
     pub(super) fn range_exists(&self, range: &Range) -> bool {

@@ -8,7 +8,6 @@
 use super::database::Policy;
 use super::id::{ClassId, TypeId};
 use super::rule_tables::Runs;
-use super::rules::Rule;
 
 /// A rule where the index needs it: 8 bytes, of which a decision looks at some hundred.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,40 +46,38 @@ impl RuleIndex {
         self.written.get(word as usize).copied().unwrap_or(0)
     }
 
-    /// Sorts by counting (how many there are was counted when they were read): the rules' numbers by class, then
-    /// entries, each written once, by target. What is equal stays in the policy's order.
+    /// Sorts by counting (how many there are was counted when they were read): by class, then by target. What is equal
+    /// stays in the policy's order.
     pub(super) fn build(data: &[u8], runs: &Runs, mut by_class: Places, mut by_target: Places) -> Self {
         let written = by_target.in_use();
         by_class.sum();
         by_target.sum();
-        let mut order = vec![0u32; runs.total()];
-        // Nearly all rules stand in the first run; of the others, what is needed is copied out of their many runs.
-        let row = runs.first_row(data);
+        let mut sorted = vec![ByClass::default(); runs.total()];
         let mut number = 0;
-        for bytes in row {
-            by_class.place(Rule::decode(*bytes).class_index(), &mut order, number);
-            number += 1;
-        }
-        let mut others = Vec::with_capacity(order.len() - row.len());
-        runs.each_other(data, |rule| {
-            by_class.place(rule.class_index(), &mut order, number);
-            others.push(rule);
+        runs.each(data, |rule| {
+            let [source, target, class, _] = rule.head();
+            by_class.place(class.into(), &mut sorted, ByClass { target, source, rule: number });
             number += 1;
         });
-        let mut entries = vec![Entry::default(); order.len()];
-        for number in order {
-            let rule = match row.get(number as usize) {
-                Some(bytes) => Rule::decode(*bytes),
-                None => match others.get(number as usize - row.len()) {
-                    Some(rule) => *rule,
-                    None => continue,
-                },
-            };
-            let [source, _, class, _] = rule.head();
-            by_target.place(rule.target_index(), &mut entries, Entry { class, source, rule: number });
+        let mut entries = vec![Entry::default(); sorted.len()];
+        let mut start = 0;
+        for (class, end) in (0u16..).zip(&by_class.0) {
+            for ByClass { target, source, rule } in sorted.get(start..*end as usize).unwrap_or_default() {
+                let entry = Entry { class, source: *source, rule: *rule };
+                by_target.place((*target).into(), &mut entries, entry);
+            }
+            start = *end as usize;
         }
         Self { ends: by_target.0, entries, written }
     }
+}
+
+/// A rule on the way to its entry.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByClass {
+    target: u16,
+    source: u16,
+    rule: u32,
 }
 
 /// How often each number comes up; then where the next of each number goes; then where those of each end.
@@ -95,6 +92,13 @@ impl Places {
     pub(super) fn count(&mut self, number: usize) {
         if let Some(n) = self.0.get_mut(number) {
             *n += 1;
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_back(&mut self, number: usize) {
+        if let Some(n) = self.0.get_mut(number) {
+            *n -= 1;
         }
     }
 

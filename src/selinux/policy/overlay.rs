@@ -185,12 +185,8 @@ impl Overlay {
             self.under.push((index, rule.under_condition(known.state)));
             return Ok(());
         }
-        let mut conditional = Conditional {
-            state: false,
-            expression: condition.to_vec(),
-            when_true: 0..0,
-            when_false: 0..0,
-        };
+        let mut conditional =
+            Conditional { state: false, expression: condition.to_vec(), when_true: 0..0, when_false: 0..0 };
         let booleans = &self.policy.booleans;
         conditional.state = conditional.evaluate(|b| booleans.get(b).is_some_and(|b| b.state));
         self.under.push((self.policy.conditionals.len(), rule.under_condition(conditional.state)));

@@ -5,7 +5,7 @@
 
 use super::classes::Class;
 use super::cursor::{Cursor, Result, Sink};
-use super::index::Places;
+use super::index::{Places, RuleIndex};
 use super::rules::{ENABLED, Extended, Rule, RuleKind};
 use super::symbols::Symbols;
 use super::types::Type;
@@ -71,7 +71,7 @@ impl<'p> RuleList<'p> {
             let (plain, long) = run.rows(data);
             let at = run.at;
             let plain = plain.iter().map(|bytes| Rule::decode(*bytes));
-            plain.chain((0u32..).zip(long).map(move |(i, bytes)| extended_rule(*bytes, at + i * LONG as u32)))
+            plain.chain((at..).step_by(LONG).zip(long).map(|(at, bytes)| extended_rule(*bytes, at)))
         })
     }
 }
@@ -140,19 +140,17 @@ impl Runs {
         Some((run.get(data, (number - run.first) as usize)?, run.gate))
     }
 
-    /// The rules of the first run, unless they are extended.
-    pub(super) fn first_row<'a>(&self, data: &'a [u8]) -> &'a [[u8; Rule::SIZE]] {
-        self.0.first().map_or(&[], |run| run.rows(data).0)
-    }
-
-    /// Calls for every rule that is not of [`Runs::first_row`].
+    /// Calls for every rule, ascending.
     #[inline]
-    pub(super) fn each_other(&self, data: &[u8], mut call: impl FnMut(Rule)) {
-        let skipped = usize::from(self.0.first().is_some_and(|run| !run.extended));
-        for run in self.0.iter().skip(skipped) {
+    pub(super) fn each(&self, data: &[u8], mut call: impl FnMut(Rule)) {
+        for run in &self.0 {
             let (plain, long) = run.rows(data);
-            plain.iter().for_each(|bytes| call(Rule::decode(*bytes)));
-            long.iter().for_each(|bytes| call(extended_rule(*bytes, 0)));
+            for bytes in plain {
+                call(Rule::decode(*bytes));
+            }
+            for bytes in long {
+                call(extended_rule(*bytes, 0));
+            }
         }
     }
 
@@ -162,19 +160,24 @@ impl Runs {
     }
 }
 
-/// What rules may refer to, and how often they do.
-pub(super) struct Limits<'a> {
+/// What rules may refer to.
+#[derive(Debug)]
+pub(super) struct Limits {
     version: u32,
-    types: &'a Symbols<Type>,
-    classes: &'a Symbols<Class>,
+    greatest_type: u32,
+    greatest_class: u32,
     /// What each number may stand for: `A_TYPE`, `A_CLASS`, `PLAIN`, `GIVES`.
     uses: Box<[u8; NUMBERS]>,
+}
+
+/// Reads tables of rules that follow one another.
+pub(super) struct Tables<'a> {
+    limits: &'a Limits,
     /// How many rules each target has.
-    pub(super) by_target: Places,
+    by_target: Places,
     /// How many rules each class has.
-    pub(super) by_class: Places,
-    /// Where the rules are.
-    pub(super) runs: Runs,
+    by_class: Places,
+    runs: Runs,
 }
 
 /// How many numbers 16 bits can be.
@@ -201,8 +204,8 @@ const PLAIN_KINDS: [RuleKind; 6] = [
 /// How many rules are looked at together.
 const ROW: usize = 128;
 
-impl<'a> Limits<'a> {
-    pub(super) fn new(version: u32, types: &'a Symbols<Type>, classes: &'a Symbols<Class>) -> Self {
+impl Limits {
+    pub(super) fn new(version: u32, types: &Symbols<Type>, classes: &Symbols<Class>) -> Self {
         let zeros = vec![0; NUMBERS].into_boxed_slice();
         let mut uses: Box<[u8; NUMBERS]> = zeros.try_into().unwrap_or_else(|_| Box::new([0; NUMBERS]));
         let mut add = |numbers: &mut dyn Iterator<Item = u32>, what: u8| {
@@ -219,12 +222,33 @@ impl<'a> Limits<'a> {
             let numbers = [kind as u16, kind as u16 | ENABLED];
             add(&mut numbers.into_iter().map(u32::from), PLAIN | gives);
         }
-        let (by_target, by_class) = (Places::new(types.greatest()), Places::new(classes.greatest()));
-        Self { version, types, classes, uses, by_target, by_class, runs: Runs::default() }
+        Self { version, greatest_type: types.greatest(), greatest_class: classes.greatest(), uses }
+    }
+
+    #[inline]
+    fn uses(&self, number: u16) -> u8 {
+        self.uses.get(usize::from(number)).copied().unwrap_or(0)
+    }
+
+    fn is_type(&self, number: u32) -> bool {
+        u16::try_from(number).is_ok_and(|n| self.uses(n) & A_TYPE != 0)
+    }
+}
+
+impl<'a> Tables<'a> {
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        let (by_target, by_class) = (Places::new(limits.greatest_type), Places::new(limits.greatest_class));
+        Self { limits, by_target, by_class, runs: Runs::default() }
     }
 
     pub(super) fn version(&self) -> u32 {
-        self.version
+        self.limits.version
+    }
+
+    /// Where all rules are that were read, and the index of them.
+    pub(super) fn index(self, data: &[u8]) -> (Runs, RuleIndex) {
+        let index = RuleIndex::build(data, &self.runs, self.by_class, self.by_target);
+        (self.runs, index)
     }
 
     /// Reads one table: a count, then source, target, class, kind (u16 each) and the datum (u32, or, for extended
@@ -242,8 +266,7 @@ impl<'a> Limits<'a> {
         while left > 0 {
             let (rest, _) = c.rest().as_chunks();
             let row = rest.get(..ROW.min(left)).unwrap_or(rest);
-            if self.all_plain(row) && !row.is_empty() {
-                self.count(row);
+            if self.count_plain(row) && !row.is_empty() {
                 c.skip(row.len() * Rule::SIZE);
                 left -= row.len();
                 count += row.len();
@@ -266,33 +289,31 @@ impl<'a> Limits<'a> {
         Ok(first..self.runs.end())
     }
 
-    #[inline]
-    fn uses(&self, number: u16) -> u8 {
-        self.uses.get(usize::from(number)).copied().unwrap_or(0)
-    }
-
-    /// Whether these are valid rules, none of them extended.
-    fn all_plain(&self, row: &[[u8; Rule::SIZE]]) -> bool {
+    /// Whether these are valid rules, none of them extended; if so, they are counted.
+    fn count_plain(&mut self, row: &[[u8; Rule::SIZE]]) -> bool {
         let mut all = A_TYPE | A_CLASS | PLAIN;
+        let limits = self.limits;
         for bytes in row {
             let rule = Rule::decode(*bytes);
             let [source, target, class, kind] = rule.head();
-            let kind = self.uses(kind);
-            all &= (self.uses(source) & self.uses(target)) | !A_TYPE;
-            all &= (self.uses(class) | !A_CLASS) & (kind | !PLAIN);
-            if kind & GIVES != 0 {
-                all &= u16::try_from(rule.data()).map_or(0, |ty| self.uses(ty)) | !A_TYPE;
+            let kind = limits.uses(kind);
+            all &= (limits.uses(source) & limits.uses(target)) | !A_TYPE;
+            all &= (limits.uses(class) | !A_CLASS) & (kind | !PLAIN);
+            if kind & GIVES != 0 && !limits.is_type(rule.data()) {
+                all = 0;
             }
+            self.by_target.count(target.into());
+            self.by_class.count(class.into());
         }
-        all == A_TYPE | A_CLASS | PLAIN
-    }
-
-    fn count(&mut self, row: &[[u8; Rule::SIZE]]) {
+        if all == A_TYPE | A_CLASS | PLAIN {
+            return true;
+        }
         for bytes in row {
             let rule = Rule::decode(*bytes);
-            self.by_target.count(rule.target_index());
-            self.by_class.count(rule.class_index());
+            self.by_target.take_back(rule.target_index());
+            self.by_class.take_back(rule.class_index());
         }
+        false
     }
 
     /// Reads any rule, or says what is wrong with it; whether it is extended.
@@ -304,18 +325,18 @@ impl<'a> Limits<'a> {
         let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
             return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
         };
-        if !self.types.has(source.into()) {
+        if !self.limits.is_type(source.into()) {
             return c.fail(at, "a type's number as a rule's source", source);
         }
-        if !self.types.has(target.into()) {
+        if !self.limits.is_type(target.into()) {
             return c.fail(at + 2, "a type's number as a rule's target", target);
         }
-        if !self.classes.has(class.into()) {
+        if self.limits.uses(class) & A_CLASS == 0 {
             return c.fail(at + 4, "a class's number in a rule", class);
         }
         if kind.is_extended() {
             if !may_be_extended {
-                let version = self.version;
+                let version = self.limits.version;
                 let expected = format!("no extended permissions here in version {version}");
                 return c.fail(at + 6, expected, kind.as_str());
             }
@@ -324,7 +345,7 @@ impl<'a> Limits<'a> {
             }
         } else {
             let data = c.u32()?;
-            if kind.gives_type() && !self.types.has(data) {
+            if kind.gives_type() && !self.limits.is_type(data) {
                 return c.fail(at + 8, "a type's number for a new object", data);
             }
         }
