@@ -76,8 +76,8 @@ pub(super) fn run(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), CliError
             counts.iter().map(|(name, n)| (name.replace(' ', "_"), json!(n))).collect();
         return asked.json(
             out,
-            &json!({
-                "policy": asked.head_json(),
+            "policy-info",
+            json!({
                 "mls": policy.mls(),
                 "handle_unknown": unknown,
                 "capabilities": capabilities,

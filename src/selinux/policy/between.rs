@@ -52,7 +52,8 @@ impl View<'_> {
     /// The types that rules in force let do any of `permissions` to a target; bit 0 is type 1.
     pub fn sources_allowed(&self, target: TypeId, class: ClassId, permissions: u32) -> Bitmap {
         let mut written = BTreeSet::new();
-        self.each_grant(target, class, permissions, |_| true, |source, ..| {
+        let anyone = |_| true;
+        self.each_grant(target, class, permissions, anyone, |source, _, _, _| {
             written.insert(source);
         });
         written.into_iter().flat_map(|s| self.policy().expand(s)).map(|t| t.bit()).collect()
