@@ -80,6 +80,31 @@ fn decide(bencher: Bencher<'_, '_>, path: &str) {
         .bench(|| questions.iter().fold(0, |sum, (s, t, c)| sum ^ view.access(s, t, *c).allowed));
 }
 
+/// The contexts and the order of questions of tests/harness/sepol_oracle.c, so that both answer the same.
+#[divan::bench(args = POLICIES)]
+fn decide_as_libsepol(bencher: Bencher<'_, '_>, path: &str) {
+    let policy = Policy::read(&bytes(path)).unwrap();
+    let types = ["httpd_t", "sshd_t", "init_t", "bin_t", "etc_t", "shadow_t"];
+    let texts = types.iter().flat_map(|t| ["system_r", "object_r"].map(|r| format!("system_u:{r}:{t}:s0")));
+    let contexts: Vec<Context> = texts.filter_map(|t| policy.parse_context(&t).ok()).collect();
+    let classes = policy.classes().greatest();
+    let view = policy.view();
+    bencher.counter(ItemsCount::new(200_000usize)).bench(|| {
+        let mut state = 12345u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+            state >> 8
+        };
+        let mut sum = 0u32;
+        for _ in 0..200_000 {
+            let (s, t) = (next() as usize % contexts.len(), next() as usize % contexts.len());
+            let class = ClassId::new(1 + next() % classes).unwrap();
+            sum = sum.wrapping_add(view.access(&contexts[s], &contexts[t], class).allowed);
+        }
+        sum
+    });
+}
+
 #[divan::bench(args = POLICIES)]
 fn new_context(bencher: Bencher<'_, '_>, path: &str) {
     let policy = Policy::read(&bytes(path)).unwrap();

@@ -194,7 +194,7 @@ fn compare(
     allowed
 }
 
-/// Every pair of contexts at the edges, for every class: those of the initial SIDs, and of each user the first and the
+/// Every pair (all with `PERMS_CASES` of a million) of contexts at the edges, for every class: those of the initial SIDs, and of each user the first and the
 /// last role and type that go together, at its lowest level and over its whole range.
 #[test]
 fn boundary_decisions_and_transitions_are_libsepols() {
@@ -225,7 +225,10 @@ fn boundary_decisions_and_transitions_are_libsepols() {
         contexts.dedup_by(|a, b| a.0 == b.0);
         let pairs = (0..contexts.len()).flat_map(|s| (0..contexts.len()).map(move |t| (s, t)));
         let classes: Vec<ClassId> = policy.classes().iter().map(|c| c.id).collect();
-        let asked: Vec<_> = pairs.flat_map(|(s, t)| classes.iter().map(move |c| (s, t, *c))).collect();
+        let asked = pairs.flat_map(|(s, t)| classes.iter().map(move |c| (s, t, *c)));
+        // A tenth of a whole policy's, a prime's way apart, unless all are asked for.
+        let step = if path.starts_with("tests/") || cases() >= 1_000_000 { 1 } else { 11 };
+        let asked: Vec<_> = asked.step_by(step).collect();
         let (all, allowed) = (asked.len(), compare(path, policy, &contexts, asked));
         eprintln!("{path}: {all} decisions at the edges equal, {allowed} of them allow something");
     });

@@ -120,8 +120,8 @@ impl Policy {
         let data = Arc::new(data);
         let mut c = Cursor::new(&data);
         let c = &mut c;
-        if u32::try_from(data.len()).is_err() {
-            return c.fail(0, "a policy of less than 4 GiB", format!("{} bytes", data.len()));
+        if i32::try_from(data.len()).is_err() {
+            return c.fail(0, "a policy of less than 2 GiB", format!("{} bytes", data.len()));
         }
         let (version, config) = header(c)?;
         let mls = config & MLS != 0;

@@ -61,7 +61,8 @@ impl RuleIndex {
         });
         let mut entries = vec![Entry::default(); sorted.len()];
         let mut start = 0;
-        for (class, end) in (0u16..).zip(&by_class.0) {
+        // Classes may have greater numbers; rules have 16 bits for them.
+        for (class, end) in (0..=u16::MAX).zip(&by_class.0) {
             for ByClass { target, source, rule } in sorted.get(start..*end as usize).unwrap_or_default() {
                 let entry = Entry { class, source: *source, rule: *rule };
                 by_target.place((*target).into(), &mut entries, entry);
