@@ -66,8 +66,8 @@ pub(super) struct Listing<'p> {
 }
 
 impl<'p> Listing<'p> {
-    /// Sorts the rows by kind, source, target and class, and gets ready to write them.
-    pub(super) fn new(view: &View<'p>, rows: &mut Vec<Row<'p>>, escaped: bool) -> Self {
+    /// Gets ready to write the rows; and their order by kind, source, target and class.
+    pub(super) fn new(view: &View<'p>, rows: &[Row<'p>], escaped: bool) -> (Self, Vec<u32>) {
         let policy = view.policy();
         let new_types = rows.iter().filter_map(|r| match &r.found {
             Found::Rule(rule, _) => rule.new_type(),
@@ -77,20 +77,25 @@ impl<'p> Listing<'p> {
         let types = Names::new(policy.types(), all.map(|t| t.get()), escaped);
         let of_rows = rows.iter().filter_map(Row::class).map(|c| c.get());
         let classes = Names::new(policy.classes(), of_rows, escaped);
-        // All in one number, so that comparing is cheap; what is equal stays in the policy's order.
+        // All in one number, so that comparing is cheap; 20 bits for a type, of which rules can name 65,535. What is
+        // equal stays in the policy's order.
         let key = |row: &Row<'_>| {
             let class = row.class().map_or(0, |c| classes.rank(c.get()));
             let (source, target) = (types.rank(row.source.get()), types.rank(row.target.get()));
-            let kind = row.kind() as u16;
-            u128::from(kind) << 96 | u128::from(source) << 64 | u128::from(target) << 32 | u128::from(class)
+            let kind = (row.kind() as u16).trailing_zeros();
+            let bits = |rank: u32| u64::from(rank.min(0xf_ffff));
+            u64::from(kind) << 60 | bits(source) << 40 | bits(target) << 20 | bits(class)
         };
-        let mut order: Vec<(u128, Row<'p>)> = rows.iter().map(|r| (key(r), *r)).collect();
-        order.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| x.file().cmp(y.file())));
-        *rows = order.into_iter().map(|(_, row)| row).collect();
+        let file = |i: u32| rows.get(i as usize).map(Row::file);
+        let mut keys: Vec<(u64, u32)> = (0u32..).zip(rows).map(|(i, row)| (key(row), i)).collect();
+        keys.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| file(a.1).cmp(&file(b.1))).then_with(|| a.1.cmp(&b.1))
+        });
+        let order = keys.into_iter().map(|(_, i)| i).collect();
         let text = |text: String| if escaped { escape(&text) } else { text };
         let conditions =
             policy.conditionals().iter().map(|c| (text(policy.condition_text(c)), view.is_true(c))).collect();
-        Self { policy, types, classes, permissions: HashMap::new(), conditions, escaped }
+        (Self { policy, types, classes, permissions: HashMap::new(), conditions, escaped }, order)
     }
 
     /// Adds a rule's text, as the policy language writes it and without its condition.

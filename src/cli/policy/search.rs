@@ -117,14 +117,14 @@ pub(super) fn run(asked: &Asked<'_>, args: &SearchArgs, out: &mut dyn Write) -> 
         each_row(policy, found, args.expand, &query, |row| rows.push(row));
     }
     let json = asked.format == Format::Json;
-    let mut listing = Listing::new(&view, &mut rows, !json);
+    let (mut listing, order) = Listing::new(&view, &rows, !json);
     let mut out = BufWriter::with_capacity(1 << 16, out);
     if json {
         let rules = RefCell::new(listing);
         let answer = Answer {
             kind: "policy-search",
             policy: asked.head_json(),
-            rules: Rules { rows: &rows, listing: &rules },
+            rules: Rules { rows: &rows, order: &order, listing: &rules },
             version: super::JSON_VERSION,
         };
         serde_json::to_writer_pretty(&mut out, &answer).map_err(io::Error::from)?;
@@ -133,7 +133,7 @@ pub(super) fn run(asked: &Asked<'_>, args: &SearchArgs, out: &mut dyn Write) -> 
     }
     asked.head(&mut out)?;
     let mut line = String::new();
-    for row in &rows {
+    for row in order.iter().filter_map(|i| rows.get(*i as usize)) {
         line.clear();
         listing.write(row, &mut line);
         if let Some(Condition { text, when, holds }) = listing.condition(row) {
@@ -159,6 +159,7 @@ struct Answer<'a, 'p> {
 
 struct Rules<'a, 'p> {
     rows: &'a [Row<'p>],
+    order: &'a [u32],
     listing: &'a RefCell<Listing<'p>>,
 }
 
@@ -174,7 +175,8 @@ struct JsonRule {
 
 impl Serialize for Rules<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.rows.iter().map(|row| {
+        let rows = self.order.iter().filter_map(|i| self.rows.get(*i as usize));
+        serializer.collect_seq(rows.map(|row| {
             let mut listing = self.listing.borrow_mut();
             let mut rule = String::new();
             listing.write(row, &mut rule);
