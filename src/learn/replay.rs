@@ -103,7 +103,7 @@ fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Resul
             }
         }
     }
-    Ok(overlay.finish())
+    overlay.finish()
 }
 
 fn add_statement(overlay: &mut Overlay, statement: &Statement) -> Result<(), OverlayError> {
