@@ -24,8 +24,9 @@ use crate::selinux::module::{Name, parse};
 /// Each denial is judged by the policy: the answer is the smallest thing that helps (a label, a port, a boolean, a type
 /// of its own, a rule), and all of it together is replayed.
 ///
-/// Nothing is changed on the host, unless --install is given: modules are written into the folder that -o names, and a file there that was not
-/// made by `perms learn` is left alone. Every line that could not be read is counted and shown with its number.
+/// Nothing is changed on the host, unless --install is given: modules are written into the folder that -o names, and a
+/// file there that was not made by `perms learn` is left alone. Every line that could not be read is counted and shown
+/// with its number.
 ///
 /// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
 /// input could be understood, a log could not be opened, or a module could not be written, 2 for wrong usage.
