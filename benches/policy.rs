@@ -29,7 +29,8 @@ fn bytes(path: &str) -> Vec<u8> {
 #[divan::bench(args = POLICIES)]
 fn load(bencher: Bencher<'_, '_>, path: &str) {
     let bytes = bytes(path);
-    bencher.bench(|| Policy::read(black_box(&bytes)).unwrap());
+    // From bytes in memory, as libsepol's; the policy keeps them.
+    bencher.with_inputs(|| bytes.clone()).bench_values(|bytes| Policy::read_owned(black_box(bytes)).unwrap());
 }
 
 #[divan::bench(args = POLICIES)]
@@ -51,7 +52,7 @@ fn questions(policy: &Policy) -> Vec<(Context, Context, ClassId)> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 33) as usize % n
     };
-    let rules = policy.rules();
+    let rules: Vec<_> = policy.rules().iter().collect();
     (0..10_000)
         .map(|i| {
             let source = Context { user, role, ty: domains[below(domains.len())], range: range.clone() };
@@ -77,6 +78,31 @@ fn decide(bencher: Bencher<'_, '_>, path: &str) {
     bencher
         .counter(ItemsCount::new(questions.len()))
         .bench(|| questions.iter().fold(0, |sum, (s, t, c)| sum ^ view.access(s, t, *c).allowed));
+}
+
+/// The contexts and the order of questions of tests/harness/sepol_oracle.c, so that both answer the same.
+#[divan::bench(args = POLICIES)]
+fn decide_as_libsepol(bencher: Bencher<'_, '_>, path: &str) {
+    let policy = Policy::read(&bytes(path)).unwrap();
+    let types = ["httpd_t", "sshd_t", "init_t", "bin_t", "etc_t", "shadow_t"];
+    let texts = types.iter().flat_map(|t| ["system_r", "object_r"].map(|r| format!("system_u:{r}:{t}:s0")));
+    let contexts: Vec<Context> = texts.filter_map(|t| policy.parse_context(&t).ok()).collect();
+    let classes = policy.classes().greatest();
+    let view = policy.view();
+    bencher.counter(ItemsCount::new(200_000usize)).bench(|| {
+        let mut state = 12345u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12345);
+            state >> 8
+        };
+        let mut sum = 0u32;
+        for _ in 0..200_000 {
+            let (s, t) = (next() as usize % contexts.len(), next() as usize % contexts.len());
+            let class = ClassId::new(1 + next() % classes).unwrap();
+            sum = sum.wrapping_add(view.access(&contexts[s], &contexts[t], class).allowed);
+        }
+        sum
+    });
 }
 
 #[divan::bench(args = POLICIES)]

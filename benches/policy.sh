@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets loading, deciding and searching beside libsepol's and setools's: the same policies and questions, on the same
-# machine, in turn, with the ratios. Each time is the fastest of several: other load on the machine only adds.
+# machine, in turn, with the ratios. Each time is the fastest of several: other load on the machine only adds. On a
+# busy machine: `chrt -f 10 benches/policy.sh` after `cargo build --release` and `cargo bench --no-run`.
 # Needs: cc, libsepol-dev, setools, selinux-policy-default, selinux-policy-mls.
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,7 +14,7 @@ cargo bench --quiet --bench policy > "$dir/ours"
 # The column "fastest" of a benchmark of ours for a policy, in microseconds.
 ours() {
     awk -v bench="$1" -v policy="$2" '
-        / (load|write|decide|new_context)  / { now = $2 }
+        / (load|write|decide|decide_as_libsepol|new_context)  / { now = $2 }
         now == bench && index($0, policy) {
             sub(/.*policy\.[0-9]+ +/, "")
             print $1 * ($2 == "ms" ? 1000 : $2 == "s" ? 1000000 : $2 == "ns" ? 0.001 : 1)
@@ -46,11 +47,18 @@ for policy in /etc/selinux/default/policy/policy.33 /etc/selinux/mls/policy/poli
         done
     done > "$dir/questions"
     echo 'X 200000' >> "$dir/questions"
-    # Seconds for 200,000 decisions; ours are 10,000 at a time.
+    # Seconds for 200,000 decisions, the same for both.
     theirs=$(for _ in 1 2 3; do "$dir/sepol" "$policy" < "$dir/questions" | tail -n 1; done | sort -n |
         awk 'NR == 1 { print $1 * 5 }')
-    line 'one decision (libsepol compute_av)' "$theirs" "$(ours decide "$policy" | awk '{ print $1 / 10000 }')"
-    line 'one search, whole command (sesearch)' \
-        "$(fastest sesearch -A -s httpd_t -t shadow_t "$policy")" \
-        "$(fastest target/release/perms policy --policy "$policy" search --kind allow -s httpd_t -t shadow_t)"
+    line 'one decision (libsepol compute_av)' "$theirs" \
+        "$(ours decide_as_libsepol "$policy" | awk '{ print $1 / 200000 }')"
+    printf '  %-46s %28.2f us %8.0f a second\n' 'one decision of a log being replayed' \
+        "$(ours decide "$policy" | awk '{ print $1 / 10000 }')" "$(ours decide "$policy" | awk '{ print 1e10 / $1 }')"
+    line 'search -A -s httpd_t -t user_home_t (sesearch)' \
+        "$(fastest sesearch -A -s httpd_t -t user_home_t "$policy")" \
+        "$(fastest target/release/perms policy --policy "$policy" search -A -s httpd_t -t user_home_t)"
+    line 'search -A, every rule (sesearch)' "$(fastest sesearch -A "$policy")" \
+        "$(fastest target/release/perms policy --policy "$policy" search -A)"
+    line 'info (seinfo)' "$(fastest seinfo "$policy")" \
+        "$(fastest target/release/perms policy --policy "$policy" info)"
 done

@@ -79,7 +79,7 @@ fn a_growing_log_is_followed_over_rotations() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("audit.log");
     append(&log, &event(1, "one_t"));
-    let running = Running::start(&["why", "--follow", log.to_str().unwrap()]);
+    let running = Running::start(&["why", "--no-policy", "--follow", log.to_str().unwrap()]);
     running.until("(one_t)");
 
     // Known already; then a new one, in pieces that end anywhere, the event's rest a while later.
@@ -126,7 +126,7 @@ fn a_growing_log_is_followed_over_rotations() {
 fn modules_follow_too_and_a_pipe_ends() {
     let dir = tempfile::tempdir().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_perms"))
-        .args(["learn", "--follow", "-o", dir.path().to_str().unwrap(), "-"])
+        .args(["learn", "--no-policy", "--follow", "-o", dir.path().to_str().unwrap(), "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

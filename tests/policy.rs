@@ -13,7 +13,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use perms::selinux::policy::{ClassId, Context, New, Policy, Rules};
+use perms::selinux::policy::{ClassId, Command, Context, New, Policy, RuleKind, Rules};
 
 const FIXTURES: &str = "tests/policies";
 const DEBIAN: [&str; 2] = ["/etc/selinux/default/policy/policy.33", "/etc/selinux/mls/policy/policy.33"];
@@ -118,4 +118,35 @@ fn every_decision_is_libsepols() {
 fn new(policy: &Policy, new: New, source: &Context, target: &Context, class: ClassId) -> String {
     let context = policy.view().new_context_by(Rules::Libsepol, new, source, target, class, None);
     if policy.check_context(&context).is_ok() { policy.context_text(&context) } else { "-".to_owned() }
+}
+
+/// Between two types any rule of extended permissions filters, also one that only silences or reports.
+#[test]
+fn any_rule_of_extended_permissions_filters() {
+    let policy = Policy::read(&std::fs::read("tests/policies/features.33").unwrap()).unwrap();
+    let ty = |name| policy.types().id(name).unwrap();
+    let (source, target, class) = (ty("app_t"), ty("shadow_t"), policy.classes().id("file").unwrap());
+    let context = |text| policy.parse_context(text).unwrap();
+    let (s, t) = (context("sys_u:app_r:app_t:s0"), context("sys_u:object_r:shadow_t:s0"));
+    let ioctl = policy.permission(class, "ioctl").unwrap();
+    let asked = |kind: Option<RuleKind>, command| {
+        let mut overlay = policy.overlay();
+        overlay.add_rule(RuleKind::Allow, source, target, class, ioctl).unwrap();
+        if let Some(kind) = kind {
+            overlay.add_commands(kind, (source, target, class), false, &[(0x5401, 0x5401)]).unwrap();
+        }
+        let policy = overlay.finish().unwrap();
+        policy.view().extended_access(&s, &t, class, Command::Ioctl(command))
+    };
+    assert!(asked(None, 0x5401).allowed);
+    let listed = asked(Some(RuleKind::AllowX), 0x5401);
+    assert!(listed.allowed && listed.filtered && !asked(Some(RuleKind::AllowX), 0x5402).allowed);
+    for kind in [RuleKind::AuditAllowX, RuleKind::DontAuditX] {
+        for command in [0x5401, 0x5402] {
+            let access = asked(Some(kind), command);
+            assert!(access.permission && access.filtered && !access.allowed, "{kind:?} {command:#x}");
+            // A denial is reported unless this very command is silenced.
+            assert_eq!(access.audited, !(kind == RuleKind::DontAuditX && command == 0x5401));
+        }
+    }
 }

@@ -77,6 +77,41 @@ fn what_is_supposed_counts() {
 }
 
 #[test]
+fn every_answer_is_as_its_schema_says() {
+    let (app, shadow) = ("sys_u:app_r:app_t:s0", "sys_u:object_r:shadow_t:s0");
+    let questions: [&[&str]; 11] = [
+        &["info"],
+        &["search"],
+        &["search", "-A", "--expand"],
+        &["search", "-s", "app_t", "--with", "allow app_t shadow_t:file read", "--set", "allow_net=on"],
+        &["who-can", "app_data_t", "file", "read,open", "--all"],
+        &["reach", "app_t"],
+        &["reach", "init_t", "--expand"],
+        &["why", app, shadow, "file", "read"],
+        &["why", "sys_u:app_r:app_t:s0", "sys_u:object_r:app_data_t:s2", "file", "read", "open"],
+        &["diff", POLICY, "tests/policies/features-nomls.33"],
+        &["diff", "--summary", POLICY, "tests/policies/features-nomls.33"],
+    ];
+    for question in questions {
+        let (status, out, err) = ask(&[question, &["--format", "json"]].concat());
+        assert!((status == 0 || status == 4) && err.is_empty(), "{question:?}: {err}");
+        support::schema::report(&out);
+    }
+}
+
+#[test]
+fn allow_rules_are_listed_as_sesearch_calls_them() {
+    let (_, short, _) = ask(&["search", "-A", "-s", "app_t"]);
+    let (_, long, _) = ask(&["search", "--kind", "allow", "-s", "app_t"]);
+    assert_eq!(short, long);
+    let rules: Vec<&str> = short.lines().filter(|l| l.starts_with("allow ")).collect();
+    let mut sorted = rules.clone();
+    sorted.sort_by_key(|l| l.split([' ', ':']).take(4).map(str::to_owned).collect::<Vec<_>>());
+    assert!(!rules.is_empty() && rules == sorted, "{short}");
+    assert!(short.ends_with(&format!("{} rules\n", rules.len())), "{short}");
+}
+
+#[test]
 fn what_is_supposed_counts_in_every_question() {
     let count = |arguments: &[&str]| {
         let (status, out, err) = ask(&[arguments, &["--format", "json"]].concat());

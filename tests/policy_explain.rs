@@ -70,9 +70,13 @@ fn each_case(cases: usize, test: impl Fn(&Policy, &mut Random, &Context, &Contex
         let all: Vec<_> = policy
             .rules()
             .iter()
-            .chain(policy.conditionals().iter().flat_map(|c| c.when_true.iter().chain(&c.when_false)))
+            .chain(
+                policy
+                    .conditionals()
+                    .iter()
+                    .flat_map(|c| policy.branch(c, true).iter().chain(policy.branch(c, false).iter())),
+            )
             .filter(|r| r.kind() == RuleKind::Allow)
-            .copied()
             .collect();
         for n in 0..cases {
             // Mostly near a rule, for elsewhere there is nothing but "no rule".
@@ -200,7 +204,7 @@ fn an_overlay_adds_what_it_says_and_no_more() {
         overlay.add_transition(RuleKind::Transition, (new, t.ty, class), new, Some(b"named")).unwrap();
         let attribute = policy.types().iter().find(|t| t.kind == TypeKind::Attribute).unwrap().id;
         overlay.give_attribute(new, attribute).unwrap();
-        let result = overlay.finish();
+        let result = overlay.finish().unwrap();
 
         let bytes = result.write();
         let read = Policy::read(&bytes).unwrap_or_else(|e| panic!("{e}"));

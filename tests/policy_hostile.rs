@@ -1,10 +1,19 @@
 //! A hostile policy file is an error or a valid policy, never a panic, and never much memory.
+//!
+//! `PERMS_CASES` sets how many truncations and changes of Debian's policy are tried (150 of each without it).
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at a surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test ends at a surprise"
+)]
 
 mod support;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use perms::selinux::policy::{Command, New, Package, Policy, Query};
 
@@ -69,16 +78,77 @@ fn every_truncation_of_a_small_policy_is_an_error() {
     }
 }
 
-#[test]
-fn truncations_of_a_whole_policy_are_errors() {
+/// How many cases of a whole policy are tried.
+fn cases(default: usize) -> usize {
+    std::env::var("PERMS_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(default)
+}
+
+fn debians() -> Option<Vec<u8>> {
     if !Path::new(DEBIAN).exists() {
         support::skip("needs selinux-policy-mls");
-        return;
+        return None;
     }
-    let bytes = std::fs::read(DEBIAN).unwrap();
-    for len in (0..bytes.len()).step_by(bytes.len() / 150) {
+    Some(std::fs::read(DEBIAN).unwrap())
+}
+
+/// Does it for each number below `n`, on all processors.
+fn each_below(n: usize, call: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= n {
+                        break;
+                    }
+                    call(i);
+                }
+            });
+        }
+    });
+}
+
+/// All of them with `PERMS_CASES` as great as the file; else so many at equal distances.
+#[test]
+fn truncations_of_a_whole_policy_are_errors() {
+    let Some(bytes) = debians() else { return };
+    let count = cases(150).min(bytes.len());
+    each_below(count, |i| {
+        let len = (i as u128 * bytes.len() as u128 / count as u128) as usize;
         assert!(!read(&bytes[..len]), "cut to {len} bytes");
-    }
+    });
+    eprintln!("{count} truncations of {DEBIAN}");
+}
+
+/// `PERMS_CASES` changes of one byte each, anywhere.
+#[test]
+fn no_single_byte_of_a_whole_policy_brings_the_reader_down() {
+    let Some(bytes) = debians() else { return };
+    let count = cases(150);
+    let valid = AtomicUsize::new(0);
+    each_below(count, |i| {
+        // Each place by a number that has nothing to do with the one before (SplitMix64).
+        let mut random = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        random = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        random = (random ^ (random >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        random ^= random >> 31;
+        let mut changed = bytes.clone();
+        changed[(random >> 8) as usize % bytes.len()] ^= (random as u8).max(1);
+        match Policy::read(&changed) {
+            Ok(policy) => {
+                valid.fetch_add(1, Ordering::Relaxed);
+                assert!(policy.write() == changed, "case {i}: a policy is written back as it was read");
+                let view = policy.view();
+                let sids = &policy.object_contexts().initial_sids;
+                for class in policy.classes().iter() {
+                    view.access(&sids[0].context, &sids[i % sids.len()].context, class.id);
+                }
+            }
+            Err(e) => assert!(e.offset <= changed.len() && e.to_string().len() < 400, "case {i}: {e}"),
+        }
+    });
+    eprintln!("{count} changed policies, {} of them valid", valid.into_inner());
 }
 
 #[test]

@@ -38,7 +38,7 @@ const KINDS: [RuleKind; 9] = [
 
 /// A query, mostly about what a rule that there is says, and the same for setools.
 fn query(policy: &Policy, random: &mut Random) -> (Query, Value) {
-    let rule = *random.pick(policy.rules());
+    let rule = random.rule(policy);
     let records: Vec<&Type> = policy.types().records().iter().collect();
     let party = |random: &mut Random, written| {
         if random.one_in(3) {

@@ -141,8 +141,8 @@ fn questions(policy: &Policy, cases: usize) -> Vec<Question> {
         .collect();
     let contexts: Vec<Context> = texts.iter().filter_map(|t| policy.parse_context(t).ok()).collect();
     assert!(contexts.len() > CONTEXTS / 3, "only {} contexts are valid", contexts.len());
-    let conditional: Vec<_> =
-        policy.conditionals().iter().flat_map(|c| c.when_true.iter().chain(&c.when_false)).copied().collect();
+    let branches = |c| policy.branch(c, true).iter().chain(policy.branch(c, false).iter());
+    let conditional: Vec<_> = policy.conditionals().iter().flat_map(branches).collect();
     let classes: Vec<ClassId> = policy.classes().iter().map(|c| c.id).collect();
     let validated: Vec<ClassId> =
         policy.classes().iter().filter(|c| !c.validatetrans.is_empty()).map(|c| c.id).collect();
@@ -159,7 +159,7 @@ fn questions(policy: &Policy, cases: usize) -> Vec<Question> {
         // The rule's types in contexts that are there, or, of conditional rules, in a context made for it.
         let rule = match asked % 3 {
             0 => None,
-            1 => Some(*random.pick(policy.rules())),
+            1 => Some(random.rule(policy)),
             _ => Some(*random.pick(&conditional)),
         };
         let (source, target, class) = match rule {
@@ -234,7 +234,7 @@ fn changed(policy: &Policy) -> Policy {
     overlay.add_transition(RuleKind::Transition, (new, shadow, file), httpd, None).unwrap();
     overlay.add_transition(RuleKind::Transition, (new, shadow, file), new, Some(b"named")).unwrap();
     overlay.add_commands(RuleKind::AllowX, (new, shadow, file), false, &[(0x5401, 0x5410)]).unwrap();
-    overlay.finish()
+    overlay.finish().unwrap()
 }
 
 #[track_caller]
@@ -362,7 +362,8 @@ fn flips(policy: &Policy) -> Vec<(BooleanId, bool)> {
     let mut rules: BTreeMap<BooleanId, usize> = BTreeMap::new();
     for conditional in policy.conditionals() {
         for boolean in conditional.booleans() {
-            *rules.entry(boolean).or_default() += conditional.when_true.len() + conditional.when_false.len();
+            *rules.entry(boolean).or_default() +=
+                policy.branch(conditional, true).len() + policy.branch(conditional, false).len();
         }
     }
     // Those that could shut the harness itself out of the kernel stay.

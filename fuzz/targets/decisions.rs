@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
 
     let mut overlay = policy.overlay();
     if overlay.add_rule(RuleKind::Allow, source.ty, target.ty, class, vector).is_ok() {
-        let wider = overlay.finish();
+        let wider = overlay.finish().expect("an overlay is a policy");
         let after = wider.view().explain(&source, &target, class, vector);
         assert_eq!(after.no_rule, 0);
         let written = wider.write();

@@ -14,7 +14,8 @@ fuzz_target!(|data: &[u8]| {
                     policy.rule_text(rule);
                 }
             });
-            assert!(policy.difference(&policy).is_empty());
+            // Of a whole policy it takes seconds.
+            assert!(data.len() > 100_000 || policy.difference(&policy).is_empty());
         }
         Err(e) => assert!(e.offset <= data.len() && e.to_string().len() < 1000, "{e}"),
     }

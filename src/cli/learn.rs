@@ -6,21 +6,27 @@ use std::path::PathBuf;
 use super::ground::GroundArgs;
 use super::learn_follow;
 use super::learn_input::{self, InputArgs};
+use super::learn_summary::{self, SummaryArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, module, text, text_fixes};
 use crate::manifest::Manifest;
+use crate::report::escape::escape_path;
 use crate::report::style::Paint;
 use crate::report::{Format, escape};
-use crate::selinux::module::Name;
 use crate::selinux::module::te::Form;
+use crate::selinux::module::{Name, parse};
 
 /// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
 ///
 /// LOG is an audit.log, plain or compressed (found out by content), a folder of them, the output of `ausearch`
 /// (raw or -i), dmesg, or the journal (text or -o json). Without LOG, standard input is read.
 ///
-/// Nothing is changed on the host: modules are written into the folder that -o names, and a file there that was not
-/// made by `perms learn` is left alone. Every line that could not be read is counted and shown with its number.
+/// Each denial is judged by the policy: the answer is the smallest thing that helps (a label, a port, a boolean, a type
+/// of its own, a rule), and all of it together is replayed.
+///
+/// Nothing is changed on the host, unless --install is given: modules are written into the folder that -o names, and a
+/// file there that was not made by `perms learn` is left alone. Every line that could not be read is counted and shown
+/// with its number.
 ///
 /// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
 /// input could be understood, a log could not be opened, or a module could not be written, 2 for wrong usage.
@@ -29,6 +35,7 @@ use crate::selinux::module::te::Form;
 ///   perms learn /var/log/audit/audit.log -o fixes
 ///   perms learn --name wsgi -o . audit.log.1.gz audit.log
 ///   journalctl -o json _TRANSPORT=audit | perms learn -
+///   perms learn --summary - /var/log/audit | ssh hub 'cat > web1.jsonl'; and there: perms learn --merge *.jsonl
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -45,6 +52,19 @@ pub struct Args {
     /// `perms explain rule::ioctl` first).
     #[arg(long)]
     pub xperms: bool,
+    /// Summaries.
+    #[command(flatten)]
+    pub summary: SummaryArgs,
+    /// Keep the rules of this module (a `.te` that `perms learn` wrote): what the log asks for is merged into it. May be
+    /// given for several; each goes with the module of its name.
+    #[arg(long, value_name = "FILE")]
+    pub into: Vec<PathBuf>,
+    /// Compile the modules and install them into the policy store, after showing which; asks, unless --yes.
+    #[arg(long, conflicts_with = "follow")]
+    pub install: bool,
+    /// Install without asking.
+    #[arg(long, requires = "install")]
+    pub yes: bool,
     /// Take each permission out of the rules in turn, and show the denial that returns.
     #[arg(long)]
     pub prove: bool,
@@ -79,13 +99,22 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
+    let Some(merge) = read_modules(&args.into, err)? else { return Ok(1) };
     let options =
-        Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form };
+        Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form, merge };
     if args.input.follow {
         let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
         return follow(args, &options, (manifests, ground.as_ref()), stdin, out, err);
     }
-    let Some((log, mut status)) = learn_input::read(&args.input, stdin, err)? else { return Ok(2) };
+    let read = if args.summary.merge { learn_summary::read } else { learn_input::read };
+    let Some((log, mut status)) = read(&args.input, stdin, err)? else { return Ok(2) };
+    if let Some(file) = &args.summary.summary {
+        if let Err(error) = learn_summary::write(&log, file, out) {
+            writeln!(err, "error: cannot write `{}`: {error}", escape(&file.display().to_string()))?;
+            status = 1;
+        }
+        return Ok(status);
+    }
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
     let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
     let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
@@ -111,6 +140,13 @@ pub fn run(
     if args.format == Format::Json {
         serde_json::to_writer_pretty(&mut *out, &json::report("learn", &lesson, &names))?;
         writeln!(out)?;
+        if args.install && status == 0 {
+            // What is said of it must not be in the middle of the JSON.
+            let all: Vec<module::ModuleFile> = modules.into_iter().flatten().collect();
+            let mut said = Vec::new();
+            status = super::learn_install::install(&lesson, &all, args.yes, &mut said, err)?;
+            err.write_all(&said)?;
+        }
         return Ok(status);
     }
     text::opening(out, &lesson)?;
@@ -125,7 +161,14 @@ pub fn run(
     if let Some(judgement) = &lesson.judgement {
         text_fixes::replay(out, judgement, look)?;
     }
+    for name in &lesson.unmerged {
+        writeln!(out, "\nNothing in the log belongs to the module {name}: it stays as it is.")?;
+    }
     text::unread(out, &lesson, "perms learn")?;
+    if args.install && status == 0 {
+        let all: Vec<module::ModuleFile> = modules.into_iter().flatten().collect();
+        return super::learn_install::install(&lesson, &all, args.yes, out, err);
+    }
     if log.denials.is_empty() && status == 0 {
         writeln!(out, "No denial was found.")?;
     } else if args.output.is_none() && lesson.groups.iter().any(|g| !g.te.is_empty() || !g.cil.is_empty()) {
@@ -138,6 +181,24 @@ pub fn run(
         )?;
     }
     Ok(status)
+}
+
+/// Reads the modules to merge with; `None` where one cannot be kept whole, which is said.
+fn read_modules(paths: &[PathBuf], err: &mut dyn Write) -> io::Result<Option<Vec<parse::Module>>> {
+    let mut all = Vec::new();
+    for path in paths {
+        let read = std::fs::read_to_string(path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| parse::te(&text).map_err(|e| e.to_string()));
+        match read {
+            Ok(module) => all.push(module),
+            Err(error) => {
+                writeln!(err, "error: {}: {}", escape_path(path), escape(&error))?;
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(all))
 }
 
 /// Tells of what is new; the modules are of all.

@@ -13,6 +13,8 @@ mod label_show;
 pub mod learn;
 mod learn_follow;
 pub mod learn_input;
+mod learn_install;
+pub mod learn_summary;
 mod load;
 mod module_files;
 pub mod moment;

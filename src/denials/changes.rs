@@ -91,14 +91,14 @@ impl Changes {
         true
     }
 
-    fn boolean(&mut self, name: Name, set: (Option<u64>, bool)) {
+    pub(super) fn boolean(&mut self, name: Name, set: (Option<u64>, bool)) {
         if self.booleans.len() < BOOLEANS || self.booleans.contains_key(&name) {
             let last = self.booleans.entry(name).or_default();
             *last = (*last).max(set);
         }
     }
 
-    fn trim(&mut self) {
+    pub(super) fn trim(&mut self) {
         while self.history.len() > KEPT {
             self.history.pop_first();
         }

@@ -47,12 +47,14 @@ pub struct Sample {
 impl Sample {
     /// Takes a value.
     pub fn add(&mut self, value: &[u8]) {
-        self.add_times(value.get(..LONGEST).unwrap_or(value), 1);
+        self.add_times(value, 1);
     }
 
-    fn add_times(&mut self, value: &[u8], times: u64) {
+    /// Takes a value that came so often.
+    pub(super) fn add_times(&mut self, value: &[u8], times: u64) {
+        let value = value.get(..LONGEST).unwrap_or(value);
         if let Some(count) = self.values.get_mut(value) {
-            *count += times;
+            *count = count.saturating_add(times);
             return;
         }
         if self.values.len() >= KEPT {
@@ -78,6 +80,11 @@ impl Sample {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// The values, each with how often it came.
+    pub fn counted(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        self.values.iter().map(|(v, n)| (&**v, *n))
     }
 
     /// The values.
@@ -151,7 +158,8 @@ impl Counts {
 
     /// Records in all channels.
     pub fn records(&self) -> u64 {
-        self.auditd + self.kernel + self.journal + self.daemon
+        let sum = self.auditd.saturating_add(self.kernel);
+        sum.saturating_add(self.journal).saturating_add(self.daemon)
     }
 
     /// Whether all of it could have been written by any local user.
@@ -169,10 +177,10 @@ impl Counts {
     }
 
     fn add(&mut self, other: Counts) {
-        self.auditd += other.auditd;
-        self.kernel += other.kernel;
-        self.journal += other.journal;
-        self.daemon += other.daemon;
+        self.auditd = self.auditd.saturating_add(other.auditd);
+        self.kernel = self.kernel.saturating_add(other.kernel);
+        self.journal = self.journal.saturating_add(other.journal);
+        self.daemon = self.daemon.saturating_add(other.daemon);
     }
 }
 
@@ -270,7 +278,7 @@ impl Denial {
     /// Takes another account of the same denial.
     pub fn merge(&mut self, other: Denial) {
         self.seen.merge(&other.seen);
-        self.permissive += other.permissive;
+        self.permissive = self.permissive.saturating_add(other.permissive);
         self.ioctls.extend(other.ioctls);
         self.nlmsgs.extend(other.nlmsgs);
         self.unknown.extend(other.unknown);

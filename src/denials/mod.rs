@@ -16,6 +16,7 @@
 //! | [`filter`] | which denials are wanted |
 //! | [`changes`] | boots, policy loads, modes and booleans meanwhile |
 //! | [`tally`] | the account of every line read |
+//! | [`summary`] | a log as JSON Lines, and several put together |
 //! | [`live`] | logs that grow, over rotations |
 //! | [`scan`] | all of it, in parallel, with the same result in whatever order |
 //!
@@ -41,6 +42,7 @@ mod path;
 pub mod record;
 pub mod refusal;
 pub mod scan;
+pub mod summary;
 mod syscalls;
 pub mod tally;
 pub mod time;

@@ -64,7 +64,7 @@ pub enum Refusal {
 }
 
 /// Longest invalid context kept.
-const LONGEST: usize = 1024;
+pub(super) const LONGEST: usize = 1024;
 
 /// Reads the body of a SELINUX_ERR record.
 pub fn parse(body: &[u8]) -> Result<Refusal, &'static str> {

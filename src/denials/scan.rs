@@ -5,7 +5,7 @@
 //! added in any order ([`super::denial`]) and a round is the same however many processors there are, so the result
 //! does not depend on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 
 use rayon::prelude::*;
@@ -60,6 +60,59 @@ pub struct Log {
 }
 
 impl Log {
+    pub(super) fn insert(&mut self, denial: Denial) {
+        match self.denials.get_mut(&denial.key) {
+            Some(mine) => mine.merge(denial),
+            None => {
+                self.denials.insert(denial.key.clone(), denial);
+            }
+        }
+    }
+
+    /// Leaves out the denials whose contexts or class `filter` does not want.
+    pub fn leave_out(&mut self, filter: &Filter) {
+        let tally = &mut self.tally;
+        self.denials.retain(|key, denial| {
+            let wanted = filter.key(&key.source, &key.target, key.class.as_str());
+            if !wanted {
+                let records = denial.seen.counts.records();
+                tally.denials = tally.denials.saturating_sub(records);
+                tally.left_out = tally.left_out.saturating_add(records);
+            }
+            wanted
+        });
+    }
+
+    /// Puts logs together. The sources come in the order of their names, and those of one name are one.
+    pub fn merged(logs: Vec<Log>, keep_set_aside: usize) -> Log {
+        let mut all = Log { set_aside: SetAside::new(keep_set_aside), ..Log::default() };
+        let names: BTreeSet<&String> = logs.iter().flat_map(|log| &log.sources).collect();
+        all.sources = names.into_iter().cloned().collect();
+        for mut log in logs {
+            let numbers: Vec<u32> = log
+                .sources
+                .iter()
+                .map(|name| u32::try_from(all.sources.partition_point(|n| n < name)).unwrap_or(u32::MAX))
+                .collect();
+            let place = |place: Place| {
+                let at = usize::try_from(place.source).unwrap_or(usize::MAX);
+                Place { source: numbers.get(at).copied().unwrap_or(u32::MAX), ..place }
+            };
+            for denial in log.denials.values_mut() {
+                denial.seen.place = denial.seen.place.map(place);
+            }
+            for seen in log.refusals.values_mut() {
+                seen.place = seen.place.map(place);
+            }
+            log.changes.shift(place);
+            log.set_aside.shift(place);
+            log.sources.clone_from(&all.sources);
+            all.errors.append(&mut log.errors);
+            all.add(&log);
+        }
+        all
+    }
+
     /// Adds what another log of the same sources holds.
     pub fn add(&mut self, other: &Log) {
         self.sources.clone_from(&other.sources);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::report::Code;
 
 /// How many lines were what. The parts sum to [`Tally::lines`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tally {
     /// All lines.
     pub lines: u64,
@@ -32,35 +32,53 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds another account.
+    /// The parts, [`Tally::lines`] being their sum.
+    fn parts(&mut self) -> [&mut u64; 10] {
+        let Tally {
+            lines: _,
+            denials,
+            left_out,
+            granted,
+            refusals,
+            notices,
+            other_modules,
+            other_records,
+            text,
+            separators,
+            set_aside,
+        } = self;
+        [
+            denials,
+            left_out,
+            granted,
+            refusals,
+            notices,
+            other_modules,
+            other_records,
+            text,
+            separators,
+            set_aside,
+        ]
+    }
+
+    /// Adds another account. (A summary may hold any numbers: nothing overflows.)
     pub fn add(&mut self, other: &Tally) {
-        self.lines += other.lines;
-        self.denials += other.denials;
-        self.left_out += other.left_out;
-        self.granted += other.granted;
-        self.refusals += other.refusals;
-        self.notices += other.notices;
-        self.other_modules += other.other_modules;
-        self.other_records += other.other_records;
-        self.text += other.text;
-        self.separators += other.separators;
-        self.set_aside += other.set_aside;
+        self.lines = self.lines.saturating_add(other.lines);
+        let mut other = other.clone();
+        for (mine, theirs) in self.parts().into_iter().zip(other.parts()) {
+            *mine = mine.saturating_add(*theirs);
+        }
     }
 
     /// Audit records that were understood.
     pub fn understood(&self) -> u64 {
-        self.denials
-            + self.left_out
-            + self.granted
-            + self.refusals
-            + self.notices
-            + self.other_modules
-            + self.other_records
+        let rest = self.text.saturating_add(self.separators).saturating_add(self.set_aside);
+        self.sum().saturating_sub(rest)
     }
 
     /// The sum of the parts; it is [`Tally::lines`].
     pub fn sum(&self) -> u64 {
-        self.understood() + self.text + self.separators + self.set_aside
+        self.clone().parts().into_iter().fold(0, |sum, part| sum.saturating_add(*part))
     }
 }
 
@@ -118,13 +136,19 @@ impl SetAside {
     /// Takes another list.
     pub fn merge(&mut self, other: SetAside) {
         for (code, count) in other.by_code {
-            *self.by_code.entry(code).or_default() += count;
+            let mine = self.by_code.entry(code).or_default();
+            *mine = mine.saturating_add(count);
         }
         for (place, reason) in other.lines {
-            if self.keeps(place) {
-                self.lines.insert(place, reason);
-                self.trim();
-            }
+            self.keep(place, reason);
+        }
+    }
+
+    /// Keeps a line that was counted, if it is one of the first.
+    pub(super) fn keep(&mut self, place: Place, reason: Reason) {
+        if self.keeps(place) {
+            self.lines.insert(place, reason);
+            self.trim();
         }
     }
 

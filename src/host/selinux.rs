@@ -165,7 +165,7 @@ impl Selinux {
         let newest = newest.ok_or_else(|| format!("`{}` has no policy.N", folder.display()))?;
         let path = folder.join(format!("policy.{newest}"));
         let bytes = root.read(&path, LIMIT).map_err(|e| e.to_string())?;
-        Policy::read(&bytes).map_err(|e| format!("`{}`: {e}", path.display()))
+        Policy::read_owned(bytes).map_err(|e| format!("`{}`: {e}", path.display()))
     }
 
     /// The name of a type under which files and the store have it: a policy's other names (`typealias`) stand for one.

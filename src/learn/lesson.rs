@@ -10,7 +10,7 @@ use crate::report::Code;
 use crate::report::codes::log::{FORGEABLE, LOST_RECORDS, OLD_POLICY, PERMISSIVE, UNKNOWN_PERMISSION};
 use crate::report::codes::rule;
 use crate::selinux::module::te::Form;
-use crate::selinux::module::{Content, Name, Rule};
+use crate::selinux::module::{Content, Name, Rule, parse};
 
 use super::advice::{self, Advice};
 use super::causes::{Judge, Judged, refused};
@@ -33,6 +33,8 @@ pub struct Options {
     pub prove: bool,
     /// The form of `.te` modules.
     pub form: Form,
+    /// Modules whose content is kept: each is merged with the group's whose module has its name.
+    pub merge: Vec<parse::Module>,
 }
 
 /// What was learnt from a log.
@@ -48,6 +50,8 @@ pub struct Lesson<'a> {
     pub other_refusals: Vec<Refused<'a>>,
     /// What the policy said; `None` where none was read.
     pub judgement: Option<Judgement>,
+    /// Modules to merge with that no group has.
+    pub unmerged: Vec<Name>,
 }
 
 /// What the policy said of a whole log.
@@ -59,6 +63,8 @@ pub struct Judgement {
     pub reason: &'static str,
     /// The policy's version.
     pub version: u32,
+    /// Whether it has levels.
+    pub mls: bool,
     /// The specifications' file, or why there are none; `None` where no path asked for them.
     pub labels: Option<Result<String, String>>,
     /// How the denials fare with all remedies.
@@ -101,6 +107,8 @@ pub struct Group<'a> {
     pub specs: BTreeSet<FileSpec>,
     /// What else became possible, a line each.
     pub surplus: Vec<String>,
+    /// What a module that is merged with said before.
+    pub kept: Content,
 }
 
 /// A denial with its advice.
@@ -192,6 +200,13 @@ pub fn judge<'a>(
         }
     }
     let mut groups: Vec<Group<'a>> = groups.into_values().collect();
+    let mut unmerged = Vec::new();
+    for module in &options.merge {
+        match groups.iter_mut().find(|g| g.module == module.name) {
+            Some(group) => group.keep(module),
+            None => unmerged.push(module.name.clone()),
+        }
+    }
     for group in &mut groups {
         let whole = std::mem::take(&mut group.te);
         (group.te, group.cil) = whole.split();
@@ -203,7 +218,7 @@ pub fn judge<'a>(
         }
         settled.judgement(&judge, &groups, options)
     });
-    Lesson { log, cautions: cautions(log), groups, other_refusals, judgement }
+    Lesson { log, cautions: cautions(log), groups, other_refusals, judgement, unmerged }
 }
 
 /// Verdicts on all denials of a log, those that go together settled together.
@@ -231,9 +246,16 @@ impl Settled {
             content.merge(group.te.clone());
             content.merge(group.cil.clone());
         }
+        let mut kept = Content::default();
+        groups.iter().for_each(|g| kept.merge(g.kept.clone()));
         let types: Vec<NewType> = self.new_types.into_iter().map(|(_, t)| t).collect();
-        let fixes =
-            Fixes { content: &content, types: &types, booleans: &self.booleans, xperms: options.xperms };
+        let fixes = Fixes {
+            content: &content,
+            kept: &kept,
+            types: &types,
+            booleans: &self.booleans,
+            xperms: options.xperms,
+        };
         let mut replay = replay::replay(judge, &self.judged, &fixes);
         let proofs = options.prove.then(|| replay::prove(judge, &self.judged, &fixes));
         let proofs = match proofs.transpose() {
@@ -249,6 +271,7 @@ impl Settled {
             policy: ground.path.clone(),
             reason: ground.reason,
             version: ground.policy.version(),
+            mls: ground.policy.mls(),
             labels: ground.labels_read().map(owned),
             replay,
             booleans: self.booleans,
@@ -291,6 +314,7 @@ impl<'a> Group<'a> {
             new_types: Vec::new(),
             specs: BTreeSet::new(),
             surplus: Vec::new(),
+            kept: Content::default(),
         }
     }
 
@@ -326,6 +350,16 @@ impl<'a> Group<'a> {
         grant.permissions.extend(permissions);
         grant.filtered |= filtered;
         grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
+    }
+
+    /// Takes what a module said before; the version grows where anything is new.
+    fn keep(&mut self, module: &parse::Module) {
+        let mut whole = module.content.clone();
+        whole.merge(std::mem::take(&mut self.te));
+        let same = whole == module.content;
+        self.version = if same { module.version.clone() } else { parse::next_version(&module.version) };
+        self.te = whole;
+        self.kept.merge(module.content.clone());
     }
 
     /// Makes a type: its rules and specifications are the module's.

@@ -218,16 +218,18 @@ fn folder_of(judge: &mut Judge<'_>, path: &[u8], q: &super::causes::Question) ->
     let text = |p: &[u8]| String::from_utf8(p.to_vec()).ok();
     let class = judge.ground().policy.classes().name(q.class);
     if class == "dir" {
-        return Some((text(path)?, may_be_a_place(judge, path)));
+        return may_be_a_place(judge, path).then(|| text(path)).flatten().map(|p| (p, true));
     }
     let end = path.iter().rposition(|b| *b == b'/')?;
     let parent = path.get(..end)?;
     if may_be_a_place(judge, parent) {
         return Some((text(parent)?, true));
     }
-    // A single file in somebody's home is theirs, not the application's.
+    // A single file in somebody's home is theirs, not the application's; and one that is only being made takes the
+    // type of its folder, whatever the specifications say.
     let is = judge.ty(q.target.ty);
-    (!types::HOMES.contains(&is)).then_some((text(path)?, false))
+    let made = judge.ground().policy.permission(q.class, "create").is_some_and(|b| b & q.vector != 0);
+    (!types::HOMES.contains(&is) && !made).then_some((text(path)?, false))
 }
 
 /// A type of the domain's own family that allows all that is needed, and least besides.
@@ -260,8 +262,11 @@ fn family(
         }
         let users: usize =
             needs.iter().map(|(class, vector)| judge.sources(ty.id, *class, *vector).len()).sum();
-        // `sys` is the system's content, `user` that of users.
-        let key = (more, rank, ty.name.contains("_user_"), users, ty.id);
+        // `httpd_sys_rw_content_t` is for anything; `httpd_bugzilla_content_t` is another application's.
+        let front = ty.name.strip_prefix(stem).and_then(|rest| rest.strip_suffix(CONTENT.get(rank)?));
+        let another =
+            front.is_some_and(|f| f.split('_').any(|w| !["", "sys", "rw", "ro", "ra"].contains(&w)));
+        let key = (another, more, rank, users, ty.id);
         if best.is_none_or(|b| key < b) {
             best = Some(key);
         }

@@ -43,7 +43,8 @@ pub struct Proof {
     pub permission: Name,
     /// What returns: the denial's place in the log's order; `None` where nothing does.
     pub returns: Option<usize>,
-    /// It was allowed on the shared type before the object got a type of its own.
+    /// It was there before: in the module that is merged with, or on the shared type before the object got a type
+    /// of its own.
     pub kept: bool,
 }
 
@@ -52,6 +53,8 @@ pub struct Proof {
 pub struct Fixes<'a> {
     /// The modules' content together.
     pub content: &'a Content,
+    /// What modules that are merged with said before.
+    pub kept: &'a Content,
     /// Types that modules make.
     pub types: &'a [NewType],
     /// Booleans to set.
@@ -103,7 +106,7 @@ fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Resul
             }
         }
     }
-    Ok(overlay.finish())
+    overlay.finish()
 }
 
 fn add_statement(overlay: &mut Overlay, statement: &Statement) -> Result<(), OverlayError> {
@@ -237,12 +240,14 @@ pub fn prove(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Result<
                     returns = about.values().flatten().find(denied).copied();
                 }
                 let of_type = |t: &&NewType| t.kept.get(rule).is_some_and(|k| k.contains(permission));
+                let before =
+                    fixes.kept.rules.iter().any(|(r, g)| r == rule && g.permissions.contains(permission));
                 proofs.push(Proof {
                     text: crate::selinux::module::te::one_line(rule, &[permission.clone()].into()),
                     rule: rule.clone(),
                     permission: permission.clone(),
                     returns,
-                    kept: fixes.types.iter().any(|t| of_type(&t)),
+                    kept: before || fixes.types.iter().any(|t| of_type(&t)),
                 });
             }
         }

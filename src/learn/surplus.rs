@@ -50,7 +50,7 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
         out.push(match statement {
             Statement::TypeAttribute { ty, attribute } => {
                 let id = policy.type_id(attribute.as_str());
-                let of = |r: &&crate::selinux::policy::Rule| {
+                let of = |r: &crate::selinux::policy::Rule| {
                     r.kind() == RuleKind::Allow && (r.source() == id || r.target() == id)
                 };
                 let rules = policy.rules().iter().filter(of).count();

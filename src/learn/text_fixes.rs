@@ -105,7 +105,7 @@ pub fn replay(out: &mut dyn Write, judgement: &Judgement, look: Look) -> io::Res
         count(len(proofs.len()), "permission", "permissions")
     )?;
     if kept > 0 {
-        writeln!(out, "  {} kept, which the shared type has today", count(len(kept), "is", "are"))?;
+        writeln!(out, "  {} kept, which was there before", count(len(kept), "is", "are"))?;
     }
     for proof in idle.iter().take(SHOWN) {
         writeln!(out, "  {} {}", look.paint.bad("not needed:"), proof.text)?;

@@ -279,7 +279,7 @@ fn booleans(c: &mut Comparison<'_>, manifests: &[Manifest], policy: &Policy) {
         let Some(id) = policy.booleans().id(name) else { continue };
         let touched = domains.iter().find(|(_, _, domain)| {
             policy.conditionals().iter().filter(|c| c.booleans().contains(&id)).any(|c| {
-                let mut rules = c.when_true.iter().chain(&c.when_false);
+                let mut rules = policy.branch(c, true).iter().chain(policy.branch(c, false).iter());
                 rules.any(|r| r.source().is_some_and(|s| policy.covers(s, *domain)))
             })
         });

@@ -1,6 +1,6 @@
 //! Random questions to a policy: contexts that are valid more often than not, and what to ask about them.
 
-use perms::selinux::policy::{Context, Level, OBJECT_R, Policy, Range, Type, TypeKind};
+use perms::selinux::policy::{Context, Level, OBJECT_R, Policy, Range, Rule, Type, TypeKind};
 
 /// xorshift64*: the same cases in every run, others by PERMS_SEED.
 pub struct Random(u64);
@@ -24,6 +24,11 @@ impl Random {
 
     pub fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len())]
+    }
+
+    /// A rule without a condition.
+    pub fn rule(&mut self, policy: &Policy) -> Rule {
+        policy.rules().get(self.below(policy.rules().len())).unwrap()
     }
 
     /// A level of the policy: any sensitivity, few categories, in a row or not.

@@ -52,8 +52,7 @@ pub(super) fn run(args: &DiffArgs, as_json: bool, out: &mut dyn Write) -> Result
             .collect();
         let path = |p: &PathBuf| p.to_string_lossy().into_owned();
         let answer = json!({ "first": path(&args.first), "second": path(&args.second), "areas": areas });
-        serde_json::to_writer_pretty(&mut *out, &answer).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        super::write_json(out, "policy-diff", answer)?;
         return Ok(status);
     }
     writeln!(out, "- {}\n+ {}", escape_path(&args.first), escape_path(&args.second))?;

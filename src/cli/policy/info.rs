@@ -13,7 +13,8 @@ use super::Asked;
 pub(super) fn run(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), CliError> {
     let policy = &asked.policy;
     let of = |kind| policy.types().records().iter().filter(|t| t.kind == kind).count();
-    let conditional = || policy.conditionals().iter().flat_map(|c| c.when_true.iter().chain(&c.when_false));
+    let branches = |c| policy.branch(c, true).iter().chain(policy.branch(c, false).iter());
+    let conditional = || policy.conditionals().iter().flat_map(branches);
     let rules =
         |kind: RuleKind| policy.rules().iter().chain(conditional()).filter(|r| r.kind() == kind).count();
     let contexts = policy.object_contexts();
@@ -75,8 +76,8 @@ pub(super) fn run(asked: &Asked<'_>, out: &mut dyn Write) -> Result<(), CliError
             counts.iter().map(|(name, n)| (name.replace(' ', "_"), json!(n))).collect();
         return asked.json(
             out,
-            &json!({
-                "policy": asked.head_json(),
+            "policy-info",
+            json!({
                 "mls": policy.mls(),
                 "handle_unknown": unknown,
                 "capabilities": capabilities,

@@ -11,11 +11,12 @@ use super::ui::Ui;
 use crate::report::Format;
 use crate::report::escape::escape_path;
 use crate::selinux::policy::{BooleanId, Origin, Policy, View};
-use names::{boolean, class, conditioned_json, conditioned_text, permissions, ty, unknown};
+use names::{boolean, class, conditioned_json, conditioned_text, permissions, ty, unknown, wrapped};
 use what_if::WhatIf;
 
 mod diff;
 mod info;
+mod listing;
 mod names;
 mod reach;
 mod search;
@@ -88,6 +89,18 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: PolicyArgs) -> Result<u8, 
     Ok(0)
 }
 
+/// Version of the JSON forms, which docs/schema/policy-*.schema.json describe.
+const JSON_VERSION: u32 = 1;
+
+fn write_json(out: &mut dyn Write, kind: &str, mut answer: serde_json::Value) -> Result<(), CliError> {
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("version".to_owned(), JSON_VERSION.into());
+        answer.insert("kind".to_owned(), kind.into());
+    }
+    serde_json::to_writer_pretty(&mut *out, &answer).map_err(io::Error::from)?;
+    Ok(writeln!(out)?)
+}
+
 /// What every question is asked of.
 struct Asked<'a> {
     origin: Origin,
@@ -126,8 +139,12 @@ impl Asked<'_> {
         head
     }
 
-    fn json(&self, out: &mut dyn Write, answer: &serde_json::Value) -> Result<(), CliError> {
-        serde_json::to_writer_pretty(&mut *out, answer).map_err(io::Error::from)?;
-        Ok(writeln!(out)?)
+    /// Writes the answer of a question as docs/schema/KIND.schema.json says, with which policy speaks.
+    fn json(&self, out: &mut dyn Write, kind: &str, answer: serde_json::Value) -> Result<(), CliError> {
+        let mut answer = answer;
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("policy".to_owned(), self.head_json());
+        }
+        write_json(out, kind, answer)
     }
 }

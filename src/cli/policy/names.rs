@@ -32,9 +32,34 @@ pub(super) fn permissions(policy: &Policy, class: ClassId, names: &[String]) -> 
     })
 }
 
+/// Names in lines of a hundred columns, escaped, each line behind so many spaces and with its end.
+pub(super) fn wrapped(names: &[&str], indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = 0;
+    for name in names.iter().map(|n| escape(n)) {
+        let wide = name.chars().count();
+        if column == 0 || column + 1 + wide > 100 {
+            if column != 0 {
+                out.push('\n');
+            }
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(&name);
+        column += wide;
+    }
+    if column != 0 {
+        out.push('\n');
+    }
+    out
+}
+
 /// A rule with its condition, escaped.
-pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> String {
-    let rule = escape(&policy.rule_text(found.rule));
+pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned, holds: bool) -> String {
+    let rule = escape(&policy.rule_text(&found.rule));
     match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
         Some((conditional, branch)) => {
             let now = if holds { "on" } else { "off" };
@@ -45,8 +70,8 @@ pub(super) fn conditioned_text(policy: &Policy, found: &Conditioned<'_>, holds: 
 }
 
 /// The same for programs.
-pub(super) fn conditioned_json(policy: &Policy, found: &Conditioned<'_>, holds: bool) -> serde_json::Value {
-    let rule = policy.rule_text(found.rule);
+pub(super) fn conditioned_json(policy: &Policy, found: &Conditioned, holds: bool) -> serde_json::Value {
+    let rule = policy.rule_text(&found.rule);
     match found.condition.and_then(|(i, branch)| Some((policy.conditionals().get(i)?, branch))) {
         Some((conditional, branch)) => {
             let condition = policy.condition_text(conditional);

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::error::CliError;
 use super::what_if::WhatIf;
-use super::{Asked, class, ty};
+use super::{Asked, class, ty, wrapped};
 use crate::report::{Format, escape};
 use crate::selinux::policy::{ClassId, DomainTransition, Policy, TypeId};
 
@@ -81,8 +81,8 @@ pub(super) fn run(asked: &Asked<'_>, args: &ReachArgs, out: &mut dyn Write) -> R
             last = class;
         }
         targets.sort_unstable();
-        let targets: Vec<String> = targets.iter().map(|t| escape(t)).collect();
-        writeln!(out, "  {}  on {}", escape(permissions), targets.join(" "))?;
+        writeln!(out, "  {}  on", escape(permissions))?;
+        write!(out, "{}", wrapped(targets, 6))?;
     }
     if !transitions.is_empty() {
         writeln!(out, "{name} may become:")?;
@@ -139,5 +139,5 @@ fn json(
             json!({ "to": name(t.to), "programs": programs, "dynamic": t.dynamic })
         })
         .collect();
-    asked.json(out, &json!({ "policy": asked.head_json(), "access": access, "transitions": transitions }))
+    asked.json(out, "policy-reach", json!({ "access": access, "transitions": transitions }))
 }

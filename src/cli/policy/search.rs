@@ -1,14 +1,16 @@
 //! `perms policy search`: rules that fit.
 
-use std::io::Write;
+use std::cell::RefCell;
+use std::io::{self, BufWriter, Write};
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
+use serde::{Serialize, Serializer};
 
-use crate::report::{Format, escape, escape_bytes};
-use crate::selinux::policy::{Found, Party, Policy, Query, RuleKind, View};
+use crate::report::Format;
+use crate::selinux::policy::{Found, Party, Policy, Query, RuleKind};
 
 use super::super::error::CliError;
+use super::listing::{Condition, Listing, Row};
 use super::what_if::WhatIf;
 use super::{Asked, boolean, class, ty, unknown};
 
@@ -18,7 +20,7 @@ use super::{Asked, boolean, class, ty, unknown};
 /// attribute for the types that have it; --direct takes rules only as they are written.
 ///
 /// Examples:
-///   perms policy search -s httpd_t -t shadow_t
+///   perms policy search -A -s httpd_t -t shadow_t
 ///   perms policy search --kind allow -s httpd_t -c tcp_socket -p name_connect
 ///   perms policy search -b httpd_can_network_connect
 ///   perms policy search --kind type_transition -s init_t --new httpd_t
@@ -29,6 +31,9 @@ pub(in crate::cli) struct SearchArgs {
     /// Kinds of rules; all where none is given
     #[arg(long, value_enum, value_delimiter = ',')]
     kind: Vec<Kind>,
+    /// Allow rules, as in sesearch: --kind allow
+    #[arg(short = 'A', long, conflicts_with = "kind")]
+    allow: bool,
     /// Type or attribute that acts
     #[arg(short, long, value_name = "TYPE")]
     source: Option<String>,
@@ -100,54 +105,87 @@ pub(super) fn run(asked: &Asked<'_>, args: &SearchArgs, out: &mut dyn Write) -> 
     let policy = &asked.policy;
     let query = query(policy, args)?;
     let view = asked.view();
-    let mut lines = Vec::new();
+    let holds: Vec<bool> = policy.conditionals().iter().map(|c| view.is_true(c)).collect();
+    let mut rows = Vec::new();
     for found in policy.search(&query) {
-        let condition = match found {
-            Found::Rule(_, Some((i, branch))) => policy
-                .conditionals()
-                .get(i)
-                .map(|c| (policy.condition_text(c), branch, view.is_true(c) == branch)),
-            _ => None,
-        };
-        if args.enabled && condition.as_ref().is_some_and(|(.., holds)| !holds) {
+        if let Found::Rule(_, Some((i, branch))) = found
+            && args.enabled
+            && holds.get(i).is_none_or(|state| *state != branch)
+        {
             continue;
         }
-        for rule in show(policy, &view, &found, args.expand, &query) {
-            lines.push(Line { rule, condition: condition.clone() });
-        }
+        each_row(policy, found, args.expand, &query, |row| rows.push(row));
     }
-    lines.sort();
-    if asked.format == Format::Json {
-        let rules: Vec<_> = lines
-            .iter()
-            .map(|l| match &l.condition {
-                Some((text, branch, holds)) => {
-                    json!({ "rule": l.rule, "condition": text, "when": branch, "holds": holds })
-                }
-                None => json!({ "rule": l.rule, "holds": true }),
-            })
-            .collect();
-        return asked.json(out, &json!({ "policy": asked.head_json(), "rules": rules }));
-    }
-    asked.head(out)?;
-    for line in &lines {
-        write!(out, "{}", escape(&line.rule))?;
-        if let Some((text, branch, holds)) = &line.condition {
-            let now = if *holds { "on" } else { "off" };
-            write!(out, "  [ {} ]:{branch}, {now} now", escape(text))?;
-        }
+    let json = asked.format == Format::Json;
+    let (mut listing, order) = Listing::new(&view, &rows, !json);
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    if json {
+        let rules = RefCell::new(listing);
+        let answer = Answer {
+            kind: "policy-search",
+            policy: asked.head_json(),
+            rules: Rules { rows: &rows, order: &order, listing: &rules },
+            version: super::JSON_VERSION,
+        };
+        serde_json::to_writer_pretty(&mut out, &answer).map_err(io::Error::from)?;
         writeln!(out)?;
+        return Ok(out.flush()?);
     }
-    let s = if lines.len() == 1 { "" } else { "s" };
-    writeln!(out, "{} rule{s}", lines.len())?;
-    Ok(())
+    asked.head(&mut out)?;
+    let mut line = String::new();
+    for row in order.iter().filter_map(|i| rows.get(*i as usize)) {
+        line.clear();
+        listing.write(row, &mut line);
+        if let Some(Condition { text, when, holds }) = listing.condition(row) {
+            let now = if holds { "on" } else { "off" };
+            line.push_str(&format!("  [ {text} ]:{when}, {now} now"));
+        }
+        line.push('\n');
+        out.write_all(line.as_bytes())?;
+    }
+    let s = if rows.len() == 1 { "" } else { "s" };
+    writeln!(out, "{} rule{s}", rows.len())?;
+    Ok(out.flush()?)
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Line {
+/// The answer for programs, written as it is made.
+#[derive(Serialize)]
+struct Answer<'a, 'p> {
+    kind: &'static str,
+    policy: serde_json::Value,
+    rules: Rules<'a, 'p>,
+    version: u32,
+}
+
+struct Rules<'a, 'p> {
+    rows: &'a [Row<'p>],
+    order: &'a [u32],
+    listing: &'a RefCell<Listing<'p>>,
+}
+
+#[derive(Serialize)]
+struct JsonRule {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<String>,
+    holds: bool,
     rule: String,
-    /// Text, whether it must be true, whether the rule holds now.
-    condition: Option<(String, bool, bool)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when: Option<bool>,
+}
+
+impl Serialize for Rules<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = self.order.iter().filter_map(|i| self.rows.get(*i as usize));
+        serializer.collect_seq(rows.map(|row| {
+            let mut listing = self.listing.borrow_mut();
+            let mut rule = String::new();
+            listing.write(row, &mut rule);
+            match listing.condition(row) {
+                Some(c) => JsonRule { condition: Some(c.text), holds: c.holds, rule, when: Some(c.when) },
+                None => JsonRule { condition: None, holds: true, rule, when: None },
+            }
+        }))
+    }
 }
 
 fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
@@ -177,7 +215,7 @@ fn query(policy: &Policy, args: &SearchArgs) -> Result<Query, CliError> {
         booleans.push(boolean(policy, name)?);
     }
     Ok(Query {
-        kinds: args.kind.iter().map(|k| k.rule()).collect(),
+        kinds: if args.allow { vec![RuleKind::Allow] } else { args.kind.iter().map(|k| k.rule()).collect() },
         source: party(&args.source)?,
         target: party(&args.target)?,
         classes,
@@ -202,37 +240,34 @@ pub(super) fn commands(text: &str) -> Result<(u16, u16), CliError> {
     }
 }
 
-/// A rule's text; one for each pair of types where it is to be expanded.
-fn show(policy: &Policy, view: &View<'_>, found: &Found<'_>, expand: bool, query: &Query) -> Vec<String> {
-    match found {
-        Found::Name(rule, source, new) => {
-            let name = |t| policy.types().name(t);
-            let class = policy.classes().name(rule.class);
-            let file = escape_bytes(&rule.name);
-            let (s, t, new) = (name(*source), name(rule.target), name(*new));
-            vec![format!("type_transition {s} {t}:{class} {new} \"{file}\";")]
-        }
-        Found::Rule(rule, _) if !expand => vec![policy.rule_text(rule)],
-        Found::Rule(rule, _) => {
-            let (Some(source), Some(target)) = (rule.source(), rule.target()) else { return Vec::new() };
-            let of = |written, party: Option<Party>| {
-                let all = policy.expand(written).into_iter();
-                let wanted = move |t: &_| match party {
-                    Some(Party::About(asked)) => policy.covers(asked, *t),
-                    _ => true,
-                };
-                all.filter(wanted).collect::<Vec<_>>()
-            };
-            let text = policy.rule_text(rule);
-            let rest = text.split_once(':').map_or("", |(_, rest)| rest);
-            let kind = rule.kind().as_str();
-            let name = |t| view.policy().types().name(t);
-            let targets = of(target, query.target);
-            of(source, query.source)
-                .into_iter()
-                .flat_map(|s| targets.iter().map(move |t| (s, *t)))
-                .map(|(s, t)| format!("{kind} {} {}:{rest}", name(s), name(t)))
-                .collect()
+/// Calls for a rule; for each pair of types that it stands for where it is to be expanded.
+fn each_row<'p>(
+    policy: &'p Policy,
+    found: Found<'p>,
+    expand: bool,
+    query: &Query,
+    mut call: impl FnMut(Row<'p>),
+) {
+    let rule = match found {
+        Found::Name(rule, source, _) => return call(Row { found, source, target: rule.target }),
+        Found::Rule(rule, _) => rule,
+    };
+    let (Some(source), Some(target)) = (rule.source(), rule.target()) else { return };
+    if !expand {
+        return call(Row { found, source, target });
+    }
+    let of = |written, party: Option<Party>| {
+        let all = policy.expand(written).into_iter();
+        let wanted = move |t: &_| match party {
+            Some(Party::About(asked)) => policy.covers(asked, *t),
+            _ => true,
+        };
+        all.filter(wanted).collect::<Vec<_>>()
+    };
+    let targets = of(target, query.target);
+    for source in of(source, query.source) {
+        for target in &targets {
+            call(Row { found, source, target: *target });
         }
     }
 }

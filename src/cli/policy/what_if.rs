@@ -45,7 +45,7 @@ impl WhatIf {
                 Wrong::Name(e) => e,
             })?;
         }
-        Ok(overlay.finish())
+        overlay.finish().map_err(|e| CliError::new(e.to_string()))
     }
 
     /// The booleans to set, by the names that the policy (with the statements) has.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::error::CliError;
 use super::what_if::WhatIf;
-use super::{Asked, class, conditioned_json, conditioned_text, permissions, ty};
+use super::{Asked, class, conditioned_json, conditioned_text, permissions, ty, wrapped};
 use crate::report::{Format, escape};
 
 /// Show which types may do something to a type, and by which rules
@@ -27,7 +27,7 @@ pub(in crate::cli) struct WhoCanArgs {
     /// Its class
     class: String,
     /// Permissions, any of them
-    #[arg(required = true, value_name = "PERMISSION")]
+    #[arg(required = true, value_name = "PERMISSION", value_delimiter = ',')]
     permissions: Vec<String>,
     /// Also rules that a boolean turns off
     #[arg(long)]
@@ -59,20 +59,28 @@ pub(super) fn run(asked: &Asked<'_>, args: &WhoCanArgs, out: &mut dyn Write) -> 
                 json!({ "type": policy.types().name(g.source), "rules": rules })
             })
             .collect();
-        let answer = json!({ "policy": asked.head_json(), "types": types, "constraints": constraints });
-        return asked.json(out, &answer);
+        return asked.json(out, "policy-who-can", json!({ "types": types, "constraints": constraints }));
     }
     asked.head(out)?;
     let what = args.permissions.iter().map(|p| escape(p)).collect::<Vec<_>>().join(" or ");
     let (target, class) = (escape(&args.target), escape(&args.class));
     let s = if grants.len() == 1 { "" } else { "s" };
     writeln!(out, "{} type{s} may {what} on {class} of {target}", grants.len())?;
-    let width = grants.iter().map(|g| policy.types().name(g.source).len()).max().unwrap_or(0);
+    // Types that may by the same rules are said together, in the order of the first of each.
+    let mut groups: Vec<(Vec<String>, Vec<&str>)> = Vec::new();
     for grant in &grants {
-        let mut name = escape(policy.types().name(grant.source));
-        for (rule, _, holds) in &grant.rules {
-            writeln!(out, "  {name:width$}  {}", conditioned_text(policy, rule, *holds))?;
-            name.clear();
+        let rules: Vec<String> =
+            grant.rules.iter().map(|(rule, _, holds)| conditioned_text(policy, rule, *holds)).collect();
+        let name = policy.types().name(grant.source);
+        match groups.iter_mut().find(|(known, _)| *known == rules) {
+            Some((_, types)) => types.push(name),
+            None => groups.push((rules, vec![name])),
+        }
+    }
+    for (rules, types) in &groups {
+        write!(out, "{}", wrapped(types, 2))?;
+        for rule in rules {
+            writeln!(out, "      {rule}")?;
         }
     }
     if constraints > 0 {

@@ -9,7 +9,7 @@ use super::super::error::CliError;
 use super::what_if::WhatIf;
 use super::{Asked, class, conditioned_json, conditioned_text, permissions};
 use crate::report::{Format, escape};
-use crate::selinux::policy::{Context, Explanation, FailedConstraint, View};
+use crate::selinux::policy::{Context, ContextError, Explanation, FailedConstraint, View};
 
 /// Explain why a context may, or may not, do something to another
 ///
@@ -32,7 +32,7 @@ pub(in crate::cli) struct WhyArgs {
     /// Its class
     class: String,
     /// Permissions, all of them
-    #[arg(required = true, value_name = "PERMISSION")]
+    #[arg(required = true, value_name = "PERMISSION", value_delimiter = ',')]
     permissions: Vec<String>,
     #[command(flatten)]
     pub(super) what_if: WhatIf,
@@ -43,7 +43,13 @@ const NEAREST: usize = 5;
 
 pub(super) fn run(asked: &Asked<'_>, args: &WhyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let policy = &asked.policy;
-    let context = |text: &str| policy.parse_context(text).map_err(|e| CliError::new(e.to_string()));
+    let context = |text: &str| {
+        policy.parse_context(text).map_err(|e| {
+            let form = matches!(e, ContextError::Form { .. });
+            let error = CliError::new(escape(&e.to_string()));
+            if form { error.hint("a whole context is needed, as `ps -Z` and `ls -Z` show it") } else { error }
+        })
+    };
     let (source, target) = (context(&args.source)?, context(&args.target)?);
     let class = class(policy, &args.class)?;
     let vector = permissions(policy, class, &args.permissions)?;
@@ -52,7 +58,7 @@ pub(super) fn run(asked: &Asked<'_>, args: &WhyArgs, out: &mut dyn Write) -> Res
     let allowed = explanation.allowed == vector;
     let story = Story { view: &view, source: &source, target: &target, class, explanation: &explanation };
     if asked.format == Format::Json {
-        asked.json(out, &story.json(asked.head_json()))?;
+        asked.json(out, "policy-why", story.json())?;
     } else {
         asked.head(out)?;
         story.text(out)?;
@@ -189,7 +195,7 @@ impl Story<'_, '_> {
         changes.iter().map(one).collect()
     }
 
-    fn json(&self, head: Value) -> Value {
+    fn json(&self) -> Value {
         let policy = self.view.policy();
         let e = self.explanation;
         let names = |vector| policy.permission_names(self.class, vector);
@@ -230,7 +236,6 @@ impl Story<'_, '_> {
             })
             .collect();
         json!({
-            "policy": head,
             "source": policy.context_text(self.source),
             "target": policy.context_text(self.target),
             "class": policy.classes().name(self.class),

@@ -40,8 +40,12 @@ pub(super) fn paths(denial: &Denial) -> Vec<&[u8]> {
     if kind(denial.key.class.as_str()).is_none() {
         return Vec::new();
     }
+    // A lone `/` is the root of whatever file system it is, wherever that is mounted.
     let is_path = |p: &&[u8]| {
-        p.starts_with(b"/") && !p.ends_with(b" (deleted)") && !p.split(|b| *b == b'/').any(|c| c == b"..")
+        p.starts_with(b"/")
+            && p.len() > 1
+            && !p.ends_with(b" (deleted)")
+            && !p.split(|b| *b == b'/').any(|c| c == b"..")
     };
     let plain = |p: &'_ [u8]| p.len() - usize::from(p.len() > 1 && p.ends_with(b"/"));
     denial.evidence.objects.iter().filter(is_path).map(|p| p.get(..plain(p)).unwrap_or(p)).collect()
@@ -201,7 +205,8 @@ pub(super) fn shared(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Op
     let mut first = None;
     for path in &paths {
         let e = expected(judge, path, kind)?;
-        if !is_of_a_tree(&e.spec.pattern, path) || !can_be_named(path) {
+        // Another label than the specified one is another matter.
+        if e.context.ty != q.target.ty || !is_of_a_tree(&e.spec.pattern, path) || !can_be_named(path) {
             return None;
         }
         first.get_or_insert(e);

@@ -1,6 +1,6 @@
 //! Root refused by a file's owner and mode, who would need a capability to pass: the file is what is wrong.
 
-use super::{Judge, Question};
+use super::{Judge, Question, boolean};
 use crate::denials::Denial;
 use crate::learn::verdict::{Not, Remedy, Verdict};
 use crate::report::codes::rule::{DAC_OVERRIDE, DAC_READ_SEARCH};
@@ -15,7 +15,8 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
     let policy = &judge.ground.policy;
     let bit = |name| policy.permission(q.class, name).unwrap_or(0);
     let (over, read) = (bit("dac_override"), bit("dac_read_search"));
-    if q.vector & (over | read) == 0 {
+    // With other capabilities in the same record, owner and mode are not the whole story.
+    if q.vector & (over | read) == 0 || q.vector & !(over | read) != 0 {
         return None;
     }
     let objects: Vec<&[u8]> =
@@ -39,7 +40,7 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
             "the log does not name the file: with a rule for auditd (auditctl -w /etc/shadow -p w) it would"
                 .to_owned(),
         );
-        let permissions = judge.permissions(denial, q, smallest);
+        let permissions = judge.permissions(denial, q, boolean::missing(judge, q));
         return Some(Verdict {
             code,
             cause: format!("root was refused {does} by a file's owner and mode"),

@@ -4,6 +4,7 @@ pub mod classes;
 pub mod content;
 pub mod installed;
 pub mod name;
+pub mod parse;
 pub mod rules;
 pub mod te;
 

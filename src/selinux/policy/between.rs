@@ -1,11 +1,11 @@
 //! The rules between types, found by the index: cheap enough to be asked for every denial of a log.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::bitmap::Bitmap;
 use super::decide::{View, with_members};
 use super::id::{ClassId, TypeId};
-use super::index::Entry;
+use super::rule_tables::Gate;
 use super::rules::RuleKind;
 
 /// A rule that grants, as it is written.
@@ -38,16 +38,11 @@ impl View<'_> {
     ) -> Vec<Granting> {
         let mut found = Vec::new();
         with_members(self.policy(), source, |members| {
-            self.each_about(target, class, |target, entry| {
-                let grants = entry.kind() == RuleKind::Allow && entry.data & permissions != 0;
-                if grants
-                    && members.contains(entry.source)
-                    && self.is_open(entry.gate())
-                    && let Some(source) = TypeId::new(entry.source.into())
-                {
-                    let condition = entry.gate().checked_sub(1).map(|g| (g as usize / 2, g % 2 == 0));
-                    found.push(Granting { source, target, permissions: entry.data, condition });
-                }
+            let members = |number| members.contains(number);
+            self.each_grant(target, class, permissions, members, |source, target, granted, gate| {
+                // An odd gate is a conditional's true branch.
+                let condition = gate.checked_sub(1).map(|g| (g as usize / 2, g % 2 == 0));
+                found.push(Granting { source, target, permissions: granted, condition });
             });
         });
         found.sort_by_key(|g| std::cmp::Reverse((g.permissions & permissions).count_ones()));
@@ -56,23 +51,36 @@ impl View<'_> {
 
     /// The types that rules in force let do any of `permissions` to a target; bit 0 is type 1.
     pub fn sources_allowed(&self, target: TypeId, class: ClassId, permissions: u32) -> Bitmap {
-        let mut written: BTreeMap<u16, u32> = BTreeMap::new();
-        self.each_about(target, class, |_, entry| {
-            if entry.kind() == RuleKind::Allow && entry.data & permissions != 0 && self.is_open(entry.gate())
-            {
-                *written.entry(entry.source).or_default() |= entry.data;
-            }
+        let mut written = BTreeSet::new();
+        let anyone = |_| true;
+        self.each_grant(target, class, permissions, anyone, |source, _, _, _| {
+            written.insert(source);
         });
-        let sources = written.keys().filter_map(|n| TypeId::new((*n).into()));
-        sources.flat_map(|s| self.policy().expand(s)).map(|t| t.bit()).collect()
+        written.into_iter().flat_map(|s| self.policy().expand(s)).map(|t| t.bit()).collect()
     }
 
-    /// Calls for each rule, in force or not, whose target is this type or one of its attributes, with the target as
-    /// it is written.
-    fn each_about(&self, target: TypeId, class: ClassId, mut call: impl FnMut(TypeId, &Entry)) {
-        for written in self.policy().attributes(target) {
-            for entry in self.policy().index.rules.get(written, class) {
-                call(written, entry);
+    /// Calls for each `allow` rule in force that grants part of `permissions` on this type or one of its attributes,
+    /// to a source that is wanted: with source and target as they are written, its permissions, and the branch that it
+    /// hangs on.
+    fn each_grant(
+        &self,
+        target: TypeId,
+        class: ClassId,
+        permissions: u32,
+        wanted: impl Fn(u16) -> bool,
+        mut call: impl FnMut(TypeId, TypeId, u32, Gate),
+    ) {
+        let policy = self.policy();
+        for written in policy.attributes(target) {
+            for entry in policy.index.rules.get(written, class).filter(|e| wanted(e.source)) {
+                let Some((rule, gate)) = policy.rule(entry.rule) else { continue };
+                if rule.kind() == RuleKind::Allow
+                    && let (Some(source), Some(granted)) = (rule.source(), rule.permissions())
+                    && granted & permissions != 0
+                    && self.is_open(gate)
+                {
+                    call(source, written, granted, gate);
+                }
             }
         }
     }

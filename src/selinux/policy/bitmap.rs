@@ -16,10 +16,110 @@ impl Node {
         Self { word, low: bits as u32, high: (bits >> 32) as u32 }
     }
 
+    #[inline]
+    fn decode(bytes: &[u8; 12]) -> Self {
+        let [s0, s1, s2, s3, l0, l1, l2, l3, h0, h1, h2, h3] = *bytes;
+        Self {
+            word: u32::from_le_bytes([s0, s1, s2, s3]) / 64,
+            low: u32::from_le_bytes([l0, l1, l2, l3]),
+            high: u32::from_le_bytes([h0, h1, h2, h3]),
+        }
+    }
+
+    #[inline]
     fn bits(self) -> u64 {
         u64::from(self.high) << 32 | u64::from(self.low)
     }
 }
+
+/// A bitmap's nodes in the file, checked.
+fn rows<'a>(c: &mut Cursor<'a>) -> Result<&'a [[u8; 12]]> {
+    let at = c.offset();
+    let [size, high, count] = c.u32s()?;
+    if size != 64 {
+        return c.fail(at, "a bitmap of 64 bits a node", size);
+    }
+    let count = c.check_count(at + 8, count, 12, "bitmap nodes")?;
+    let first = c.offset();
+    let rows: &[[u8; 12]] = c.bytes(count * 12)?.as_chunks().0;
+    let mut next = 0;
+    for (i, [s0, s1, s2, s3, bits @ ..]) in rows.iter().enumerate() {
+        let start = u32::from_le_bytes([*s0, *s1, *s2, *s3]);
+        if start % 64 != 0 || start < next || start == u32::MAX - 63 {
+            let at = first + i * 12;
+            return c.fail(at, format!("a first bit that is a multiple of 64 from {next} on"), start);
+        }
+        if *bits == [0; 8] {
+            return c.fail(first + i * 12 + 4, "a bitmap node that is not empty", 0);
+        }
+        next = start + 64;
+    }
+    if high != next {
+        return c.fail(at + 4, format!("{next} as the bitmap's end"), high);
+    }
+    Ok(rows)
+}
+
+/// Many sets side by side, in one piece of memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bitmaps {
+    nodes: Vec<Node>,
+    /// Where each one's nodes end.
+    ends: Vec<u32>,
+}
+
+impl Bitmaps {
+    /// Reads so many.
+    pub(super) fn read(c: &mut Cursor<'_>, count: u32) -> Result<Self> {
+        // What is left of the file at most.
+        let mut out = Self { nodes: Vec::with_capacity(c.rest().len() / 12), ends: Vec::new() };
+        for _ in 0..count {
+            let rows = rows(c)?;
+            out.nodes.extend(rows.iter().map(Node::decode));
+            out.end();
+        }
+        Ok(out)
+    }
+
+    fn end(&mut self) {
+        // As many as there are bytes in a file of less than 4 GiB.
+        self.ends.push(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+    }
+
+    pub(super) fn push(&mut self, set: &Bitmap) {
+        self.nodes.extend_from_slice(&set.0);
+        self.end();
+    }
+
+    /// One of them, by position.
+    #[inline]
+    pub(super) fn get(&self, i: usize) -> Option<Bits<'_>> {
+        let end = *self.ends.get(i)? as usize;
+        let start = if i == 0 { 0 } else { *self.ends.get(i - 1)? as usize };
+        Some(Bits(self.nodes.get(start..end)?))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Bits<'_>> {
+        (0..self.ends.len()).filter_map(|i| self.get(i))
+    }
+
+    /// The same with a number more in one of them.
+    pub(super) fn with(&self, position: usize, bit: u32) -> Self {
+        let mut out = Self::default();
+        for (i, set) in self.iter().enumerate() {
+            let mut set = Bitmap(set.0.into());
+            if i == position {
+                set.insert(bit);
+            }
+            out.push(&set);
+        }
+        out
+    }
+}
+
+/// A set that lies somewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bits<'a>(&'a [Node]);
 
 /// A set of numbers from 0 on (the kernel's `ebitmap`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,43 +129,21 @@ impl Bitmap {
     /// Bytes of the smallest one in the file.
     pub(super) const MIN_SIZE: usize = 12;
 
+    /// As a set that lies somewhere.
+    #[inline]
+    fn as_bits(&self) -> Bits<'_> {
+        Bits(&self.0)
+    }
+
     /// Whether `bit` is in the set.
     #[inline]
     pub fn contains(&self, bit: u32) -> bool {
-        let word = bit / 64;
-        // Dense from 0 on, as most are, the node is where its number says.
-        let node = match self.0.get(word as usize) {
-            Some(node) if node.word == word => node,
-            _ => match self.0.binary_search_by_key(&word, |n| n.word) {
-                Ok(i) => match self.0.get(i) {
-                    Some(node) => node,
-                    None => return false,
-                },
-                Err(_) => return false,
-            },
-        };
-        node.bits() >> (bit % 64) & 1 != 0
+        self.as_bits().contains(bit)
     }
 
     /// All numbers in the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.0.iter().flat_map(|n| {
-            let mut bits = n.bits();
-            std::iter::from_fn(move || {
-                if bits == 0 {
-                    return None;
-                }
-                let bit = bits.trailing_zeros();
-                bits &= bits - 1;
-                Some(n.word * 64 + bit)
-            })
-        })
-    }
-
-    /// 64 numbers at a time: which 64, and the set's bits among them, never none.
-    #[inline]
-    pub(super) fn words(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.0.iter().map(|n| (n.word, n.bits()))
+        self.as_bits().iter()
     }
 
     /// How many numbers are in the set.
@@ -80,7 +158,7 @@ impl Bitmap {
 
     /// The greatest number in the set.
     pub fn last(&self) -> Option<u32> {
-        self.0.last().map(|n| n.word * 64 + 63 - n.bits().leading_zeros())
+        self.as_bits().last()
     }
 
     /// Whether every number of `other` is in this set.
@@ -137,38 +215,65 @@ impl Bitmap {
 
     /// Reads one: u32 bits per node (64), highest bit (a multiple of 64), number of nodes; each u32 first bit and u64.
     pub(super) fn read(c: &mut Cursor<'_>) -> Result<Self> {
-        let at = c.offset();
-        let [size, high, count] = c.u32s()?;
-        if size != 64 {
-            return c.fail(at, "a bitmap of 64 bits a node", size);
-        }
-        let count = c.check_count(at + 8, count, 12, "bitmap nodes")?;
-        let mut nodes = Vec::with_capacity(count);
-        let mut next = 0;
-        for _ in 0..count {
-            let at = c.offset();
-            let start = c.u32()?;
-            let bits = c.u64()?;
-            if start % 64 != 0 || start < next || start == u32::MAX - 63 {
-                return c.fail(at, format!("a first bit that is a multiple of 64 from {next} on"), start);
-            }
-            if bits == 0 {
-                return c.fail(at + 4, "a bitmap node that is not empty", 0);
-            }
-            next = start + 64;
-            nodes.push(Node::new(start / 64, bits));
-        }
-        if high != next {
-            return c.fail(at + 4, format!("{next} as the bitmap's end"), high);
-        }
+        let rows = rows(c)?;
+        let mut nodes = Vec::with_capacity(rows.len());
+        nodes.extend(rows.iter().map(Node::decode));
         Ok(Self(nodes.into()))
     }
 
     pub(super) fn write(&self, out: &mut Sink) {
+        self.as_bits().write(out);
+    }
+}
+
+impl<'a> Bits<'a> {
+    #[inline]
+    pub(super) fn contains(self, bit: u32) -> bool {
+        let word = bit / 64;
+        // Dense from 0 on, as most are, the node is where its number says.
+        let node = match self.0.get(word as usize) {
+            Some(node) if node.word == word => node,
+            _ => match self.0.binary_search_by_key(&word, |n| n.word) {
+                Ok(i) => match self.0.get(i) {
+                    Some(node) => node,
+                    None => return false,
+                },
+                Err(_) => return false,
+            },
+        };
+        node.bits() >> (bit % 64) & 1 != 0
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = u32> + 'a {
+        self.0.iter().flat_map(|n| {
+            let mut bits = n.bits();
+            std::iter::from_fn(move || {
+                if bits == 0 {
+                    return None;
+                }
+                let bit = bits.trailing_zeros();
+                bits &= bits - 1;
+                Some(n.word * 64 + bit)
+            })
+        })
+    }
+
+    /// 64 numbers at a time: which 64, and the set's bits among them, never none.
+    #[inline]
+    pub(super) fn words(self) -> impl Iterator<Item = (u32, u64)> + 'a {
+        self.0.iter().map(|n| (n.word, n.bits()))
+    }
+
+    #[inline]
+    pub(super) fn last(self) -> Option<u32> {
+        self.0.last().map(|n| n.word * 64 + 63 - n.bits().leading_zeros())
+    }
+
+    pub(super) fn write(self, out: &mut Sink) {
         let high = self.0.last().map_or(0, |n| n.word * 64 + 64);
         out.u32s(&[64, high]);
         out.count(self.0.len());
-        for n in &self.0 {
+        for n in self.0 {
             out.u32(n.word * 64);
             out.u64(n.bits());
         }

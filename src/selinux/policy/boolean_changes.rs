@@ -59,11 +59,11 @@ impl<'p> View<'p> {
         // Which booleans matter: those of conditions with a rule that grants part of what is missing.
         let mut booleans: Vec<BooleanId> = Vec::new();
         let mut can_grant = 0;
-        self.each_entry(source, target, class, |entry| {
-            let grants = entry.data & missing;
-            let conditional = entry.gate().checked_sub(1).and_then(|g| conditionals.get(g as usize / 2));
+        self.each_entry(source, target, class, |rule, gate| {
+            let grants = rule.permissions().unwrap_or(0) & missing;
+            let conditional = gate.checked_sub(1).and_then(|g| conditionals.get(g as usize / 2));
             if let Some(conditional) = conditional
-                && entry.kind() == RuleKind::Allow
+                && rule.kind() == RuleKind::Allow
                 && grants != 0
             {
                 can_grant |= grants;
@@ -121,8 +121,7 @@ impl<'p> View<'p> {
             if before == after {
                 continue;
             }
-            let opened = if after { &conditional.when_true } else { &conditional.when_false };
-            for rule in opened.iter().filter(|r| r.kind() == RuleKind::Allow) {
+            for rule in policy.branch(conditional, after).iter().filter(|r| r.kind() == RuleKind::Allow) {
                 let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
                     continue;
                 };

@@ -1,5 +1,7 @@
 //! Booleans, which turn conditional rules on and off.
 
+use compact_str::CompactString;
+
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{BooleanId, BooleanTag, Id};
 use super::mls::{flag, id};
@@ -9,7 +11,7 @@ use super::symbols::Symbol;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boolean {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: BooleanId,
     /// On or off, as the file says.

@@ -1,5 +1,7 @@
 //! Object classes, the permissions they have, and the sets of permissions that they share.
 
+use compact_str::CompactString;
+
 use super::constraints::Constraint;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{ClassId, ClassTag, CommonId, CommonTag, Id};
@@ -10,7 +12,7 @@ use super::symbols::Symbol;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// From 0 to 31.
     pub bit: u8,
 }
@@ -62,7 +64,7 @@ impl Permissions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Common {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: CommonId,
     /// What it has; their bits come first in each class.
@@ -186,11 +188,11 @@ impl Defaults {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: ClassId,
     /// The permissions it shares with others.
-    pub common: Option<Box<str>>,
+    pub common: Option<CompactString>,
     /// Its own permissions.
     pub permissions: Permissions,
     /// What takes permissions away (`constrain`, `mlsconstrain`).

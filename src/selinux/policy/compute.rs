@@ -106,12 +106,14 @@ impl View<'_> {
         target: TypeId,
         class: ClassId,
     ) -> Option<TypeId> {
-        let entries = self.policy().index.rules.get(target, class);
+        let policy = self.policy();
+        let entries = policy.index.rules.get(target, class);
         let mut fitting = entries
-            .iter()
-            .filter(|e| u32::from(e.source) == source.get() && e.kind() == kind && self.is_open(e.gate()));
+            .filter(|e| u32::from(e.source) == source.get())
+            .filter_map(|e| policy.rule(e.rule))
+            .filter(|(rule, gate)| rule.kind() == kind && self.is_open(*gate));
         // A rule without a condition comes first in its group, and before any with one.
-        fitting.next().and_then(|e| TypeId::new(e.data))
+        fitting.next().and_then(|(rule, _)| rule.new_type())
     }
 
     /// The type that a `type_transition` by name gives.

@@ -1,9 +1,11 @@
 //! Rules that hold while an expression over booleans is true, or false.
 
+use std::ops::Range;
+
 use super::cursor::{Cursor, Result, Sink};
 use super::id::BooleanId;
 use super::mls::flag;
-use super::rules::{self, Extended, Limits, Rule};
+use super::rule_tables::{Gate, Tables};
 
 /// How deep the kernel's stack is when it evaluates an expression (`COND_EXPR_MAXDEPTH`).
 const MAX_DEPTH: usize = 10;
@@ -30,17 +32,17 @@ pub enum CondNode {
     Neq,
 }
 
-/// Two lists of rules and what decides between them.
+/// Two tables of rules (see [`Policy::branch`](super::Policy::branch)) and what decides between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conditional {
     /// What the expression was when the file was written.
     pub state: bool,
     /// In postfix order; valid: no step lacks its operands, and one value remains.
     pub expression: Vec<CondNode>,
-    /// Rules while it is true.
-    pub when_true: Vec<Rule>,
-    /// Rules while it is false.
-    pub when_false: Vec<Rule>,
+    /// The runs of its rules while it is true.
+    pub(super) when_true: Range<u32>,
+    /// The runs of its rules while it is false.
+    pub(super) when_false: Range<u32>,
 }
 
 impl Conditional {
@@ -86,9 +88,9 @@ impl Conditional {
 
     pub(super) fn read(
         c: &mut Cursor<'_>,
-        limits: &Limits<'_>,
+        index: Gate,
+        tables: &mut Tables<'_>,
         has_boolean: &dyn Fn(u32) -> bool,
-        extended: &mut Vec<Extended>,
     ) -> Result<Self> {
         let at = c.offset();
         let state = c.u32()?;
@@ -128,16 +130,17 @@ impl Conditional {
         if depth != 1 {
             return c.fail(at, "a condition that leaves one value", format!("{depth} values"));
         }
-        let extended_here = limits.version >= 34;
+        let extended_here = tables.version() >= 34;
         Ok(Self {
             state,
             expression,
-            when_true: rules::read_list(c, limits, extended, extended_here)?,
-            when_false: rules::read_list(c, limits, extended, extended_here)?,
+            when_true: tables.read_table(c, 1 + 2 * index, extended_here)?,
+            when_false: tables.read_table(c, 2 + 2 * index, extended_here)?,
         })
     }
 
-    pub(super) fn write(&self, extended: &[Extended], out: &mut Sink) {
+    /// Writes what comes before its tables.
+    pub(super) fn write_expression(&self, out: &mut Sink) {
         out.u32(self.state.into());
         out.count(self.expression.len());
         for node in &self.expression {
@@ -152,7 +155,5 @@ impl Conditional {
             };
             out.u32s(&[kind, boolean]);
         }
-        rules::write_list(&self.when_true, extended, out);
-        rules::write_list(&self.when_false, extended, out);
     }
 }

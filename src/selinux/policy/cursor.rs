@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use compact_str::CompactString;
+
 use super::error::ReadError;
 
 pub(super) type Result<T> = std::result::Result<T, ReadError>;
@@ -71,16 +73,14 @@ impl<'a> Cursor<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn u64(&mut self) -> Result<u64> {
-        Ok(u64::from_le_bytes(self.array()?))
-    }
-
     /// `N` numbers that stand side by side.
     pub(super) fn u32s<const N: usize>(&mut self) -> Result<[u32; N]> {
+        let Some((numbers, _)) = self.rest().split_at_checked(4 * N) else { return self.short(4 * N) };
         let mut out = [0; N];
-        for slot in &mut out {
-            *slot = self.u32()?;
+        for (slot, bytes) in out.iter_mut().zip(numbers.as_chunks().0) {
+            *slot = u32::from_le_bytes(*bytes);
         }
+        self.at += 4 * N;
         Ok(out)
     }
 
@@ -113,11 +113,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// A symbol's name of `len` bytes.
-    pub(super) fn name(&mut self, len: u32, what: &'static str) -> Result<Box<str>> {
+    pub(super) fn name(&mut self, len: u32, what: &'static str) -> Result<CompactString> {
         let at = self.at;
         let bytes = self.bytes(len as usize)?;
         match std::str::from_utf8(bytes) {
-            Ok(text) if !text.is_empty() && !text.bytes().any(|b| b < 0x20 || b == 0x7f) => Ok(text.into()),
+            Ok(text) if !text.is_empty() && !has_control(bytes) => Ok(text.into()),
             _ => self.fail(at, format!("the name of {what}"), Quoted(bytes)),
         }
     }
@@ -139,6 +139,12 @@ impl<'a> Cursor<'a> {
             n => self.fail(self.at, "the end of the policy", format!("{n} more bytes")),
         }
     }
+}
+
+/// Looks at all bytes, which is quicker than to stop at the first.
+#[inline]
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, b| found | (*b < 0x20) | (*b == 0x7f))
 }
 
 /// Bytes of the file in an error: the beginning, in backticks, what is not UTF-8 as U+FFFD.

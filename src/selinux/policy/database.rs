@@ -1,6 +1,9 @@
 //! The whole policy: read, checked, and written back.
 
-use super::bitmap::Bitmap;
+use std::ops::Range as Span;
+use std::sync::Arc;
+
+use super::bitmap::{Bitmap, Bitmaps, Bits};
 use super::booleans::Boolean;
 use super::classes::{Class, Common, Permission};
 use super::conditionals::Conditional;
@@ -17,7 +20,8 @@ use super::object_contexts::ObjectContexts;
 use super::range_transitions::RangeTransition;
 use super::role_rules::{RoleAllow, RoleTransition};
 use super::roles::Role;
-use super::rules::{self, Extended, Limits, Rule};
+use super::rule_tables::{Gate, Limits, RuleList, Runs, Tables, Written, write_table};
+use super::rules::{Extended, Rule};
 use super::symbols::Symbols;
 use super::types::{Type, TypeKind};
 use super::users::User;
@@ -60,7 +64,8 @@ impl HandleUnknown {
 
 /// A valid policy of the kernel for Linux, versions 24 to 35, ready to decide.
 ///
-/// It holds the sections as the file has them (so that [`Policy::write`] gives the same bytes) and indexes over them.
+/// It holds the sections as the file has them (so that [`Policy::write`] gives the same bytes) and indexes over them;
+/// the rules, most of a file, stay in its bytes.
 #[derive(Debug, Clone)]
 pub struct Policy {
     pub(super) version: u32,
@@ -79,9 +84,13 @@ pub struct Policy {
     pub(super) booleans: Symbols<Boolean>,
     pub(super) sensitivities: Symbols<Sensitivity>,
     pub(super) categories: Symbols<Category>,
-    pub(super) rules: Vec<Rule>,
+    /// The file, in which the rules lie.
+    data: Arc<Vec<u8>>,
+    /// Where in it.
+    runs: Runs,
+    /// The runs of the rules that always hold.
+    always: Span<u32>,
     pub(super) conditionals: Vec<Conditional>,
-    pub(super) extended: Vec<Extended>,
     pub(super) role_transitions: Vec<RoleTransition>,
     pub(super) role_allows: Vec<RoleAllow>,
     pub(super) name_transitions: Vec<NameTransition>,
@@ -89,7 +98,7 @@ pub struct Policy {
     pub(super) genfs: Vec<Genfs>,
     pub(super) range_transitions: Vec<RangeTransition>,
     /// For each type, the attributes it has (bit 0 is type 1), itself included.
-    pub(super) type_attributes: Vec<Bitmap>,
+    pub(super) type_attributes: Bitmaps,
     pub(super) index: Index,
 }
 
@@ -100,8 +109,20 @@ impl Policy {
     /// Where a byte is not what the format has there, or where the policy refers to what it does not define; nothing
     /// is repaired or left out.
     pub fn read(data: &[u8]) -> std::result::Result<Self, ReadError> {
-        let mut c = Cursor::new(data);
+        Self::read_owned(data.to_vec())
+    }
+
+    /// As [`Policy::read`], without a copy of the bytes: the policy keeps them.
+    ///
+    /// # Errors
+    /// As [`Policy::read`].
+    pub fn read_owned(data: Vec<u8>) -> std::result::Result<Self, ReadError> {
+        let data = Arc::new(data);
+        let mut c = Cursor::new(&data);
         let c = &mut c;
+        if i32::try_from(data.len()).is_err() {
+            return c.fail(0, "a policy of less than 2 GiB", format!("{} bytes", data.len()));
+        }
         let (version, config) = header(c)?;
         let mls = config & MLS != 0;
         let handle_unknown = match config & (REJECT_UNKNOWN | ALLOW_UNKNOWN) {
@@ -133,14 +154,17 @@ impl Policy {
         c.section("categories");
         let categories = Symbols::read(c, Category::MIN_SIZE, "categories", Category::read)?;
 
-        let limits = Limits { version, types: &types, classes: &classes };
-        let mut extended = Vec::new();
+        let limits = Limits::new(version, &types, &classes);
+        let mut tables = Tables::new(&limits);
         c.section("rules");
-        let rules = rules::read_list(c, &limits, &mut extended, version >= 30)?;
+        let always = tables.read_table(c, 0, version >= 30)?;
         c.section("conditional rules");
+        let mut index = 0;
         let conditionals = list(c, Conditional::MIN_SIZE, "conditionals", |c| {
-            Conditional::read(c, &limits, &|v| booleans.has(v), &mut extended)
+            index += 1;
+            Conditional::read(c, index - 1, &mut tables, &|v| booleans.has(v))
         })?;
+        let (runs, rule_index) = tables.index(&data);
         c.section("role transitions");
         let role_transitions = list(c, 12, "role transitions", |c| RoleTransition::read(c, version))?;
         c.section("role allows");
@@ -159,10 +183,7 @@ impl Policy {
         let range_transitions =
             list(c, RangeTransition::MIN_SIZE, "range transitions", RangeTransition::read)?;
         c.section("attributes of types");
-        let mut type_attributes = Vec::new();
-        for _ in 0..types.greatest() {
-            type_attributes.push(Bitmap::read(c)?);
-        }
+        let type_attributes = Bitmaps::read(c, types.greatest())?;
         c.end()?;
 
         let mut policy = Self {
@@ -180,9 +201,10 @@ impl Policy {
             booleans,
             sensitivities,
             categories,
-            rules,
+            data: Arc::clone(&data),
+            runs,
+            always,
             conditionals,
-            extended,
             role_transitions,
             role_allows,
             name_transitions,
@@ -193,13 +215,20 @@ impl Policy {
             index: Index::default(),
         };
         policy.check().or_else(|e| c.fail(c.offset(), e.0, e.1))?;
-        policy.index = Index::build(&policy);
+        policy.index = Index::build(&policy, rule_index);
         policy.check_contexts().or_else(|e| c.fail(c.offset(), e.0, e.1))?;
         Ok(policy)
     }
 
     /// The policy as the kernel reads it; for a policy that was read, the bytes that it was read from.
     pub fn write(&self) -> Vec<u8> {
+        let always = self.rules().iter().map(|r| (r, self.extended(&r))).collect::<Vec<_>>();
+        self.write_with(&always, |_| Vec::new())
+    }
+
+    /// The same with these rules that always hold, and more under conditions: by a conditional's index, those while it
+    /// is true.
+    pub(super) fn write_with(&self, always: &[Written], more: impl Fn(usize) -> Vec<Written>) -> Vec<u8> {
         let mut out = Sink::default();
         let out = &mut out;
         let name = b"SE Linux";
@@ -225,9 +254,14 @@ impl Policy {
         self.booleans.write(out, Boolean::write);
         self.sensitivities.write(out, Sensitivity::write);
         self.categories.write(out, Category::write);
-        rules::write_list(&self.rules, &self.extended, out);
+        write_table(always, out);
         out.count(self.conditionals.len());
-        self.conditionals.iter().for_each(|x| x.write(&self.extended, out));
+        for (i, conditional) in self.conditionals.iter().enumerate() {
+            conditional.write_expression(out);
+            let branch = |when| self.branch(conditional, when).iter().map(|r| (r, self.extended(&r)));
+            write_table(&branch(true).chain(more(i)).collect::<Vec<_>>(), out);
+            write_table(&branch(false).collect::<Vec<_>>(), out);
+        }
         out.count(self.role_transitions.len());
         self.role_transitions.iter().for_each(|x| x.write(out, self.version));
         out.count(self.role_allows.len());
@@ -247,8 +281,7 @@ impl Policy {
 
     /// Everything refers to what is there.
     fn check(&self) -> Checked {
-        let types: Bitmap = self.types.iter().map(|t| t.id.bit()).collect();
-        let bits_are_types = |b: &Bitmap| types.contains_all(b);
+        let bits_are_types = |b: &Bitmap| self.types.has_bits(b);
         let ensure = |ok: bool, expected: &'static str, found: &str| {
             if ok { Ok(()) } else { Err((expected, format!("`{found}`, which does not"))) }
         };
@@ -280,11 +313,7 @@ impl Policy {
         }
         for role in self.roles.records() {
             ensure(bits_are_types(&role.types), "the types of each role to exist", &role.name)?;
-            ensure(
-                role.dominates.iter().all(|b| self.roles.has(b + 1)),
-                "dominated roles to exist",
-                &role.name,
-            )?;
+            ensure(self.roles.has_bits(&role.dominates), "dominated roles to exist", &role.name)?;
             ensure(
                 role.bounds.is_none_or(|b| self.roles.has(b.get())),
                 "the bounds of each role to exist",
@@ -303,18 +332,14 @@ impl Policy {
         }
         for sensitivity in self.sensitivities.records() {
             ensure(
-                sensitivity.level.categories.iter().all(|b| self.categories.has(b + 1)),
+                self.categories.has_bits(&sensitivity.level.categories),
                 "the categories of each sensitivity to exist",
                 &sensitivity.name,
             )?;
         }
         for user in self.users.records() {
             let mls = user.mls.as_ref();
-            ensure(
-                user.roles.iter().all(|b| self.roles.has(b + 1)),
-                "the roles of each user to exist",
-                &user.name,
-            )?;
+            ensure(self.roles.has_bits(&user.roles), "the roles of each user to exist", &user.name)?;
             ensure(
                 user.bounds.is_none_or(|b| self.users.has(b.get())),
                 "the bounds of each user to exist",
@@ -359,7 +384,8 @@ impl Policy {
         }
         for (bit, attributes) in self.type_attributes.iter().enumerate() {
             let exists = |b: u32| b as usize == bit || self.types.has(b + 1);
-            let ok = types.contains_all(attributes) || attributes.iter().all(exists);
+            let within = |b: Bits<'_>| b.last().is_none_or(|b| b < self.types.greatest());
+            let ok = self.types.is_dense() && within(attributes) || attributes.iter().all(exists);
             ensure(ok, "the attributes of each type to exist", "a number")?;
         }
         Ok(())
@@ -396,21 +422,20 @@ impl Policy {
     fn names_exist(&self, constraint: &Constraint) -> bool {
         constraint.nodes.iter().all(|node| match node {
             Node::Names { attr, names, .. } => {
-                let has = |bit: u32| match attr & (attr::USER | attr::ROLE | attr::TYPE) {
-                    attr::USER => self.users.has(bit + 1),
-                    attr::ROLE => self.roles.has(bit + 1),
-                    _ => self.types.has(bit + 1),
+                let set = match attr & (attr::USER | attr::ROLE | attr::TYPE) {
+                    attr::USER => self.users.has_bits(&names.set),
+                    attr::ROLE => self.roles.has_bits(&names.set),
+                    _ => self.types.has_bits(&names.set),
                 };
-                let written = names.written.types.iter().chain(names.written.negated.iter());
-                names.set.iter().all(has) && written.into_iter().all(|b| self.types.has(b + 1))
+                let written = &names.written;
+                set && self.types.has_bits(&written.types) && self.types.has_bits(&written.negated)
             }
             _ => true,
         })
     }
 
     pub(super) fn level_exists(&self, level: &Level) -> bool {
-        self.sensitivities.has(level.sensitivity.get())
-            && level.categories.iter().all(|b| self.categories.has(b + 1))
+        self.sensitivities.has(level.sensitivity.get()) && self.categories.has_bits(&level.categories)
     }
 
     pub(super) fn range_exists(&self, range: &Range) -> bool {
@@ -534,16 +559,27 @@ impl Policy {
         &self.categories
     }
     /// Rules that always hold.
-    pub fn rules(&self) -> &[Rule] {
-        &self.rules
+    pub fn rules(&self) -> RuleList<'_> {
+        self.runs.list(&self.data, self.always.clone())
     }
     /// Rules under conditions.
     pub fn conditionals(&self) -> &[Conditional] {
         &self.conditionals
     }
-    /// The extended permissions of a rule that has them.
-    pub fn extended(&self, rule: &Rule) -> Option<&Extended> {
-        self.extended.get(rule.extended()? as usize)
+    /// Rules while a condition of this policy is true, or while it is false.
+    pub fn branch(&self, conditional: &Conditional, when: bool) -> RuleList<'_> {
+        let runs = if when { &conditional.when_true } else { &conditional.when_false };
+        self.runs.list(&self.data, runs.clone())
+    }
+    /// The rule of this number, and the branch that it hangs on.
+    #[inline]
+    pub(super) fn rule(&self, number: u32) -> Option<(Rule, Gate)> {
+        self.runs.get(&self.data, number)
+    }
+    /// The extended permissions of a rule of this policy that has them.
+    pub fn extended(&self, rule: &Rule) -> Option<Extended> {
+        let bytes = self.data.get(rule.extended()? as usize..)?.first_chunk()?;
+        Extended::decode(bytes).ok()
     }
     /// `role_transition` rules.
     pub fn role_transitions(&self) -> &[RoleTransition] {

@@ -6,8 +6,8 @@ use super::constraint_eval::{Parties, holds};
 use super::context::Context;
 use super::database::Policy;
 use super::id::{BooleanId, ClassId, TypeId};
-use super::index::{Entry, Gate};
-use super::rules::RuleKind;
+use super::rule_tables::Gate;
+use super::rules::{Rule, RuleKind};
 
 /// A decision on all permissions of a class at once; a bit is a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,10 +118,10 @@ impl<'p> View<'p> {
             permissive: false,
             never_audit: false,
         };
-        self.each_rule(source, target, class, |entry| match entry.kind() {
-            RuleKind::Allow => access.allowed |= entry.data,
-            RuleKind::AuditAllow => access.audit_allow |= entry.data,
-            RuleKind::DontAudit => access.audit_deny &= entry.data,
+        self.each_rule(source, target, class, |rule| match rule.kind() {
+            RuleKind::Allow => access.allowed |= rule.data(),
+            RuleKind::AuditAllow => access.audit_allow |= rule.data(),
+            RuleKind::DontAudit => access.audit_deny &= rule.data(),
             _ => {}
         });
         access
@@ -134,31 +134,33 @@ impl<'p> View<'p> {
         source: TypeId,
         target: TypeId,
         class: ClassId,
-        mut call: impl FnMut(&Entry),
+        mut call: impl FnMut(Rule),
     ) {
-        self.each_entry(source, target, class, |entry| {
-            if self.is_open(entry.gate()) {
-                call(entry);
+        self.each_entry(source, target, class, |rule, gate| {
+            if self.is_open(gate) {
+                call(rule);
             }
         });
     }
 
-    /// The same for every rule, in force or not.
+    /// The same for every rule, in force or not, with the branch that it hangs on.
     #[inline]
     pub(super) fn each_entry(
         &self,
         source: TypeId,
         target: TypeId,
         class: ClassId,
-        mut call: impl FnMut(&Entry),
+        mut call: impl FnMut(Rule, Gate),
     ) {
         let index = &self.policy.index;
         let attributes = self.policy.type_attributes.get(target.index());
         with_members(self.policy, source, |members| {
             let mut about = |target| {
                 for entry in index.rules.get(target, class) {
-                    if members.contains(entry.source) {
-                        call(entry);
+                    if members.contains(entry.source)
+                        && let Some((rule, gate)) = self.policy.rule(entry.rule)
+                    {
+                        call(rule, gate);
                     }
                 }
             };

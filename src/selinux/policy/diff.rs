@@ -11,7 +11,7 @@ use super::constraints::Constraint;
 use super::database::Policy;
 use super::decide::with_members;
 use super::id::{ClassId, TypeId};
-use super::index::Gate;
+use super::rule_tables::Gate;
 use super::rules::{Rule, RuleKind};
 use super::symbols::Symbol;
 use super::types::TypeKind;
@@ -134,11 +134,12 @@ fn granted(
     with_members(policy, source, |members| {
         for on in policy.attributes(target) {
             for entry in policy.index.rules.get(on, class) {
-                if entry.kind() == kind
-                    && members.contains(entry.source)
-                    && (entry.gate() == 0 || gates.contains(&entry.gate()))
+                if members.contains(entry.source)
+                    && let Some((rule, gate)) = policy.rule(entry.rule)
+                    && rule.kind() == kind
+                    && (gate == 0 || gates.contains(&gate))
                 {
-                    out |= if kind == RuleKind::DontAudit { !entry.data } else { entry.data };
+                    out |= rule.permissions().unwrap_or(0);
                 }
             }
         }
@@ -159,12 +160,12 @@ fn conditions(policy: &Policy) -> BTreeMap<String, Vec<Gate>> {
 
 /// Calls for each rule with its condition's text, empty where it has none.
 fn each_conditioned(policy: &Policy, mut call: impl FnMut(&Rule, &str)) {
-    policy.rules().iter().for_each(|r| call(r, ""));
+    policy.rules().iter().for_each(|r| call(&r, ""));
     for conditional in policy.conditionals() {
         let text = policy.condition_text(conditional);
-        for (branch, rules) in [(true, &conditional.when_true), (false, &conditional.when_false)] {
+        for branch in [true, false] {
             let text = format!("{text} is {branch}");
-            rules.iter().for_each(|r| call(r, &text));
+            policy.branch(conditional, branch).iter().for_each(|r| call(&r, &text));
         }
     }
 }

@@ -45,9 +45,9 @@ pub struct FailedConstraint<'p> {
 
 /// A rule with the condition that it hangs on.
 #[derive(Debug, Clone, Copy)]
-pub struct Conditioned<'p> {
+pub struct Conditioned {
     /// The rule.
-    pub rule: &'p Rule,
+    pub rule: Rule,
     /// Its conditional's place among [`Policy::conditionals`](super::Policy::conditionals), and whether it must be
     /// true.
     pub condition: Option<(usize, bool)>,
@@ -55,13 +55,13 @@ pub struct Conditioned<'p> {
 
 /// What comes near to a rule that is missing.
 #[derive(Debug, Clone, Default)]
-pub struct Nearest<'p> {
+pub struct Nearest {
     /// Rules in force for the same source, target and class with other permissions.
-    pub other_permissions: Vec<Conditioned<'p>>,
+    pub other_permissions: Vec<Conditioned>,
     /// Rules in force for the same source, class and one of the permissions, on other targets.
-    pub other_targets: Vec<Conditioned<'p>>,
+    pub other_targets: Vec<Conditioned>,
     /// Rules that would allow it and are turned off.
-    pub turned_off: Vec<Conditioned<'p>>,
+    pub turned_off: Vec<Conditioned>,
 }
 
 impl<'p> View<'p> {
@@ -122,7 +122,7 @@ impl<'p> View<'p> {
         class: ClassId,
         requested: u32,
         limit: usize,
-    ) -> Nearest<'p> {
+    ) -> Nearest {
         let policy = self.policy();
         let mut out = Nearest::default();
         for (found, holds) in self.conditioned() {
@@ -146,7 +146,7 @@ impl<'p> View<'p> {
     }
 
     /// Every rule with its condition and whether it is in force.
-    pub(super) fn conditioned(&self) -> impl Iterator<Item = (Conditioned<'p>, bool)> {
+    pub(super) fn conditioned(&self) -> impl Iterator<Item = (Conditioned, bool)> {
         let policy = self.policy();
         let always = policy.rules().iter().map(|rule| (Conditioned { rule, condition: None }, true));
         let states: Vec<bool> = policy.conditionals().iter().map(|c| self.is_true(c)).collect();
@@ -154,7 +154,7 @@ impl<'p> View<'p> {
             let of = move |branch: bool| {
                 move |rule| (Conditioned { rule, condition: Some((i, branch)) }, state == branch)
             };
-            c.when_true.iter().map(of(true)).chain(c.when_false.iter().map(of(false)))
+            policy.branch(c, true).iter().map(of(true)).chain(policy.branch(c, false).iter().map(of(false)))
         });
         always.chain(conditional)
     }

@@ -121,12 +121,9 @@ impl View<'_> {
         mut call: impl FnMut(RuleKind, &Extended),
     ) {
         let policy = self.policy();
-        self.each_rule(source, target, class, |entry| {
-            let kind = entry.kind();
-            if kind.is_extended()
-                && let Some(extended) = policy.extended.get(entry.data as usize)
-            {
-                call(kind, extended);
+        self.each_rule(source, target, class, |rule| {
+            if let Some(extended) = policy.extended(&rule) {
+                call(rule.kind(), &extended);
             }
         });
     }

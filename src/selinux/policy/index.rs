@@ -7,50 +7,22 @@
 
 use super::database::Policy;
 use super::id::{ClassId, TypeId};
-use super::rules::{Rule, RuleKind};
+use super::rule_tables::Runs;
 
-/// Which conditional branch an entry hangs on: 0 none; else 1 + twice the conditional's index, + 1 for the false
-/// branch.
-pub(super) type Gate = u32;
-
-/// A rule where the index needs it: 12 bytes.
+/// A rule where the index needs it: 8 bytes, of which a decision looks at some hundred.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Entry {
-    pub(super) source: u16,
     class: u16,
-    pub(super) data: u32,
-    /// Four bits of kind, then the gate.
-    kind_and_gate: u32,
-}
-
-impl Entry {
-    fn new(rule: &Rule, gate: Gate) -> Self {
-        let (source, _, class, _) = rule.raw();
-        let kind = u32::from(rule.kind().code());
-        Self { source, class, data: rule.data(), kind_and_gate: gate << 4 | kind }
-    }
-
-    #[inline]
-    pub(super) fn kind(&self) -> RuleKind {
-        #[expect(clippy::cast_possible_truncation, reason = "four bits")]
-        RuleKind::from_code(self.kind_and_gate as u8 & 15)
-    }
-
-    #[inline]
-    pub(super) fn gate(&self) -> Gate {
-        self.kind_and_gate >> 4
-    }
+    pub(super) source: u16,
+    /// The rule's number.
+    pub(super) rule: u32,
 }
 
 /// Entries by target, then class, then as in the policy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RuleIndex {
-    /// For each target's number, where its groups start; one more at the end.
-    targets: Vec<u32>,
-    /// The class of each group; ascending within a target.
-    classes: Vec<u16>,
-    /// Where each group's entries start; one more at the end.
-    starts: Vec<u32>,
+    /// For each target's number, where its entries end; they start where the entries of the number before end.
+    ends: Vec<u32>,
     entries: Vec<Entry>,
     /// What is a target in some rule, 64 at a time; bit 0 is type 1. Few attributes are.
     written: Vec<u64>,
@@ -59,15 +31,13 @@ pub(super) struct RuleIndex {
 impl RuleIndex {
     /// Entries of rules about exactly this target (type or attribute) and class.
     #[inline]
-    pub(super) fn get(&self, target: TypeId, class: ClassId) -> &[Entry] {
-        let Some((first, last)) = self.groups(target) else { return &[] };
-        let Some(classes) = self.classes.get(first..last) else { return &[] };
-        let found = if classes.len() <= 16 {
-            classes.iter().position(|c| u32::from(*c) == class.get())
-        } else {
-            classes.binary_search_by_key(&class.get(), |c| u32::from(*c)).ok()
-        };
-        found.map_or(&[], |i| self.group(first + i))
+    pub(super) fn get(&self, target: TypeId, class: ClassId) -> impl Iterator<Item = &Entry> {
+        let end = |number: usize| self.ends.get(number).map_or(0, |n| *n as usize);
+        let all = self.entries.get(end(target.index())..end(target.index() + 1)).unwrap_or_default();
+        let class = class.get();
+        let first = if all.len() <= 16 { 0 } else { all.partition_point(|e| u32::from(e.class) < class) };
+        let rest = all.get(first..).unwrap_or_default().iter();
+        rest.skip_while(move |e| u32::from(e.class) < class).take_while(move |e| u32::from(e.class) == class)
     }
 
     /// Which of the 64 types and attributes from `word * 64` on are targets in some rule.
@@ -76,88 +46,70 @@ impl RuleIndex {
         self.written.get(word as usize).copied().unwrap_or(0)
     }
 
-    fn groups(&self, target: TypeId) -> Option<(usize, usize)> {
-        let t = target.get() as usize;
-        Some((*self.targets.get(t)? as usize, *self.targets.get(t + 1)? as usize))
-    }
-
-    fn group(&self, i: usize) -> &[Entry] {
-        match (self.starts.get(i), self.starts.get(i + 1)) {
-            (Some(a), Some(b)) => self.entries.get(*a as usize..*b as usize).unwrap_or_default(),
-            _ => &[],
-        }
-    }
-
-    /// Sorts by counting into targets, then each target's few entries by class, keeping the policy's order.
-    fn build(policy: &Policy) -> Self {
-        let mut by_target = Counts::new(policy.types.greatest());
-        let mut total = 0;
-        each_list(policy, |rules, _| {
-            total += rules.len();
-            rules.iter().for_each(|rule| by_target.count(rule.raw().1));
-        });
-        let mut entries = vec![Entry::default(); total];
+    /// Sorts by counting (how many there are was counted when they were read): by class, then by target. What is equal
+    /// stays in the policy's order.
+    pub(super) fn build(data: &[u8], runs: &Runs, mut by_class: Places, mut by_target: Places) -> Self {
+        let written = by_target.in_use();
+        by_class.sum();
         by_target.sum();
-        each_list(policy, |rules, gate| {
-            for rule in rules {
-                by_target.place(rule.raw().1, &mut entries, Entry::new(rule, gate));
-            }
+        let mut sorted = vec![ByClass::default(); runs.total()];
+        let mut number = 0;
+        runs.each(data, |rule| {
+            let [source, target, class, _] = rule.head();
+            by_class.place(class.into(), &mut sorted, ByClass { target, source, rule: number });
+            number += 1;
         });
-        // Now each target's slot says where its entries end.
-        let mut out = Self { written: vec![0; by_target.0.len().div_ceil(64)], ..Self::default() };
+        let mut entries = vec![Entry::default(); sorted.len()];
         let mut start = 0;
-        for (number, end) in by_target.0.iter().enumerate() {
-            if let Some(bit) = number.checked_sub(1).filter(|_| *end != start)
-                && let Some(word) = out.written.get_mut(bit / 64)
-            {
-                *word |= 1 << (bit % 64);
+        // Classes may have greater numbers; rules have 16 bits for them.
+        for (class, end) in (0..=u16::MAX).zip(&by_class.0) {
+            for ByClass { target, source, rule } in sorted.get(start..*end as usize).unwrap_or_default() {
+                let entry = Entry { class, source: *source, rule: *rule };
+                by_target.place((*target).into(), &mut entries, entry);
             }
-            out.targets.push(len(&out.classes));
-            let group = entries.get_mut(start as usize..*end as usize).unwrap_or_default();
-            group.sort_by_key(|e| e.class);
-            let mut last = None;
-            for (i, entry) in (start..).zip(group) {
-                if last != Some(entry.class) {
-                    last = Some(entry.class);
-                    out.classes.push(entry.class);
-                    out.starts.push(i);
-                }
-            }
-            start = *end;
+            start = *end as usize;
         }
-        out.targets.push(len(&out.classes));
-        out.starts.push(start);
-        out.classes.shrink_to_fit();
-        out.starts.shrink_to_fit();
-        out.entries = entries;
-        out
+        Self { ends: by_target.0, entries, written }
     }
 }
 
-/// Calls for each list of rules with the gate that it hangs on.
-fn each_list(policy: &Policy, mut call: impl FnMut(&[Rule], Gate)) {
-    call(&policy.rules, 0);
-    for (i, conditional) in (0u32..).zip(&policy.conditionals) {
-        call(&conditional.when_true, 1 + 2 * i);
-        call(&conditional.when_false, 2 + 2 * i);
-    }
+/// A rule on the way to its entry.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByClass {
+    target: u16,
+    source: u16,
+    rule: u32,
 }
 
-/// How often each number comes up; then, where the next item of each number goes.
-struct Counts(Vec<u32>);
+/// How often each number comes up; then where the next of each number goes; then where those of each end.
+pub(super) struct Places(Vec<u32>);
 
-impl Counts {
-    fn new(greatest: u32) -> Self {
+impl Places {
+    pub(super) fn new(greatest: u32) -> Self {
         Self(vec![0; greatest as usize + 1])
     }
 
-    fn count(&mut self, number: u16) {
-        if let Some(n) = self.0.get_mut(usize::from(number)) {
+    #[inline]
+    pub(super) fn count(&mut self, number: usize) {
+        if let Some(n) = self.0.get_mut(number) {
             *n += 1;
         }
     }
 
-    /// From counts to where each number's items start.
+    #[inline]
+    pub(super) fn take_back(&mut self, number: usize) {
+        if let Some(n) = self.0.get_mut(number) {
+            *n -= 1;
+        }
+    }
+
+    /// The numbers that came up, 64 at a time; bit 0 is 1.
+    fn in_use(&self) -> Vec<u64> {
+        let counts = self.0.get(1..).unwrap_or_default();
+        let word = |counts: &[u32]| counts.iter().rev().fold(0, |word, n| word << 1 | u64::from(*n != 0));
+        counts.chunks(64).map(word).collect()
+    }
+
     fn sum(&mut self) {
         let mut sum = 0;
         for n in &mut self.0 {
@@ -165,9 +117,9 @@ impl Counts {
         }
     }
 
-    /// Puts an item at its number's place and moves the place on.
-    fn place<T>(&mut self, number: u16, list: &mut [T], item: T) {
-        if let Some(place) = self.0.get_mut(usize::from(number)) {
+    #[inline]
+    fn place<T>(&mut self, number: usize, list: &mut [T], item: T) {
+        if let Some(place) = self.0.get_mut(number) {
             if let Some(slot) = list.get_mut(*place as usize) {
                 *slot = item;
             }
@@ -198,8 +150,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn build(policy: &Policy) -> Self {
-        let rules = RuleIndex::build(policy);
+    pub(super) fn build(policy: &Policy, rules: RuleIndex) -> Self {
         let mut names: Vec<u32> = (0..len(&policy.name_transitions)).collect();
         names.sort_by_key(|i| policy.name_transitions.get(*i as usize).map(|t| (t.target, t.class, &t.name)));
         let mut ranges: Vec<u32> = (0..len(&policy.range_transitions)).collect();

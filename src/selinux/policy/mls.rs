@@ -1,5 +1,7 @@
 //! Sensitivities, categories, levels and ranges.
 
+use compact_str::CompactString;
+
 use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{CategoryId, CategoryTag, Id, SensitivityId, SensitivityTag};
@@ -9,7 +11,7 @@ use super::symbols::Symbol;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sensitivity {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number, and all categories it may have.
     pub level: Level,
     /// Whether it is another name of the sensitivity of this number.
@@ -51,7 +53,7 @@ impl Sensitivity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Category {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: CategoryId,
     /// Whether it is another name of the category of this number.

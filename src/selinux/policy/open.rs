@@ -101,7 +101,7 @@ impl Policy {
     /// The file cannot be read, is far too large, or is no valid policy.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let data = read_file(path)?;
-        Policy::read(&data).map_err(|error| OpenError::Read { path: path.to_owned(), error })
+        Policy::read_owned(data).map_err(|error| OpenError::Read { path: path.to_owned(), error })
     }
 }
 

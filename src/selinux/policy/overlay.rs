@@ -1,17 +1,18 @@
 //! What if: a policy with rules, types and booleans added, in memory.
 //!
-//! The result is a policy like any other: it decides, explains itself, and can be written. Adding to Debian's policy
-//! costs a copy and a new index, a few milliseconds, whatever the number of additions.
+//! The result is a policy like any other: it decides, explains itself, and can be written. It is made by writing and
+//! reading it, so that it is as valid as one from a file; that takes a few milliseconds, whatever is added.
 
 use std::collections::HashMap;
 
 use super::booleans::Boolean;
 use super::conditionals::{CondNode, Conditional};
 use super::database::Policy;
+use super::error::ReadError;
 use super::id::{BooleanId, ClassId, RoleId, TypeId};
-use super::index::Index;
 use super::name_transitions::NameTransition;
 use super::role_rules::RoleAllow;
+use super::rule_tables::Written;
 use super::rules::{Extended, ExtendedKind, Rule, RuleKind};
 use super::types::{Type, TypeKind};
 
@@ -37,6 +38,9 @@ pub enum OverlayError {
         /// What does not fit.
         what: &'static str,
     },
+    /// What was added makes no valid policy.
+    #[error("the policy with it is not valid: {0}")]
+    Invalid(ReadError),
     /// A `type_transition` (and the like) for the same source, target and class gives another type already.
     #[error("a rule gives `{0}` already")]
     Conflict(String),
@@ -46,13 +50,15 @@ pub enum OverlayError {
 #[derive(Debug)]
 pub struct Overlay {
     policy: Policy,
-    added: Vec<Rule>,
+    added: Vec<Written>,
+    /// By a conditional's index, while it is true.
+    under: Vec<(usize, Rule)>,
 }
 
 impl Policy {
     /// Starts a copy of this policy with things added.
     pub fn overlay(&self) -> Overlay {
-        Overlay { policy: self.clone(), added: Vec::new() }
+        Overlay { policy: self.clone(), added: Vec::new(), under: Vec::new() }
     }
 }
 
@@ -87,7 +93,7 @@ impl Overlay {
         let properties = if kind == TypeKind::Attribute { 2 } else { 1 };
         let make = |id| Type { name: name.into(), id, kind, bounds: None, properties };
         let id = self.policy.types.add(make).ok_or_else(|| OverlayError::Exists(name.to_owned()))?;
-        self.policy.type_attributes.push(std::iter::once(id.bit()).collect());
+        self.policy.type_attributes.push(&std::iter::once(id.bit()).collect());
         Ok(id)
     }
 
@@ -98,9 +104,7 @@ impl Overlay {
     pub fn give_attribute(&mut self, ty: TypeId, attribute: TypeId) -> Result<()> {
         self.must_be(ty, TypeKind::Type)?;
         self.must_be(attribute, TypeKind::Attribute)?;
-        if let Some(bitmap) = self.policy.type_attributes.get_mut(ty.index()) {
-            bitmap.insert(attribute.bit());
-        }
+        self.policy.type_attributes = self.policy.type_attributes.with(ty.index(), attribute.bit());
         // Constraints and roles hold attributes expanded; the former also as written.
         self.policy.expand_in_constraints(ty, attribute);
         Ok(())
@@ -159,7 +163,7 @@ impl Overlay {
             return Ok(());
         }
         let rule = Rule::of_permissions(kind, source, target, class, permissions);
-        self.added.push(rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?);
+        self.added.push((rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?, None));
         Ok(())
     }
 
@@ -176,20 +180,16 @@ impl Overlay {
     ) -> Result<()> {
         let rule = Rule::of_permissions(kind, source, target, class, permissions);
         let rule = rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?;
-        let known = self.policy.conditionals.iter_mut().find(|c| c.expression == condition);
-        if let Some(known) = known {
-            known.when_true.push(rule.under_condition(known.state));
+        let known = self.policy.conditionals.iter().enumerate().find(|(_, c)| c.expression == condition);
+        if let Some((index, known)) = known {
+            self.under.push((index, rule.under_condition(known.state)));
             return Ok(());
         }
-        let mut conditional = Conditional {
-            state: false,
-            expression: condition.to_vec(),
-            when_true: Vec::new(),
-            when_false: Vec::new(),
-        };
+        let mut conditional =
+            Conditional { state: false, expression: condition.to_vec(), when_true: 0..0, when_false: 0..0 };
         let booleans = &self.policy.booleans;
         conditional.state = conditional.evaluate(|b| booleans.get(b).is_some_and(|b| b.state));
-        conditional.when_true.push(rule.under_condition(conditional.state));
+        self.under.push((self.policy.conditionals.len(), rule.under_condition(conditional.state)));
         self.policy.conditionals.push(conditional);
         Ok(())
     }
@@ -210,10 +210,9 @@ impl Overlay {
         }
         let of = if netlink { ExtendedKind::Netlink } else { ExtendedKind::IoctlFunction };
         for extended in Extended::of_commands(of, commands) {
-            let index = u32::try_from(self.policy.extended.len()).map_err(|_| self.full("more rules"))?;
-            self.policy.extended.push(extended);
-            let rule = Rule::of_data(kind, source, target, class, index);
-            self.added.push(rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?);
+            let rule = Rule::of_data(kind, source, target, class, 0);
+            let rule = rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?;
+            self.added.push((rule, Some(extended)));
         }
         Ok(())
     }
@@ -233,17 +232,19 @@ impl Overlay {
             if !kind.gives_type() {
                 return Ok(());
             }
-            let same = |r: &&Rule| {
+            let same = |r: &Rule| {
                 (r.source(), r.target(), r.class(), r.kind())
                     == (Some(source), Some(target), Some(class), kind)
             };
-            let there = self.policy.rules.iter().chain(&self.added).find(same).and_then(Rule::new_type);
+            let mut all = self.policy.rules().iter().chain(self.added.iter().map(|(r, _)| *r));
+            let there = all.find(same).and_then(|r| r.new_type());
+            drop(all);
             return match there {
                 Some(there) if there == new => Ok(()),
                 Some(there) => Err(OverlayError::Conflict(self.policy.types.name(there).to_owned())),
                 None => {
                     let rule = Rule::of_data(kind, source, target, class, new.get());
-                    self.added.push(rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?);
+                    self.added.push((rule.ok_or_else(|| self.full("numbers over 65,535 in rules"))?, None));
                     Ok(())
                 }
             };
@@ -275,31 +276,40 @@ impl Overlay {
     }
 
     /// The policy with everything added.
-    pub fn finish(mut self) -> Policy {
+    ///
+    /// # Errors
+    /// It is not valid.
+    pub fn finish(self) -> Result<Policy> {
+        let mut rules: Vec<Written> =
+            self.policy.rules().iter().map(|r| (r, self.policy.extended(&r))).collect();
         // The kernel takes each pair of types and class once for each kind: what is there already is widened.
         let mut places: HashMap<(u16, u16, u16, u16), Option<usize>> = HashMap::new();
-        for rule in self.added.iter().filter(|r| r.permissions().is_some()) {
+        for (rule, _) in self.added.iter().filter(|(r, _)| r.permissions().is_some()) {
             places.insert(rule.raw(), None);
         }
-        for (i, rule) in self.policy.rules.iter().enumerate() {
+        for (i, (rule, _)) in rules.iter().enumerate() {
             if let Some(place) = places.get_mut(&rule.raw()) {
                 *place = Some(i);
             }
         }
-        for rule in &self.added {
-            let place = places.get_mut(&rule.raw());
-            match place.as_ref().and_then(|p| **p).and_then(|i| self.policy.rules.get_mut(i)) {
-                Some(known) => known.widen(rule),
+        for added in self.added {
+            let place = places.get_mut(&added.0.raw());
+            match place.as_ref().and_then(|p| **p).and_then(|i| rules.get_mut(i)) {
+                Some((known, _)) => known.widen(&added.0),
                 None => {
                     if let Some(place) = place {
-                        *place = Some(self.policy.rules.len());
+                        *place = Some(rules.len());
                     }
-                    self.policy.rules.push(*rule);
+                    rules.push(added);
                 }
             }
         }
-        self.policy.index = Index::build(&self.policy);
-        self.policy
+        let under = |index: usize| {
+            let here = self.under.iter().filter(|(i, _)| *i == index);
+            here.map(|(_, rule)| (*rule, None)).collect::<Vec<_>>()
+        };
+        let bytes = self.policy.write_with(&rules, under);
+        Policy::read_owned(bytes).map_err(OverlayError::Invalid)
     }
 
     fn full(&self, what: &'static str) -> OverlayError {

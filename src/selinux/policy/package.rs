@@ -130,9 +130,9 @@ impl Module {
         let (mut name, mut version) = (Box::default(), Box::default());
         if !base {
             let len = c.u32()?;
-            name = c.name(len, "a module")?;
+            name = c.name(len, "a module")?.into();
             let len = c.u32()?;
-            version = c.name(len, "a module's version")?;
+            version = c.name(len, "a module's version")?.into();
         }
         Ok(Self { base, name, version, format, mls: config & 1 != 0 })
     }

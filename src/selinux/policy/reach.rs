@@ -11,11 +11,11 @@ use super::{Policy, TypeKind};
 
 /// A type that may, and the rules by which it may.
 #[derive(Debug, Clone)]
-pub struct Grant<'p> {
+pub struct Grant {
     /// The type.
     pub source: TypeId,
     /// Each rule with what of the asked permissions it allows, and whether it is in force.
-    pub rules: Vec<(Conditioned<'p>, u32, bool)>,
+    pub rules: Vec<(Conditioned, u32, bool)>,
 }
 
 /// What a domain may become, and by what.
@@ -32,9 +32,9 @@ pub struct DomainTransition {
 
 impl<'p> View<'p> {
     /// The types that may do any of `permissions` to `target`, by rules in force and by rules that are turned off.
-    pub fn who_can(&self, target: TypeId, class: ClassId, permissions: u32) -> Vec<Grant<'p>> {
+    pub fn who_can(&self, target: TypeId, class: ClassId, permissions: u32) -> Vec<Grant> {
         let policy = self.policy();
-        let mut by_source: BTreeMap<TypeId, Vec<(Conditioned<'p>, u32, bool)>> = BTreeMap::new();
+        let mut by_source: BTreeMap<TypeId, Vec<(Conditioned, u32, bool)>> = BTreeMap::new();
         for (found, holds) in self.conditioned() {
             let rule = found.rule;
             let grants = rule.permissions().unwrap_or(0) & permissions;

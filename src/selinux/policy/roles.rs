@@ -1,5 +1,7 @@
 //! Roles: which types a context of a role may have, and which roles dominate which.
 
+use compact_str::CompactString;
+
 use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{Id, RoleId, RoleTag};
@@ -10,7 +12,7 @@ use super::symbols::Symbol;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: RoleId,
     /// The role whose types bound this one's.

@@ -1,10 +1,7 @@
-//! Type-enforcement rules (the format's `avtab`): what may be, what is audited, and what type a new object has.
+//! Type-enforcement rules: what may be, what is audited, and what type a new object has.
 
-use super::classes::Class;
-use super::cursor::{Cursor, Result, Sink};
+use super::cursor::Sink;
 use super::id::{ClassId, TypeId};
-use super::symbols::Symbols;
-use super::types::Type;
 
 /// What a rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +29,7 @@ pub enum RuleKind {
 
 impl RuleKind {
     #[inline]
-    fn decode(value: u16) -> Option<Self> {
+    pub(super) fn decode(value: u16) -> Option<Self> {
         Some(match value {
             1 => RuleKind::Allow,
             2 => RuleKind::AuditAllow,
@@ -47,19 +44,10 @@ impl RuleKind {
         })
     }
 
-    /// The kind as a small number, for where four bits are left.
+    /// From [`Rule::kind_number`].
     #[inline]
-    pub(super) fn code(self) -> u8 {
-        // The kinds are single bits, 0 to 10.
-        #[expect(clippy::cast_possible_truncation, reason = "at most 10")]
-        let code = (self as u16).trailing_zeros() as u8;
-        code
-    }
-
-    /// From [`RuleKind::code`].
-    #[inline]
-    pub(super) fn from_code(code: u8) -> Self {
-        Self::decode(1 << (code & 15)).unwrap_or(RuleKind::Allow)
+    pub(super) fn of_rule(number: u16) -> Self {
+        Self::decode(number).unwrap_or(RuleKind::Allow)
     }
 
     /// Whether the rule gives a type to a new object.
@@ -96,15 +84,30 @@ pub struct Rule {
     class: u16,
     /// With the bit that some writers leave in it.
     kind: u16,
-    /// Permissions, a type, or an index among the extended permissions.
+    /// Permissions, a type, or where in the file the extended permissions are.
     data: u32,
 }
 
 /// That a conditional rule is in force. The kernel takes it from the file, and looks at it anew only when the value of
 /// the condition changes; so it must be written rightly.
-const ENABLED: u16 = 0x8000;
+pub(super) const ENABLED: u16 = 0x8000;
 
 impl Rule {
+    /// Bytes in the file of a rule whose datum is a number.
+    pub(super) const SIZE: usize = 12;
+
+    /// A row of the file whose datum is a number.
+    #[inline]
+    pub(super) fn decode(bytes: [u8; Self::SIZE]) -> Self {
+        let [h0, h1, h2, h3, h4, h5, h6, h7, d0, d1, d2, d3] = bytes;
+        // One load for the head, for there are many.
+        let head = u64::from_le_bytes([h0, h1, h2, h3, h4, h5, h6, h7]);
+        #[expect(clippy::cast_possible_truncation, reason = "16 bits at a time")]
+        let part = |n: u32| (head >> (16 * n)) as u16;
+        let data = u32::from_le_bytes([d0, d1, d2, d3]);
+        Self { source: part(0), target: part(1), class: part(2), kind: part(3), data }
+    }
+
     /// A rule of permissions; `permissions` are those meant, also for `dontaudit`.
     pub(super) fn of_permissions(
         kind: RuleKind,
@@ -151,7 +154,7 @@ impl Rule {
 
     /// What the rule says.
     pub fn kind(&self) -> RuleKind {
-        RuleKind::decode(self.kind & !ENABLED).unwrap_or(RuleKind::Allow)
+        RuleKind::of_rule(self.kind_number())
     }
 
     /// The permissions meant, where the rule is about permissions; also those that `dontaudit` silences.
@@ -168,7 +171,7 @@ impl Rule {
         if self.kind().gives_type() { TypeId::new(self.data) } else { None }
     }
 
-    /// Index among the extended permissions of the policy.
+    /// Where in the file its extended permissions are.
     pub(super) fn extended(&self) -> Option<u32> {
         self.kind().is_extended().then_some(self.data)
     }
@@ -188,8 +191,35 @@ impl Rule {
         }
     }
 
+    #[inline]
     pub(super) fn data(&self) -> u32 {
         self.data
+    }
+
+    /// The same rule with its extended permissions at this place of the file.
+    pub(super) fn at(mut self, place: u32) -> Self {
+        self.data = place;
+        self
+    }
+
+    /// Source, target, class and kind as they are written.
+    pub(super) fn head(&self) -> [u16; 4] {
+        [self.source, self.target, self.class, self.kind]
+    }
+
+    #[inline]
+    pub(super) fn target_index(&self) -> usize {
+        self.target.into()
+    }
+
+    #[inline]
+    pub(super) fn class_index(&self) -> usize {
+        self.class.into()
+    }
+
+    #[inline]
+    pub(super) fn kind_number(&self) -> u16 {
+        self.kind & !ENABLED
     }
 
     pub(super) fn raw(&self) -> (u16, u16, u16, u16) {
@@ -282,132 +312,26 @@ impl Extended {
     }
 }
 
-/// What rules may refer to.
-pub(super) struct Limits<'a> {
-    /// Policy version.
-    pub(super) version: u32,
-    /// Types and attributes.
-    pub(super) types: &'a Symbols<Type>,
-    /// Classes.
-    pub(super) classes: &'a Symbols<Class>,
-}
-
-/// Reads one table of rules: a count, then source, target, class, kind (u16 each) and the datum (u32, or, for
-/// extended permissions, u8 kind, u8 driver and 256 bits, which go to `extended`).
-pub(super) fn read_list(
-    c: &mut Cursor<'_>,
-    limits: &Limits<'_>,
-    extended: &mut Vec<Extended>,
-    may_be_extended: bool,
-) -> Result<Vec<Rule>> {
-    let count = c.count(12, "rules")?;
-    let mut rules = Vec::with_capacity(count);
-    while rules.len() < count {
-        // Rules that are not extended are 12 bytes each and stand in long rows.
-        let before = rules.len();
-        let (row, _) = c.rest().as_chunks();
-        rules.extend(row.iter().take(count - before).map_while(|bytes| limits.plain(*bytes)));
-        c.skip((rules.len() - before) * 12);
-        if rules.len() < count {
-            rules.push(read_one(c, limits, extended, may_be_extended)?);
-        }
-    }
-    Ok(rules)
-}
-
-impl Limits<'_> {
-    /// A valid rule that is not extended.
-    #[inline]
-    fn plain(&self, bytes: [u8; 12]) -> Option<Rule> {
-        let [s0, s1, t0, t1, c0, c1, k0, k1, d0, d1, d2, d3] = bytes;
-        let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
-        let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
-        let data = u32::from_le_bytes([d0, d1, d2, d3]);
-        let kind = RuleKind::decode(raw & !ENABLED)?;
-        let known = self.types.has(source.into())
-            && self.types.has(target.into())
-            && self.classes.has(class.into())
-            && !kind.is_extended()
-            && (!kind.gives_type() || self.types.has(data));
-        known.then_some(Rule { source, target, class, kind: raw, data })
-    }
-}
-
-/// Reads any rule, or says what is wrong with it.
-fn read_one(
-    c: &mut Cursor<'_>,
-    limits: &Limits<'_>,
-    extended: &mut Vec<Extended>,
-    may_be_extended: bool,
-) -> Result<Rule> {
-    let at = c.offset();
-    let [s0, s1, t0, t1, c0, c1, k0, k1] = c.array()?;
-    let (source, target) = (u16::from_le_bytes([s0, s1]), u16::from_le_bytes([t0, t1]));
-    let (class, raw) = (u16::from_le_bytes([c0, c1]), u16::from_le_bytes([k0, k1]));
-    let Some(kind) = RuleKind::decode(raw & !ENABLED) else {
-        return c.fail(at + 6, "the kind of a rule", format!("{raw:#x}"));
-    };
-    if !limits.types.has(source.into()) {
-        return c.fail(at, "a type's number as a rule's source", source);
-    }
-    if !limits.types.has(target.into()) {
-        return c.fail(at + 2, "a type's number as a rule's target", target);
-    }
-    if !limits.classes.has(class.into()) {
-        return c.fail(at + 4, "a class's number in a rule", class);
-    }
-    let data = if kind.is_extended() {
-        if !may_be_extended {
-            let version = limits.version;
-            return c.fail(
-                at + 6,
-                format!("no extended permissions here in version {version}"),
-                kind.as_str(),
-            );
-        }
-        extended.push(Extended::read(c)?);
-        u32::try_from(extended.len() - 1).unwrap_or(u32::MAX)
-    } else {
-        let data = c.u32()?;
-        if kind.gives_type() && !limits.types.has(data) {
-            return c.fail(at + 8, "a type's number for a new object", data);
-        }
-        data
-    };
-    Ok(Rule { source, target, class, kind: raw, data })
-}
-
-pub(super) fn write_list(rules: &[Rule], extended: &[Extended], out: &mut Sink) {
-    out.count(rules.len());
-    for rule in rules {
-        for part in [rule.source, rule.target, rule.class, rule.kind] {
-            out.u16(part);
-        }
-        match rule.extended() {
-            Some(i) => {
-                if let Some(x) = extended.get(i as usize) {
-                    x.write(out);
-                }
-            }
-            None => out.u32(rule.data),
-        }
-    }
-}
-
 impl Extended {
-    fn read(c: &mut Cursor<'_>) -> Result<Self> {
-        let at = c.offset();
-        let [kind, driver] = c.array()?;
+    /// Bytes in the file: u8 kind, u8 driver, 256 bits.
+    pub(super) const SIZE: usize = 34;
+
+    pub(super) fn decode(bytes: &[u8; Self::SIZE]) -> std::result::Result<Self, u8> {
+        let [kind, driver, rest @ ..] = bytes;
         let kind = match kind {
             1 => ExtendedKind::IoctlFunction,
             2 => ExtendedKind::IoctlDriver,
             3 => ExtendedKind::Netlink,
-            _ => return c.fail(at, "extended permissions of kind 1, 2 or 3", kind),
+            _ => return Err(*kind),
         };
-        Ok(Self { kind, driver, bits: c.u32s()? })
+        let mut bits = [0; 8];
+        for (word, bytes) in bits.iter_mut().zip(rest.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Ok(Self { kind, driver: *driver, bits })
     }
 
-    fn write(&self, out: &mut Sink) {
+    pub(super) fn write(&self, out: &mut Sink) {
         out.u8(match self.kind {
             ExtendedKind::IoctlFunction => 1,
             ExtendedKind::IoctlDriver => 2,

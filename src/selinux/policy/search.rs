@@ -42,7 +42,7 @@ pub struct Query {
 pub enum Found<'p> {
     /// A rule of the table, and, of a conditional rule, the conditional's place among
     /// [`Policy::conditionals`] and whether the rule holds while it is true.
-    Rule(&'p Rule, Option<(usize, bool)>),
+    Rule(Rule, Option<(usize, bool)>),
     /// A `type_transition` by name: of one source, the new type.
     Name(&'p NameTransition, TypeId, TypeId),
 }
@@ -51,10 +51,10 @@ impl Policy {
     /// All rules that fit, those without a condition first, in the policy's order.
     pub fn search(&self, query: &Query) -> Vec<Found<'_>> {
         let filter = Filter::new(self, query);
-        let always = self.rules.iter().map(|r| (r, None));
+        let always = self.rules().iter().map(|r| (r, None));
         let conditional = self.conditionals.iter().enumerate().flat_map(|(i, c)| {
-            let yes = c.when_true.iter().map(move |r| (r, Some((i, true))));
-            yes.chain(c.when_false.iter().map(move |r| (r, Some((i, false)))))
+            let yes = self.branch(c, true).iter().map(move |r| (r, Some((i, true))));
+            yes.chain(self.branch(c, false).iter().map(move |r| (r, Some((i, false)))))
         });
         let mut found: Vec<Found<'_>> = always
             .chain(conditional)

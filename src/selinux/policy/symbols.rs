@@ -1,8 +1,10 @@
 //! A table of named symbols: in the file's order, by number and by name.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
+use foldhash::quality::RandomState;
+
+use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::Id;
 
@@ -29,6 +31,8 @@ pub struct Symbols<S> {
     records: Vec<S>,
     /// Position in `records` plus one, by number less one; 0 is a gap.
     by_id: Vec<u32>,
+    /// Whether there are no gaps.
+    dense: bool,
     by_name: NameTable,
 }
 
@@ -65,9 +69,27 @@ impl<S: Symbol> Symbols<S> {
         self.by_id.iter().filter(|p| **p != 0).filter_map(|p| self.records.get(*p as usize - 1))
     }
 
+    /// All numbers in use.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        (1..).zip(&self.by_id).filter(|(_, p)| **p != 0).map(|(number, _)| number)
+    }
+
     /// The greatest number.
     pub fn greatest(&self) -> u32 {
         self.greatest
+    }
+
+    /// Whether every number up to the greatest is in use.
+    pub(super) fn is_dense(&self) -> bool {
+        self.dense
+    }
+
+    /// Whether all of a set of numbers less one are in use.
+    pub(super) fn has_bits(&self, set: &Bitmap) -> bool {
+        if self.dense {
+            return set.last().is_none_or(|bit| bit < self.greatest);
+        }
+        set.iter().all(|bit| self.has(bit + 1))
     }
 
     /// Whether a number is in use.
@@ -119,7 +141,8 @@ impl<S: Symbol> Symbols<S> {
                 return c.fail(at, format!("{what} for each alias"), format!("none for `{}`", record.name()));
             }
         }
-        Ok(Self { greatest, records, by_id, by_name })
+        let dense = !by_id.contains(&0);
+        Ok(Self { greatest, records, by_id, dense, by_name })
     }
 
     pub(super) fn write(&self, out: &mut Sink, mut write: impl FnMut(&S, &mut Sink)) {
@@ -155,8 +178,8 @@ impl<S: Symbol> Symbols<S> {
 /// Positions by name: open addressing, hashed with a key of this process (the names are the file's author's choice).
 #[derive(Debug, Clone)]
 struct NameTable {
-    /// Position plus one; 0 is free. A power of two, at most two thirds full.
-    slots: Vec<u32>,
+    /// Half a hash and position plus one; 0 is free. A power of two, at most two thirds full.
+    slots: Vec<(u32, u32)>,
     used: usize,
     hasher: RandomState,
 }
@@ -164,55 +187,55 @@ struct NameTable {
 impl NameTable {
     fn with_capacity(n: usize) -> Self {
         let slots = (n * 3 / 2 + 2).next_power_of_two();
-        Self { slots: vec![0; slots], used: 0, hasher: RandomState::new() }
+        Self { slots: vec![(0, 0); slots], used: 0, hasher: RandomState::default() }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a hash, of which the low bits count")]
-    fn start(&self, name: &str) -> usize {
-        self.hasher.hash_one(name) as usize
+    #[expect(clippy::cast_possible_truncation, reason = "half a hash")]
+    fn hash(&self, name: &str) -> u32 {
+        self.hasher.hash_one(name.as_bytes()) as u32
     }
 
     fn find<'a>(&self, name: &str, name_of: impl Fn(u32) -> Option<&'a str>) -> Option<u32> {
+        self.seek(self.hash(name), |position| name_of(position) == Some(name)).ok()
+    }
+
+    /// The position under this hash that is the one, or the free slot where it would be.
+    #[inline]
+    fn seek(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> std::result::Result<u32, usize> {
         let mask = self.slots.len() - 1;
-        let mut at = self.start(name) & mask;
+        let mut at = hash as usize & mask;
         loop {
-            let position = self.slots.get(at).copied().filter(|p| *p != 0)? - 1;
-            if name_of(position) == Some(name) {
-                return Some(position);
+            match self.slots.get(at) {
+                None | Some((_, 0)) => return Err(at),
+                Some((h, position)) if *h == hash && is_it(position - 1) => return Ok(position - 1),
+                _ => at = (at + 1) & mask,
             }
-            at = (at + 1) & mask;
         }
     }
 
     /// Whether the name was new.
     fn insert<'a>(&mut self, position: u32, name_of: impl Fn(u32) -> Option<&'a str> + Copy) -> bool {
         let Some(name) = name_of(position) else { return false };
-        if self.find(name, name_of).is_some() {
-            return false;
-        }
+        let hash = self.hash(name);
+        let Err(free) = self.seek(hash, |other| name_of(other) == Some(name)) else { return false };
         if (self.used + 1) * 3 > self.slots.len() * 2 {
-            let old = std::mem::take(&mut self.slots);
-            self.slots = vec![0; old.len() * 2];
-            for position in old.into_iter().filter(|p| *p != 0) {
-                if let Some(name) = name_of(position - 1) {
-                    self.place(name, position);
-                }
+            let more = vec![(0, 0); self.slots.len() * 2];
+            for slot in std::mem::replace(&mut self.slots, more).into_iter().filter(|s| s.1 != 0) {
+                self.place(slot);
             }
+            self.place((hash, position + 1));
+        } else if let Some(slot) = self.slots.get_mut(free) {
+            *slot = (hash, position + 1);
         }
         self.used += 1;
-        self.place(name, position + 1);
         true
     }
 
-    fn place(&mut self, name: &str, value: u32) {
-        let mask = self.slots.len() - 1;
-        let mut at = self.start(name) & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if *slot == 0 {
-                *slot = value;
-                return;
-            }
-            at = (at + 1) & mask;
+    fn place(&mut self, slot: (u32, u32)) {
+        if let Err(free) = self.seek(slot.0, |_| false)
+            && let Some(place) = self.slots.get_mut(free)
+        {
+            *place = slot;
         }
     }
 }

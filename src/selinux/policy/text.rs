@@ -14,16 +14,19 @@ impl Policy {
         let name = |ty: Option<TypeId>| ty.map_or("?", |t| self.types.name(t));
         let (source, target) = (name(rule.source()), name(rule.target()));
         let class = rule.class().map_or("?", |c| self.classes.name(c));
-        let what = match (rule.permissions(), rule.new_type(), self.extended(rule), rule.class()) {
-            (Some(vector), _, _, Some(class)) => self.vector_text(class, vector),
+        let what = match (rule.permissions(), rule.new_type(), rule.class()) {
+            (Some(vector), _, Some(class)) => self.vector_text(class, vector),
             (_, Some(ty), ..) => self.types.name(ty).to_owned(),
-            (_, _, Some(extended), _) => {
-                let operation = if extended.kind == ExtendedKind::Netlink { "nlmsg" } else { "ioctl" };
-                format!("{operation} {}", commands_text(&extended.ranges()))
-            }
-            _ => "?".to_owned(),
+            _ => self.commands_of(rule),
         };
         format!("{} {source} {target}:{class} {what};", rule.kind().as_str())
+    }
+
+    /// The commands of a rule of extended permissions as the policy language writes them; `?` for other rules.
+    pub fn commands_of(&self, rule: &Rule) -> String {
+        let Some(extended) = self.extended(rule) else { return "?".to_owned() };
+        let operation = if extended.kind == ExtendedKind::Netlink { "nlmsg" } else { "ioctl" };
+        format!("{operation} {}", commands_text(&extended.ranges()))
     }
 
     /// Permissions as the policy language writes them; bits without a name as a number.

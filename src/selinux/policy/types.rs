@@ -1,5 +1,7 @@
 //! Types, their other names, and attributes.
 
+use compact_str::CompactString;
+
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{Id, TypeId, TypeTag};
 use super::mls::id;
@@ -20,7 +22,7 @@ pub enum TypeKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Type {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number; of an alias, the type's.
     pub id: TypeId,
     /// What it is.

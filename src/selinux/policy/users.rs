@@ -1,5 +1,7 @@
 //! SELinux users: which roles they may have, and in which range of levels.
 
+use compact_str::CompactString;
+
 use super::bitmap::Bitmap;
 use super::cursor::{Cursor, Result, Sink};
 use super::id::{Id, UserId, UserTag};
@@ -10,7 +12,7 @@ use super::symbols::Symbol;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// Its name.
-    pub name: Box<str>,
+    pub name: CompactString,
     /// Its number.
     pub id: UserId,
     /// The user whose roles bound this one's.
