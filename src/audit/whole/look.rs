@@ -47,6 +47,22 @@ const TEMPORARY: [&[u8]; 5] = [b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/run/user
 /// Where systemd and udev make ACL entries by themselves (tmpfiles.d, uaccess).
 const MANAGED_ENTRIES: [&[u8]; 3] = [b"/var/log/journal", b"/run/log/journal", b"/dev/"];
 
+/// Parts of root's places that a service owns by design: what it keeps there is its own, or its own decision.
+const KEPT_BY_SERVICES: [(&str, &str); 3] = [
+    ("/var/spool/cron/atjobs", "daemon"),
+    ("/var/spool/cron/atspool", "daemon"),
+    ("/etc/polkit-1/rules.d", "polkitd"),
+];
+
+impl Scope<'_> {
+    /// Whether anybody but root is in the group, by /etc/group or as their primary group.
+    fn has_members(&self, gid: u32) -> bool {
+        let accounts = &self.host.accounts;
+        accounts.users().iter().any(|u| u.gid == gid && u.uid != 0)
+            || accounts.groups().iter().any(|g| g.gid == gid && g.members.iter().any(|m| m != "root"))
+    }
+}
+
 /// What one thread saw.
 pub(super) struct Look<'a> {
     scope: &'a Scope<'a>,
@@ -188,6 +204,13 @@ impl<'a> Look<'a> {
         }
         let Some(place) = self.place else { return };
         let Meta { uid, gid, mode, .. } = seen.meta;
+        // A group that nobody is in gives nobody anything: `crontab` is only the program's.
+        let group = group && self.scope.has_members(gid);
+        if KEPT_BY_SERVICES.iter().any(|(p, owner)| {
+            seen.path.starts_with(p.as_bytes()) && self.scope.host.accounts.user_name(uid) == *owner
+        }) {
+            return;
+        }
         // Owners may give themselves the right; a service's own folder that only it uses is not root's to act on.
         if uid != 0 || group {
             let gid = if group { gid } else { 0 };

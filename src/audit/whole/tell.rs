@@ -256,7 +256,9 @@ impl Teller<'_> {
         if is.is_none() && !self.bare.is_empty() {
             let folder = group.folder();
             let on = self.scope.mounts.of_path(&folder).map(|m| m.point.display().to_string());
-            if on.is_none_or(|on| self.bare.iter().any(|(p, ..)| *p == on)) {
+            // Paths beneath another root say nothing of this host's mounts.
+            let elsewhere = !self.scope.host.root.is_host();
+            if elsewhere || on.is_none_or(|on| self.bare.iter().any(|(p, ..)| *p == on)) {
                 return;
             }
         }
@@ -279,6 +281,7 @@ impl Teller<'_> {
 
     fn unlabelled(&mut self) {
         for (point, without, all) in std::mem::take(&mut self.bare) {
+            let point = if self.scope.host.root.is_host() { point } else { "/".to_owned() };
             self.found.push(
                 new(&excess::UNLABELLED, Class::Unchecked, HOST, point)
                     .is(
