@@ -6,17 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::grants::sudoers::Behaviour;
 use crate::sys::Root;
 
+pub use crate::grants::sudoers::Dialect;
+
 /// Programs larger than this are not read.
 const LIMIT: u64 = 64 << 20;
-
-/// The two programs that go by the name of sudo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// The original.
-    Classic,
-    /// The one in Rust, which Ubuntu has since 25.10.
-    Rs,
-}
 
 /// The sudo of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]

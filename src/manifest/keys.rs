@@ -98,6 +98,8 @@ const OWNING_GROUP: Text =
     Text { what: "a group's name or number", pattern: Some("^([A-Za-z_][A-Za-z0-9_.@-]*\\$?|[0-9]+)$") };
 const PATH: Text = Text { what: "an absolute path", pattern: Some("^/") };
 const RULE_TEXT: Text = Text { what: "a rule as it stands in its file", pattern: None };
+const DIGEST: Text =
+    Text { what: "a digest such as `sha256:…`", pattern: Some("^sha(224|256|384|512):[A-Za-z0-9+/=]+$") };
 const ARGUMENT: Text = Text { what: "the command's absolute path, then its arguments", pattern: None };
 const ACL_ENTRY: Text = Text {
     what: "an entry such as `user:alice:rwX`",
@@ -393,6 +395,12 @@ pub static COMMAND: Table = Table {
             shape: Shape::Word(&[("sudo", "a sudoers fragment"), ("doas", "a rule in doas.conf")]),
             absent: Absent::Default("`\"sudo\"`"),
             doc: "what grants it",
+        },
+        Key {
+            name: "digest",
+            shape: Shape::Text(DIGEST),
+            absent: Absent::Nothing,
+            doc: "sudo runs the command only while its file has this digest (`sha256sum`); for programs that somebody else may write it is too late. Not with sudo-rs",
         },
         Key {
             name: "nopasswd",

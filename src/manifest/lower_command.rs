@@ -58,6 +58,7 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
         _ => Grantor::Sudo,
     };
     let nopasswd = table.flag("nopasswd").is_some_and(|(b, _)| b);
+    let digest = table.text("digest").and_then(|(t, span)| sink.value(span, digest(t, with)));
     let accept = acceptances(sink, table);
     if let (Some(run), Args::Any) = (&run, args) {
         args_twice(sink, run);
@@ -69,7 +70,16 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
         }
     }
     let origin = sink.origin(table.span.clone());
-    Some(CommandRule { origin, run: run?, args, runas: runas?, with, nopasswd, accept })
+    Some(CommandRule { origin, run: run?, args, runas: runas?, with, digest, nopasswd, accept })
+}
+
+/// `sha256:…`, for sudo only.
+fn digest(text: &str, with: Grantor) -> Result<String, Flaw> {
+    if with == Grantor::Doas {
+        return Err(Flaw::new(&code::NOT_IN_DOAS, "doas knows no digests", "for sudo only"));
+    }
+    crate::grants::sudoers::fragment::digest(text)
+        .map_err(|e| Flaw::new(&code::BAD_VALUE, e.why, "`sha256sum FILE` prints one"))
 }
 
 fn run(sink: &mut Sink, table: &Reader<'_>) -> Option<Spanned<Vec<Spanned<String>>>> {

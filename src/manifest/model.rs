@@ -222,6 +222,8 @@ pub struct CommandRule {
     pub runas: Spanned<String>,
     /// `with`: sudo unless told.
     pub with: Grantor,
+    /// `digest`: what the command's file must hash to, as sudoers writes it.
+    pub digest: Option<Spanned<String>>,
     /// `nopasswd`: no password is asked for; false unless told.
     pub nopasswd: bool,
     /// `accept`.

@@ -10,7 +10,7 @@ use super::item::{Fix, Item, Sign};
 use super::names::Names;
 use crate::grants::programs;
 use crate::grants::sudoers::edit::remove_entries;
-use crate::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment};
+use crate::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment_for};
 use crate::grants::sudoers::grants::user_word;
 use crate::grants::sudoers::{
     FileText, Files as _, FilesError, Grant, Ignored, IgnoredReason, Problem, ProblemKind, Reading, ThisHost,
@@ -18,6 +18,7 @@ use crate::grants::sudoers::{
 };
 use crate::host::Host;
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS, SUDOERS_D};
+use crate::host::sudo::{Dialect, Sudo};
 use crate::manifest::{Args, CommandRule, Grantor, Manifest};
 use crate::report::codes::sudo as codes;
 use crate::report::{Class, Finding, Origin};
@@ -30,7 +31,11 @@ pub(super) fn compare(
 ) -> (Vec<Item>, BTreeMap<PathBuf, Change>) {
     let files = HostFiles::new(&host.root);
     let declared = manifests.iter().any(|m| commands(m).next().is_some());
-    let mut c = Comparison { manifests, host, names, files, new: BTreeMap::new(), items: Vec::new() };
+    // The program is read only where something is to be written for it.
+    let sudo = if declared { Sudo::find(&host.root) } else { None };
+    let dialect = sudo.map_or(Dialect::default(), |s| s.dialect);
+    let mut c =
+        Comparison { manifests, host, names, files, dialect, new: BTreeMap::new(), items: Vec::new() };
     match c.files.read(Path::new(SUDOERS)) {
         Ok(_) => c.compare(),
         Err(FilesError::NotFound) if !declared => {}
@@ -55,6 +60,8 @@ struct Comparison<'a> {
     host: &'a Host,
     names: &'a Names,
     files: HostFiles<'a>,
+    /// The sudo that fragments are written for.
+    dialect: Dialect,
     /// New contents; none for a file that goes.
     new: BTreeMap<PathBuf, Option<Vec<u8>>>,
     items: Vec<Item>,
@@ -144,7 +151,7 @@ impl Comparison<'_> {
             }
             return;
         };
-        let text = match text_of(m) {
+        let text = match text_of(m, self.dialect) {
             Ok(text) => text.into_bytes(),
             Err((origin, why)) => {
                 let f = finding(m, &codes::WRONG_FRAGMENT, Class::Wrong, &place, Some(&origin))
@@ -425,7 +432,7 @@ fn header(m: &Manifest) -> String {
 }
 
 /// The text of an application's fragment.
-fn text_of(m: &Manifest) -> Result<String, (Origin, String)> {
+fn text_of(m: &Manifest, dialect: Dialect) -> Result<String, (Origin, String)> {
     let rules: Vec<FragmentRule> = commands(m)
         .map(|c| FragmentRule {
             user: m.app.user.name.value.clone(),
@@ -436,10 +443,11 @@ fn text_of(m: &Manifest) -> Result<String, (Origin, String)> {
                 Args::Exact => FragmentArgs::Exact,
                 Args::Any => FragmentArgs::Any,
             },
+            digest: c.digest.as_ref().map(|d| d.value.clone()),
         })
         .collect();
     let header = format!("{}; what is changed here is undone by the next.", header(m));
-    fragment(&m.app.name.value, &header, &rules).map_err(|errors| {
+    fragment_for(dialect, &m.app.name.value, &header, &rules).map_err(|errors| {
         let first = errors.first();
         let origin =
             first.and_then(|e| commands(m).nth(e.rule?)).map_or(&m.app.origin, |c| &c.origin).clone();

@@ -46,6 +46,7 @@ def policy(r, here):
         d = "cand%d_t" % n
         lines += ["type %s; typeattribute %s domain;" % (d, d), "role %s types %s;" % (here.split(":")[1], d)]
         lines += ["allow %s %s:process { dyntransition signal };" % (domain, d), "allow %s %s:process sigchld;" % (d, domain)]
+        lines += ["allow %s self:fifo_file { read write getattr };" % d]
         lines += ["allow %s self:process { fork setcurrent };" % d, "allow %s %s:fd use;" % (d, domain)]
         lines += ["allow %s %s:fifo_file { read write getattr };" % (d, domain)]
         lines += ["allow %s { root_t var_t }:dir search;" % d]
@@ -119,7 +120,8 @@ def attempt(action, path):
                     os.execv(path, [path])
                 except OSError as e:
                     os.write(writer, b"%d" % e.errno)
-                os._exit(1)
+                finally:
+                    os._exit(1)
             os.close(writer)
             said = os.read(reader, 16)
             os.close(reader)
@@ -156,6 +158,7 @@ def ask(user, context, questions):
     with os.fdopen(reader) as f:
         answers = [int(line) for line in f]
     os.waitpid(pid, 0)
+    assert len(answers) == len(questions), (user, context, len(answers), len(questions))
     return answers
 
 

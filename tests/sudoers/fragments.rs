@@ -15,6 +15,7 @@ fn rule(user: &str, command: &[String]) -> FragmentRule {
         nopasswd: true,
         command: command.to_vec(),
         args: FragmentArgs::Exact,
+        digest: None,
     }
 }
 
@@ -194,6 +195,7 @@ proptest! {
             nopasswd,
             command,
             args: if any { FragmentArgs::Any } else { FragmentArgs::Exact },
+            digest: None,
         };
         if let Ok(text) = fragment("web", "made by a test", std::slice::from_ref(&rule)) {
             let tree = Tree::read_text(Path::new("/f"), text.as_bytes(), &Reading::default());

@@ -1,7 +1,8 @@
 //! sudo-rs itself against our reading of its dialect.
 
 use perms::grants::identity::Identity;
-use perms::grants::sudoers::{Behaviour, Question, RsPolicy, Target, ThisHost};
+use perms::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment_for};
+use perms::grants::sudoers::{Behaviour, Dialect, Question, RsPolicy, Target, ThisHost};
 
 use crate::generate;
 use crate::harness::{Random, Real, Sudo, bob, cases, daemon, dep, eve, root};
@@ -77,4 +78,41 @@ fn decisions_are_those_of_sudo_rs() {
         }
     }
     assert!(allowed > all / 25 && allowed < all * 9 / 10, "{allowed} of {all}: the cases say little");
+}
+
+#[test]
+fn fragments_for_sudo_rs_are_read_as_they_were_meant() {
+    let Some(mut sudo) = Sudo::new() else { return };
+    if !sudo.with_rs() {
+        return;
+    }
+    const WORDS: &[&str] =
+        &["-l", "a,b", "a=b", "c:d", "e#f", "g\\h", "[i]", "^j", "k$", "\"\"", "l\"m", "!n", "%o", "@p", "ü"];
+    let mut r = Random::new(22);
+    let mut written = 0;
+    while written < cases(60) {
+        let mut command = vec!["/usr/bin/id".to_owned()];
+        command.extend((0..r.below(4)).map(|_| r.pick(WORDS).to_owned()));
+        let rule = FragmentRule {
+            user: "dep".into(),
+            runas: "root".into(),
+            nopasswd: true,
+            command: command.clone(),
+            args: FragmentArgs::Exact,
+            digest: None,
+        };
+        let Ok(text) = fragment_for(Dialect::Rs, "web", "declared", &[rule]) else { continue };
+        written += 1;
+        sudo.policy(format!("root ALL=(ALL:ALL) ALL\n{text}"));
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let (allowed, said) = sudo.allows_rs("dep", &[], &words);
+        assert!(allowed, "{text}{said}");
+        // No other vector, and no complaint.
+        assert!(!said.contains("sudoers"), "{text}{said}");
+        for other in [[&words[..], &["more"]].concat(), vec![words[0], &words[1..].join(" ")]] {
+            if other != words && !(other.len() == 2 && other[1].is_empty()) {
+                assert!(!sudo.allows_rs("dep", &[], &other).0, "{text}{other:?}");
+            }
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! May they? The decision as sudo makes it: the last command that matches, of the last entry that matches.
 
-use super::ast::{ItemKind, Scope, Settings, User};
+use super::ast::{ItemKind, Scope, Settings, User, UserSpec};
 use super::command::{Asked, Behaviour, Programs};
 use super::grants::RuleRef;
-use super::matching::{Matcher, ThisHost, same};
+use super::matching::{Matcher, Rules, ThisHost, same};
 use super::runas::Runas;
 use super::tree::Tree;
 use super::verdict::{Doubt, Verdict};
@@ -92,19 +92,73 @@ pub fn default_target(tree: &Tree, who: &Identity, host: &ThisHost) -> String {
     String::from_utf8_lossy(&super::defaults::rules(tree, who, host).runas_default).into_owned()
 }
 
-/// Decides.
+/// Decides one question.
 pub fn decide(tree: &Tree, q: &Question) -> Decision {
+    Session::new(tree, q.who, q.host).decide(q)
+}
+
+/// Somebody on a host before a policy: what does not depend on the command is worked out once, for many questions.
+#[derive(Debug)]
+pub struct Session<'t> {
+    tree: &'t Tree,
+    rules: Rules,
+    /// The entries that can apply, by their place in the order of reading.
+    specs: Vec<usize>,
+}
+
+impl<'t> Session<'t> {
+    /// Prepares the questions of this account on this host; those of others must not be asked.
+    pub fn new(tree: &'t Tree, who: &Identity, host: &ThisHost) -> Session<'t> {
+        let rules = super::defaults::rules(tree, who, host);
+        // A Defaults that is bound to the target or the command may change how names are compared.
+        let renames = tree.defaults().any(|(_, _, line)| {
+            let bound = matches!(line.scope, Scope::Runas(_) | Scope::Commands(_));
+            bound && line.settings.iter().any(|s| MATCHING.iter().any(|name| *name == s.name))
+        });
+        let m = Matcher::new(tree, host, rules.clone());
+        let can_apply = |spec: &UserSpec| {
+            renames
+                || m.users(&spec.users, who).allow && spec.privileges.iter().any(|p| m.hosts(&p.hosts).allow)
+        };
+        let specs =
+            tree.specs().enumerate().filter(|(_, (_, _, spec))| can_apply(spec)).map(|(n, _)| n).collect();
+        Session { tree, rules, specs }
+    }
+
+    /// The entries that can apply, in the order of reading.
+    fn specs(&self) -> impl DoubleEndedIterator<Item = (usize, usize, &'t UserSpec)> {
+        self.specs.iter().filter_map(|n| {
+            let &(file, item) = self.tree.specs.get(*n)?;
+            match &self.tree.files.get(file)?.items.get(item)?.kind {
+                ItemKind::UserSpec(spec) => Some((file, item, spec)),
+                _ => None,
+            }
+        })
+    }
+
+    /// Decides a question.
+    pub fn decide(&self, q: &Question) -> Decision {
+        decide_among(self, q)
+    }
+}
+
+/// The Defaults that change how names of users, groups and netgroups are compared.
+const MATCHING: [&[u8]; 4] =
+    [b"case_insensitive_user", b"case_insensitive_group", b"use_netgroups", b"group_plugin"];
+
+fn decide_among(session: &Session<'_>, q: &Question) -> Decision {
+    let tree = session.tree;
     let denied = Decision { outcome: Outcome::Denied, rule: None, settings: None, password: Password::Asked };
     if tree.fatal {
         return denied;
     }
     let asked = Asked::new(q.command, q.args, q.programs, q.behaviour);
-    let mut m = Matcher::new(tree, q.host, super::defaults::rules(tree, q.who, q.host));
+    let mut m = Matcher::new(tree, q.host, session.rules.clone());
     let target = Runas::new(q);
     bound_defaults(&mut m, &target, &asked);
     let mut doubts: Vec<(RuleRef, Doubt, Verdict)> = Vec::new();
     let decided = 'found: {
-        for ((_, _, spec), &(file, item)) in tree.specs().rev().zip(tree.specs.iter().rev()) {
+        for (file, item, spec) in session.specs().rev() {
             let users = m.users(&spec.users, q.who);
             if !users.allow {
                 continue;

@@ -6,8 +6,13 @@
 
 use std::path::Path;
 
-use super::ast::{Command, CommandPath, ItemKind, User};
+use super::ast::{Command, CommandPath, Digest, DigestKind, ItemKind, User};
+use super::command::{Behaviour, NoPrograms};
+use super::decide::{Password, Question, Target};
+use super::matching::ThisHost;
+use super::rs::{Dialect, RsPolicy};
 use super::tree::{Reading, Tree};
+use crate::grants::identity::Identity;
 
 /// A rule to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub struct FragmentRule {
     pub command: Vec<String>,
     /// Which arguments.
     pub args: FragmentArgs,
+    /// A digest that the command's file must have, as sudoers writes it: `sha256:…`.
+    pub digest: Option<String>,
 }
 
 /// Which arguments a [`FragmentRule`] takes.
@@ -69,6 +76,19 @@ pub fn joins_ambiguously(args: &[String]) -> bool {
 /// # Errors
 /// Everything that has no exact spelling in sudoers, all at once. `app` must be a name that sudo reads.
 pub fn fragment(app: &str, header: &str, rules: &[FragmentRule]) -> Result<String, Vec<FragmentError>> {
+    fragment_for(Dialect::Classic, app, header, rules)
+}
+
+/// As [`fragment`], for one sudo or the other.
+///
+/// # Errors
+/// As those of [`fragment`].
+pub fn fragment_for(
+    dialect: Dialect,
+    app: &str,
+    header: &str,
+    rules: &[FragmentRule],
+) -> Result<String, Vec<FragmentError>> {
     let mut errors = Vec::new();
     if !is_read_name(app) {
         let why = "sudo passes over files whose name holds a dot or ends in `~`";
@@ -82,7 +102,15 @@ pub fn fragment(app: &str, header: &str, rules: &[FragmentRule]) -> Result<Strin
         text.push('\n');
     }
     for (n, rule) in rules.iter().enumerate() {
-        match line(rule).and_then(|l| if proves(&l, rule) { Ok(l) } else { Err(unproven(rule)) }) {
+        let written = match dialect {
+            Dialect::Classic => {
+                line(rule).and_then(|l| if proves(&l, rule) { Ok(l) } else { Err(unproven(rule)) })
+            }
+            Dialect::Rs => {
+                line_rs(rule).and_then(|l| if proves_rs(&l, rule) { Ok(l) } else { Err(unproven(rule)) })
+            }
+        };
+        match written {
             Ok(l) => {
                 text.push_str(&l);
                 text.push('\n');
@@ -102,7 +130,110 @@ pub fn line(rule: &FragmentRule) -> Result<String, FragmentError> {
     let command = command(&rule.command, rule.args)?;
     // `ALL` as a target is every user, said aloud in the manifest; as a name it could not be told from that.
     let runas = if rule.runas == "ALL" { rule.runas.clone() } else { user(&rule.runas)? };
+    let digest = match &rule.digest {
+        Some(digest) => format!("{} ", self::digest(digest)?),
+        None => String::new(),
+    };
+    Ok(format!("{} ALL=({runas}) {tag}: {digest}{command}", user(&rule.user)?))
+}
+
+/// A digest as sudoers spells it.
+///
+/// # Errors
+/// [`FragmentError`] for what is none.
+pub fn digest(text: &str) -> Result<String, FragmentError> {
+    let kinds = [DigestKind::Sha224, DigestKind::Sha256, DigestKind::Sha384, DigestKind::Sha512];
+    let found = text.split_once(':').and_then(|(word, value)| {
+        let kind = kinds.into_iter().find(|k| k.word() == word)?;
+        Digest { kind, text: value.as_bytes().to_vec() }.bytes()
+    });
+    match found {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(FragmentError::new(
+            Some(0),
+            text,
+            "a digest is `sha256:` and 64 hexadecimal digits, or base64",
+        )),
+    }
+}
+
+/// One rule as a line for sudo-rs: it knows few escapes, no digests, and parts arguments at every blank.
+fn line_rs(rule: &FragmentRule) -> Result<String, FragmentError> {
+    let tag = if rule.nopasswd { "NOPASSWD" } else { "PASSWD" };
+    let runas = if rule.runas == "ALL" { rule.runas.clone() } else { user(&rule.runas)? };
+    if let Some(digest) = &rule.digest {
+        return Err(FragmentError::new(Some(0), digest, "sudo-rs knows no digests"));
+    }
+    let Some((path, args)) = rule.command.split_first() else {
+        return Err(FragmentError::new(None, "", "a rule needs a command"));
+    };
+    if path.contains([' ', '\t']) {
+        return Err(FragmentError::new(Some(0), path, "sudo-rs takes a blank in a path for its end"));
+    }
+    let mut command = command_path(path)?;
+    match rule.args {
+        FragmentArgs::Any => {}
+        FragmentArgs::Exact if args.is_empty() => command.push_str(" \"\""),
+        FragmentArgs::Exact => {
+            for (n, arg) in args.iter().enumerate() {
+                let why = if arg.is_empty() || arg.contains(char::is_whitespace) {
+                    "sudo-rs parts arguments at every blank, and knows no empty one"
+                } else if arg.contains(['*', '?']) {
+                    "sudo-rs takes no `*` or `?` in arguments, escaped neither"
+                } else if n == 0 && arg.starts_with('^') {
+                    "sudo-rs takes a first argument that begins with `^` for a regular expression"
+                } else if n + 1 == args.len() && arg == "\"\"" {
+                    "two quotes at the end mean that there are no further arguments"
+                } else if arg.chars().any(char::is_control) {
+                    "a control character has no spelling there"
+                } else {
+                    ""
+                };
+                if !why.is_empty() {
+                    return Err(FragmentError::new(Some(n + 1), arg, why));
+                }
+                command.push(' ');
+                for c in arg.chars() {
+                    if matches!(c, '\\' | ',' | ':' | '=' | '#') {
+                        command.push('\\');
+                    }
+                    command.push(c);
+                }
+            }
+        }
+    }
     Ok(format!("{} ALL=({runas}) {tag}: {command}", user(&rule.user)?))
+}
+
+/// Reads a line back as sudo-rs does, and asks it.
+fn proves_rs(line: &str, rule: &FragmentRule) -> bool {
+    let tree = Tree::read_text(Path::new("/fragment"), format!("{line}\n").as_bytes(), &Reading::default());
+    let policy = RsPolicy::new(&tree, &NoPrograms);
+    let Some((path, args)) = rule.command.split_first() else { return false };
+    let asked = |args: &[&[u8]]| {
+        let target = if rule.runas == "ALL" { "root" } else { &rule.runas };
+        let question = Question {
+            who: &Identity::new(rule.user.clone(), Some(1)),
+            host: &ThisHost::named("h"),
+            target: &Target::User(Identity::new(target, Some(2)).with_group("g", Some(3)), None),
+            command: path.as_bytes(),
+            args,
+            programs: &NoPrograms,
+            behaviour: Behaviour::default(),
+            now: None,
+        };
+        policy.decide(&question)
+    };
+    let vector: Vec<&[u8]> = args.iter().map(|a| a.as_bytes()).collect();
+    let more = [&vector[..], &[b"more"]].concat();
+    let any = rule.args == FragmentArgs::Any;
+    let yes = asked(&vector);
+    let password = if rule.nopasswd { Password::Tag } else { Password::Asked };
+    policy.problems().is_empty()
+        && tree.specs().count() == 1
+        && yes.allowed()
+        && yes.password == password
+        && asked(&more).allowed() == any
 }
 
 /// A user's name as sudoers spells it.
@@ -260,7 +391,9 @@ fn says(c: &CommandPath, rule: &FragmentRule) -> bool {
         }
         _ => false,
     };
-    path_matches && args_match && c.digests.is_empty()
+    let digests: Vec<String> =
+        c.digests.iter().map(|d| format!("{}:{}", d.kind.word(), String::from_utf8_lossy(&d.text))).collect();
+    path_matches && args_match && digests.iter().eq(rule.digest.iter())
 }
 
 fn unproven(rule: &FragmentRule) -> FragmentError {
@@ -278,6 +411,7 @@ mod tests {
             nopasswd: true,
             command: command.iter().map(|s| (*s).to_owned()).collect(),
             args: FragmentArgs::Exact,
+            digest: None,
         }
     }
 
@@ -335,6 +469,41 @@ mod tests {
         }
         assert_eq!(user("web-deploy.2$").unwrap(), "web-deploy.2$");
         assert_eq!(user("xab").unwrap(), "xab");
+    }
+
+    #[test]
+    fn sudo_rs_is_written_what_it_can_read() {
+        let written = |command: &[&str]| fragment_for(Dialect::Rs, "web", "", &[rule(command)]);
+        assert_eq!(
+            written(&["/usr/bin/x", "a=b,c:d", "e#f", "g\\h", "[i]^"]).unwrap(),
+            "dep ALL=(root) NOPASSWD: /usr/bin/x a\\=b\\,c\\:d e\\#f g\\\\h [i]^\n"
+        );
+        assert_eq!(written(&["/usr/bin/x"]).unwrap(), "dep ALL=(root) NOPASSWD: /usr/bin/x \"\"\n");
+        for bad in [
+            &["/a", "b c"][..],
+            &["/a", ""],
+            &["/a", "*"],
+            &["/a", "b?"],
+            &["/a", "^b"],
+            &["/a", "\"\""],
+            &["/a b"],
+        ] {
+            assert!(written(bad).is_err(), "{bad:?}");
+        }
+        let any = FragmentRule { args: FragmentArgs::Any, ..rule(&["/a"]) };
+        assert_eq!(fragment_for(Dialect::Rs, "web", "", &[any]).unwrap(), "dep ALL=(root) NOPASSWD: /a\n");
+    }
+
+    #[test]
+    fn a_digest_stands_before_the_command() {
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        let with = |digest: &str| FragmentRule { digest: Some(digest.to_owned()), ..rule(&["/bin/x"]) };
+        let text = fragment("web", "", &[with(&digest)]).unwrap();
+        assert_eq!(text, format!("dep ALL=(root) NOPASSWD: {digest} /bin/x \"\"\n"));
+        for bad in ["sha256:00", "md5:00", "0f", "sha256:0f /bin/y"] {
+            assert!(fragment("web", "", &[with(bad)]).is_err(), "{bad}");
+        }
+        assert!(fragment_for(Dialect::Rs, "web", "", &[with(&digest)]).is_err());
     }
 
     #[test]

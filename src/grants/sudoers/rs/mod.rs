@@ -15,3 +15,13 @@ mod policy;
 mod words;
 
 pub use policy::{RsPolicy, RsProblem};
+
+/// The two programs that go by the name of sudo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Dialect {
+    /// The original.
+    #[default]
+    Classic,
+    /// The one in Rust, which Ubuntu has since 25.10.
+    Rs,
+}

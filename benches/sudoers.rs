@@ -1,0 +1,82 @@
+//! Reading, linting and deciding by a sudoers of 10,000 rules (`benches/sudoers.sh` sets reading beside visudo's).
+
+use std::path::Path;
+
+use perms::grants::identity::Identity;
+use perms::grants::sudoers::{
+    Behaviour, MemoryFiles, NoPrograms, Question, Reading, Session, Target, ThisHost, Tree, check,
+};
+
+fn main() {
+    divan::main();
+}
+
+/// 10,000 rules: those of 1,000 users, aliases, tags, arguments with wildcards and without.
+fn text() -> String {
+    let mut text = String::from("Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n");
+    for n in 0..10_000 {
+        let user = n % 1000;
+        text.push_str(&match n % 5 {
+            0 => format!("user{user} ALL=(root) NOPASSWD: /usr/bin/systemctl reload unit{n}\n"),
+            1 => format!("user{user} ALL=(root) /usr/bin/cat /var/log/app{n}/*, /usr/bin/tail -n 100 /var/log/app{n}\n"),
+            2 => format!("%group{user} ALL=(app{n}) /opt/app{n}/bin/manage \"\"\n"),
+            3 => format!("Cmnd_Alias APP{n} = /opt/app{n}/bin/run, !/opt/app{n}/bin/stop\nuser{user} web{user} = (root) APP{n}\n"),
+            _ => format!("user{user}, !user{n} ALL=(root) /usr/bin/id ^-[a-z]+$\n"),
+        });
+    }
+    text
+}
+
+fn tree(text: &str) -> Tree {
+    let files = MemoryFiles::new().with("/etc/sudoers", text);
+    Tree::read(&files, Path::new("/etc/sudoers"), &Reading::default())
+}
+
+#[divan::bench]
+fn read_and_check(bencher: divan::Bencher<'_, '_>) {
+    let text = text();
+    bencher.bench(|| {
+        let tree = tree(&text);
+        check(&tree).len()
+    });
+}
+
+/// 10,000 decisions, of ten users who ask 1,000 each.
+#[divan::bench]
+fn decide_10000(bencher: divan::Bencher<'_, '_>) {
+    let text = text();
+    let tree = tree(&text);
+    let host = ThisHost::named("web1");
+    let root = Target::Default(Identity::new("root", Some(0)).with_group("root", Some(0)));
+    bencher.bench(|| {
+        let mut allowed = 0;
+        for user in 0..10 {
+            let who = Identity::new(format!("user{user}"), Some(2000 + user))
+                .with_group(format!("group{user}"), None);
+            let session = Session::new(&tree, &who, &host);
+            for n in 0..1000 {
+                let unit = format!("unit{n}");
+                let question = Question {
+                    who: &who,
+                    host: &host,
+                    target: &root,
+                    command: b"/usr/bin/systemctl",
+                    args: &[b"reload", unit.as_bytes()],
+                    programs: &NoPrograms,
+                    behaviour: Behaviour::Sudo1914,
+                    now: None,
+                };
+                allowed += u32::from(session.decide(&question).allowed());
+            }
+        }
+        allowed
+    });
+}
+
+/// Writes the text, for the script.
+#[divan::bench(sample_count = 1, sample_size = 1)]
+fn text_to_file() {
+    if let Some(path) = std::env::var_os("SUDOERS_OUT") {
+        let _ = std::fs::write(path, text());
+    }
+}
