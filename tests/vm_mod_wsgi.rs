@@ -17,7 +17,7 @@ fn spec() -> RunSpec {
         .put(here("policy-templates/mod_wsgi/projectname_wsgi.te"), "/etc/perms.d/projectname_wsgi.te")
         .put(here("policy-templates/mod_wsgi/projectname_wsgi.fc"), "/etc/perms.d/projectname_wsgi.fc")
         .put(here("tests/vm/lab/wsgi-daemon"), "/usr/local/bin/projectname-wsgi")
-        .timeout(std::time::Duration::from_secs(1500))
+        .timeout(std::time::Duration::from_secs(3000))
 }
 
 /// What the host has before perms comes: the project in a home, a file of the same home outside of it, the
