@@ -324,10 +324,7 @@ fn audit2why(text: &str) -> BTreeMap<(Key, Vec<String>), Theirs> {
     let mut record = None;
     for line in text.lines() {
         if line.contains("avc: ") && line.contains("scontext=") {
-            let field = |name: &str| {
-                let start = line.find(name)? + name.len();
-                line[start..].split_whitespace().next().map(str::to_owned)
-            };
+            let field = |name: &str| line.split_once(name)?.1.split_whitespace().next().map(str::to_owned);
             let ty = |name: &str| field(name)?.split(':').nth(2).map(str::to_owned);
             let braces = line.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
             let mut permissions: Vec<String> =

@@ -24,7 +24,11 @@ fn store() -> Option<Store> {
         [[selinux.module]]\ncil = \"many.cil\"\n"
         .to_owned();
     for n in 0..50 {
-        write!(manifest, "[[selinux.label]]\npaths = \"/srv/many/{n}(/.*)?\"\ntype = \"httpd_sys_content_t\"\n").unwrap();
+        write!(
+            manifest,
+            "[[selinux.label]]\npaths = \"/srv/many/{n}(/.*)?\"\ntype = \"httpd_sys_content_t\"\n"
+        )
+        .unwrap();
     }
     store.write("many.toml", &manifest);
     Some(store)
@@ -47,7 +51,9 @@ fn killed_at_any_moment_the_store_is_whole() {
         let Some(store) = store() else { return };
         // A process namespace of its own: whoever is in it dies with its first.
         let after = takes * f64::from(n) / f64::from(moments + 1);
-        let killed = format!("timeout -s KILL {after:.2} unshare --pid --fork --kill-child bash -c 'perms apply --yes'");
+        let killed = format!(
+            "timeout -s KILL {after:.2} unshare --pid --fork --kill-child bash -c 'perms apply --yes'"
+        );
         let killed = store.bash(&killed);
         let there = count(&store);
         let plan = store.bash("perms plan");
@@ -55,9 +61,14 @@ fn killed_at_any_moment_the_store_is_whole() {
         match (there.as_str(), plan.status.code()) {
             ("0", Some(4)) => assert!(told.contains("+ selinux  module many"), "{}", said(&plan)),
             (WHOLE, Some(0 | 4)) => assert!(!told.contains("module many"), "{}", said(&plan)),
-            other => panic!("killed after {after:.1} s: {other:?} in the store\n{}{}", said(&killed), said(&plan)),
+            other => {
+                panic!("killed after {after:.1} s: {other:?} in the store\n{}{}", said(&killed), said(&plan))
+            }
         }
-        eprintln!("killed after {after:.1} of {takes:.1} s: {there} in the store, plan {:?}", plan.status.code());
+        eprintln!(
+            "killed after {after:.1} of {takes:.1} s: {there} in the store, plan {:?}",
+            plan.status.code()
+        );
         let finished = store.bash("perms apply --yes && perms plan");
         assert!(finished.status.success(), "{}", said(&finished));
         assert_eq!(count(&store), WHOLE);
