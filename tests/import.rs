@@ -54,7 +54,9 @@ fn round(t: &Tree, args: &[&str]) -> String {
     t.manifest("it", &said.out);
     let plan = t.perms(&["plan"]);
     assert_eq!(plan.status, 0, "{}\n{}{}", said.out, plan.out, plan.err);
-    assert_eq!(t.expect(0, &["audit"]).out, "");
+    // What is declared is in accordance; that it is a way to root is a risk, and said.
+    let audit = t.expect(0, &["audit", "--format", "plain"]).out;
+    assert!(audit.lines().all(|l| l.contains(": risk root::path ")), "{audit}");
     said.out
 }
 
@@ -95,7 +97,7 @@ fn what_is_there_is_declared_and_its_risks_are_marked() {
     // A rule that is changed, and one that goes, is found.
     t.write("etc/doas.conf", "permit nopass keepenv deploy as alice\n");
     let found: Vec<String> = t.audit(12).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(found, ["doas::missing-rule", "doas::undeclared-rule"]);
+    assert_eq!(found, ["doas::missing-rule", "doas::undeclared-rule", "root::path"]);
 }
 
 #[test]

@@ -175,9 +175,10 @@ impl<'a> World<'a> {
         let declared = rights.len();
         let who = self.identity(name);
         let here = ThisHost::named(&self.host.name);
-        let mut found = Right::by_sudo(&self.tree, &who, &here, accounts);
+        let kept = self.manifest(name).map_or(&[][..], |m| &m.rules);
+        let mut found = Right::by_sudo(&self.tree, &who, &here, accounts, kept);
         if let Some(file) = &self.doas {
-            found.extend(Right::by_doas(file, Path::new(DOAS_CONF), &who, &Lookup(accounts), accounts));
+            found.extend(Right::by_doas(file, Path::new(DOAS_CONF), &who, &Lookup(accounts), accounts, kept));
         }
         // What is declared stands on the host, too, when it was applied.
         let same = |a: &Right, b: &Right| {

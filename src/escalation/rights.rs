@@ -9,7 +9,7 @@ use crate::grants::programs::{self, Class, Table};
 use crate::grants::sudoers::ast::User;
 use crate::grants::sudoers::{Grant, ThisHost, Tree, rules_for};
 use crate::host::{Accounts, Password};
-use crate::manifest::{Acceptance, Args, CommandRule, Manifest};
+use crate::manifest::{Acceptance, Args, CommandRule, KeptRule, Manifest};
 use crate::report::Origin;
 use crate::report::codes::{Code, excess, sudo};
 
@@ -66,7 +66,15 @@ impl Right {
     }
 
     /// Those that sudo gives. Rules that ask for a password are none for who has no password.
-    pub(super) fn by_sudo(tree: &Tree, who: &Identity, here: &ThisHost, accounts: &Accounts) -> Vec<Right> {
+    ///
+    /// What is in `kept` is declared, wherever it stands.
+    pub(super) fn by_sudo(
+        tree: &Tree,
+        who: &Identity,
+        here: &ThisHost,
+        accounts: &Accounts,
+        kept: &[KeptRule],
+    ) -> Vec<Right> {
         let locked = accounts.password(&who.name) == Password::Locked;
         let mut rights: Vec<Right> = Vec::new();
         for g in rules_for(tree, who, here) {
@@ -81,6 +89,7 @@ impl Right {
                 continue;
             }
             let place = format!("{}:{}", g.path.display(), g.line);
+            let origin = kept.iter().find(|k| k.is(&g.path, &g.text)).map(|k| k.text.origin.clone());
             for target in targets(&g, who, accounts) {
                 for c in g.commands.iter().filter(|c| !c.negated) {
                     let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
@@ -92,7 +101,7 @@ impl Right {
                         command: c.command.as_ref().map(|c| text(&c.path)),
                         arguments,
                         target,
-                        origin: None,
+                        origin: origin.clone(),
                         place: Some(place.clone()),
                         accepted: Vec::new(),
                     });
@@ -109,6 +118,7 @@ impl Right {
         who: &Identity,
         names: &dyn doas::Names,
         accounts: &Accounts,
+        kept: &[KeptRule],
     ) -> Vec<Right> {
         if !file.mistakes.is_empty() {
             return Vec::new();
@@ -116,7 +126,7 @@ impl Right {
         let locked = accounts.password(&who.name) == Password::Locked;
         let text = |b: &Vec<u8>| String::from_utf8_lossy(b).into_owned();
         let mut rights: Vec<Right> = Vec::new();
-        for (_, rule) in doas::rules_for(file, who, names) {
+        for (n, rule) in doas::rules_for(file, who, names) {
             if rule.action == doas::Action::Deny {
                 if rule.command.is_none() && rule.target.is_none() {
                     rights.clear();
@@ -140,7 +150,7 @@ impl Right {
                     _ => Arguments::Any,
                 },
                 target,
-                origin: None,
+                origin: kept.iter().find(|k| k.is(path, &file.show(n))).map(|k| k.text.origin.clone()),
                 place: Some(format!("{}:{}", path.display(), rule.line)),
                 accepted: Vec::new(),
             });
