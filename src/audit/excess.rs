@@ -47,7 +47,7 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
         let Some(user) = host.accounts.user(name) else { continue };
         let own: Vec<&Job> =
             world.facts().jobs.iter().filter(|j| j.user == *name || j.user == user.uid.to_string()).collect();
-        found.extend(own.iter().filter_map(|j| job(m, j)));
+        found.extend(own.iter().filter_map(|j| job(&plan.manifests, m, j)));
         found.extend(own_code(m, host, &own));
         found.extend(keys(m, host, Path::new(&user.home)));
     }
@@ -68,11 +68,18 @@ fn of(m: &Manifest, code: Code, place: impl Into<String>) -> Finding {
     Finding { origin: Some(Origin::clone(&m.app.user.origin)), ..f }
 }
 
-/// A job that its manifest does not name. A service named as the application or its user is the application itself.
-fn job(m: &Manifest, job: &Job) -> Option<Finding> {
+/// A job that no manifest of its user names. A service named as an application or its user is the application itself.
+fn job(manifests: &[Manifest], m: &Manifest, job: &Job) -> Option<Finding> {
+    // Several applications may share an account.
+    let own: Vec<&str> = manifests
+        .iter()
+        .filter(|other| other.app.user.name.value == m.app.user.name.value)
+        .map(|other| other.app.name.value.as_str())
+        .chain([m.app.user.name.value.as_str()])
+        .collect();
     let named = |n: &str| {
         let bare = n.trim_end_matches(".service").trim_end_matches(".timer");
-        [m.app.name.value.as_str(), m.app.user.name.value.as_str()].iter().any(|own| {
+        own.iter().any(|own| {
             bare == *own || bare.strip_prefix(own).is_some_and(|rest| rest.starts_with(['-', '@', '.', '_']))
         })
     };
