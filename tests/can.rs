@@ -81,9 +81,9 @@ fn lay_out(base: &Path, things: &[Thing]) -> Vec<PathBuf> {
             }
             _ => {
                 let to = &all[t.target % all.len()];
-                // By absolute path, and by what is relative to the folder.
+                // By absolute path, and by what is relative to the folder (which itself leaves nothing: no link's text).
                 let text = match to.strip_prefix(&folder) {
-                    Ok(near) if t.kind == 6 => near.to_owned(),
+                    Ok(near) if t.kind == 6 && !near.as_os_str().is_empty() => near.to_owned(),
                     _ => to.clone(),
                 };
                 std::os::unix::fs::symlink(text, &path).unwrap();
