@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -21,9 +21,11 @@ use perms::denials::{Log, Options, read, summary};
 use perms::learn;
 use proptest::prelude::*;
 
-/// Events of all samples: records that belong together, of which logs are made.
+/// Events of all samples: records that belong together, of which logs are made. Where two samples have an event of the
+/// same time and number, one is left out: in logs read together they would be one event, and in summaries they are two.
 static EVENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let mut events = Vec::new();
+    let mut stamps = HashSet::new();
     let mut folders: Vec<PathBuf> =
         std::fs::read_dir("audit-samples").unwrap().map(|e| e.unwrap().path()).collect();
     folders.sort();
@@ -44,7 +46,9 @@ static EVENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
             event.extend_from_slice(line);
             event.push(b'\n');
         }
-        events.extend(by_event.into_values());
+        events.extend(by_event.into_iter().filter_map(|(stamp, event)| {
+            (!stamp.starts_with(b"audit(") || stamps.insert(stamp)).then_some(event)
+        }));
     }
     assert!(events.len() > 2000);
     events
