@@ -51,7 +51,7 @@ fn plan(keys: &str) -> usize {
     let (manifest, _) = manifest::parse(&Source::new("bench.toml", text));
     let manifest: Manifest = manifest.expect("the manifest of the benchmark");
     let mut host = Host::observe(Root::open(tree()).unwrap()).unwrap();
-    let plan = Plan::make(vec![manifest], &mut host, &|| ());
+    let plan = Plan::make(vec![manifest], &mut host, &|_| ());
     assert!(plan.seen > FILES);
     plan.changes().len()
 }

@@ -24,7 +24,7 @@ fn root() -> bool {
 fn plan(t: &Tree) -> Plan {
     let loaded = perms::manifest::load_all(&[t.at("etc/perms.d")]);
     let mut host = Host::observe(Root::open(t.root()).unwrap()).unwrap();
-    Plan::make(loaded.manifests, &mut host, &|| ())
+    Plan::make(loaded.manifests, &mut host, &|_| ())
 }
 
 fn shell(t: &Tree, script: &str) {

@@ -431,7 +431,7 @@ fn one_case(seed: u64) -> Outcome {
     let (texts, plain) = manifests(&mut r, &w);
     let Some(declared) = load(&w, &texts) else { return Outcome::Invalid };
     let text = texts.join("-----\n");
-    let make = || Plan::make(declared.clone(), &mut Host::observe(w.root()).unwrap(), &|| ());
+    let make = || Plan::make(declared.clone(), &mut Host::observe(w.root()).unwrap(), &|_| ());
     let before = w.snapshot();
     let plan = make();
     let blocked = plan.blocked().next().is_some();

@@ -28,8 +28,9 @@ pub struct Audit {
     pub administrators: Vec<(String, String)>,
 }
 
-/// Verifies a host against manifests. `tick` is called for each file looked at; `accepted` is what the host accepts.
-pub fn audit(manifests: Vec<Manifest>, host: &mut Host, accepted: &Accepted, tick: &dyn Fn()) -> Audit {
+/// Verifies a host against manifests. `tick` is called with how many files were looked
+/// at since its last call; `accepted` is what the host accepts.
+pub fn audit(manifests: Vec<Manifest>, host: &mut Host, accepted: &Accepted, tick: &dyn Fn(u64)) -> Audit {
     let plan = Plan::make(manifests, host, tick);
     let world = World::new(host, &plan.manifests, sudo_tree(host));
     let found = excess::of_users(&plan, host, &world);

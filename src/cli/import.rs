@@ -80,7 +80,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: &ImportArgs) -> Result<u8,
         writeln!(ui.out, "# risk: {} ({})", one_line(&d.message), d.code.id)?;
     }
     write!(ui.out, "{text}")?;
-    let plan = Plan::make(vec![manifest], &mut host, &|| ());
+    let plan = Plan::make(vec![manifest], &mut host, &|_| ());
     let left: Vec<String> = plan
         .items
         .iter()

@@ -77,7 +77,7 @@ impl Session<'_> {
 
     fn play(&mut self, with_drift: bool) -> Result<u8, CliError> {
         self.heading("The plan")?;
-        let plan = Plan::make(self.manifests.clone(), &mut self.host()?, &|| ());
+        let plan = Plan::make(self.manifests.clone(), &mut self.host()?, &|_| ());
         let warnings = std::mem::take(&mut self.warnings);
         plan::show(self.ui, &plan, &warnings)?;
         self.line(&format!("Plan: {}.", show_plan::counts(&plan)))?;
@@ -97,7 +97,7 @@ impl Session<'_> {
             self.heading("Audited again")?;
             well &= !self.audit(true)?;
             self.heading("Put right")?;
-            let plan = Plan::make(self.manifests.clone(), &mut self.host()?, &|| ());
+            let plan = Plan::make(self.manifests.clone(), &mut self.host()?, &|_| ());
             plan::show(self.ui, &plan, &[])?;
             self.apply(&plan)?;
             self.heading("Audited at last")?;
@@ -122,7 +122,7 @@ impl Session<'_> {
     /// Audits the copy and shows what was found; says whether it is in accordance.
     fn audit(&mut self, expected: bool) -> Result<bool, CliError> {
         let report =
-            audit::audit(self.manifests.clone(), &mut self.host()?, &audit::Accepted::default(), &|| ());
+            audit::audit(self.manifests.clone(), &mut self.host()?, &audit::Accepted::default(), &|_| ());
         let list = report.findings();
         findings::human(&mut *self.ui.out, &list, self.ui.paint)?;
         // What could not be checked is said above, and is no fault of the host.

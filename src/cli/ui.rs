@@ -71,11 +71,6 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// One more.
-    pub(super) fn tick(&self) {
-        self.add(1);
-    }
-
     /// So many more.
     pub(super) fn add(&self, more: u64) {
         let Some((bar, since, shown)) = &self.bar else { return };

@@ -15,6 +15,9 @@ use crate::sys::{Kind, Root};
 
 /// Objects of a daemon's configuration that are looked at.
 const MOST: usize = 20_000;
+/// Levels below a daemon's folder that are looked at: no configuration lies deeper, and whoever may write there could
+/// make a tree of any depth.
+const DEEPEST: usize = 16;
 /// Files that a shell or sshd reads in a home.
 const HOME_FILES: [&str; 7] =
     [".ssh/authorized_keys", ".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshrc", ".zshenv"];
@@ -155,7 +158,7 @@ fn weak_below(root: &Root, folder: &Path) -> Vec<PathBuf> {
             if open && entry.depth > 0 && matches!(entry.meta.kind, Kind::File | Kind::Directory) {
                 weak.push(entry.path.clone());
             }
-            seen < MOST
+            seen < MOST && entry.depth < DEEPEST
         },
         &mut |_, _| {},
     );

@@ -5,6 +5,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use crate::grants::acl::{Acl, Perms, Tag};
+use crate::sys::scan::Attributes;
 use crate::sys::{Handle, Kind, Meta};
 
 /// Owner, permission bits, ACLs and label of one file.
@@ -35,8 +36,10 @@ impl FileState {
     pub fn read(handle: &Handle, meta: &Meta) -> io::Result<Self> {
         let (acl, default_acl) = match meta.kind {
             Kind::Link => (None, None),
-            Kind::Directory => (parse(handle.access_acl()?)?, parse(handle.default_acl()?)?),
-            _ => (parse(handle.access_acl()?)?, None),
+            Kind::Directory => {
+                (parse(handle.access_acl()?.as_deref())?, parse(handle.default_acl()?.as_deref())?)
+            }
+            _ => (parse(handle.access_acl()?.as_deref())?, None),
         };
         Ok(FileState {
             uid: meta.uid,
@@ -45,6 +48,22 @@ impl FileState {
             acl: acl.filter(|a| !a.is_minimal()),
             default_acl,
             label: handle.label(meta)?,
+        })
+    }
+
+    /// The state of an object that a scan saw.
+    ///
+    /// # Errors
+    /// An ACL is not one that `perms` can keep (`InvalidData`).
+    pub fn of(meta: &Meta, attributes: &Attributes) -> io::Result<Self> {
+        let acl = |bytes: Option<&[u8]>| parse(bytes.filter(|_| meta.kind != Kind::Link));
+        Ok(FileState {
+            uid: meta.uid,
+            gid: meta.gid,
+            mode: meta.mode,
+            acl: acl(attributes.access_acl())?.filter(|a| !a.is_minimal()),
+            default_acl: acl(attributes.default_acl())?,
+            label: attributes.label().map(<[u8]>::to_vec),
         })
     }
 
@@ -70,10 +89,10 @@ impl FileState {
     }
 }
 
-fn parse(bytes: Option<Vec<u8>>) -> io::Result<Option<Acl>> {
+fn parse(bytes: Option<&[u8]>) -> io::Result<Option<Acl>> {
     let Some(bytes) = bytes else { return Ok(None) };
     let parsed =
-        Acl::parse_xattr(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
+        Acl::parse_xattr(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
     Ok(Some(parsed.acl))
 }
 

@@ -1,120 +1,137 @@
 //! `[[selinux.label]]` × the labels on files, merged with what `[[path]]` found about the same files.
 
-use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::accounts::finding;
-use super::file::{Difference, Reason};
 use super::item::{Fix, Item, Sign};
 use super::label_rules::{Asker, Decides, Rule, Rules};
-use super::paths::{FileDiff, PathDiffs, PathTrouble, Trouble};
+use super::look::Top;
+use super::paths::{PathDiffs, PathTrouble, Trouble};
+use crate::host::Host;
 use crate::host::selinux::{Selinux, Store};
-use crate::host::{FileState, Host};
 use crate::manifest::Manifest;
 use crate::report::Class;
 use crate::report::codes::label as codes;
 use crate::selinux::contexts::Spec;
-use crate::sys::Kind;
-use crate::sys::walk::{Entry, walk};
 
-/// Looks at every file under a label rule and adds what is wrong to `diffs`; what is declared under a path by which
-/// SELinux does not look files up is returned.
-pub(super) fn compare_labels(
-    manifests: &[Manifest],
+/// Where the walk for labels begins: the folders that the patterns begin with, without links, sorted and none in another,
+/// each with a rule; and their handles.
+pub(super) fn tops<'a, 'm>(
+    rules: Option<&'a Rules<'m>>,
     host: &Host,
-    selinux: &Selinux,
-    diffs: &mut PathDiffs,
-    tick: &dyn Fn(),
-) -> Vec<Item> {
-    let Some(rules) = Rules::new(manifests, host, selinux) else { return Vec::new() };
-    let mut asker = rules.asker();
-    let mut others = Others::default();
-    label_new_files(&mut asker, diffs);
-    let rules = &rules.all;
-    let mut items: Vec<Item> =
-        rules.iter().filter(|c| !c.of_module).filter_map(|c| aliased(c, manifests, host, selinux)).collect();
-    let mut stems: Vec<&Path> = rules.iter().map(|r| r.stem.as_path()).collect();
-    stems.sort_unstable();
-    stems.dedup();
-    let all = stems.clone();
-    stems.retain(|s| !all.iter().any(|o| o != s && s.starts_with(o)));
-    for stem in stems {
-        let Some(first) = rules.iter().find(|r| r.stem == stem) else { continue };
-        let trouble = |what: String| PathTrouble {
-            app: first.app,
-            origin: first.rule.paths.origin.clone(),
-            path: stem.to_owned(),
-            trouble: Trouble::Unreadable(what),
+    troubles: &mut Vec<PathTrouble>,
+) -> (Vec<(PathBuf, &'a Rule<'m>)>, Vec<Top>) {
+    let mut by_stem: BTreeMap<&Path, &Rule<'m>> = BTreeMap::new();
+    for rule in rules.iter().flat_map(|r| &r.all) {
+        by_stem.entry(&rule.stem).or_insert(rule);
+    }
+    let mut stems: BTreeMap<PathBuf, &Rule<'m>> = BTreeMap::new();
+    let mut tops = Vec::new();
+    for (stem, rule) in by_stem {
+        let mut trouble = |what: String| {
+            troubles.push(PathTrouble {
+                app: rule.app,
+                origin: rule.rule.paths.origin.clone(),
+                path: stem.to_owned(),
+                trouble: Trouble::Unreadable(what),
+            });
         };
         if stem == Path::new("/") {
             let what =
                 "the pattern does not begin with a folder, the whole file system would have to be read";
-            diffs.troubles.push(trouble(what.to_owned()));
+            trouble(what.to_owned());
             continue;
         }
         match host.root.resolve(stem) {
             Ok(r) => {
-                let failures = RefCell::new(Vec::new());
-                walk(
-                    &r.path.clone(),
-                    r.handle,
-                    &mut |entry| {
-                        tick();
-                        diffs.seen += 1;
-                        match asker.ask(&entry.path, entry.meta.kind) {
-                            None => {}
-                            Some(Decides::Declared(rule)) => {
-                                if let Err(e) = compare(entry, rule, diffs) {
-                                    failures.borrow_mut().push((entry.path.clone(), e));
-                                }
-                            }
-                            Some(other) => others.add(other, &entry.path),
-                        }
-                        true
-                    },
-                    &mut |path, e| failures.borrow_mut().push((path.to_owned(), e)),
-                );
-                for (path, e) in failures.into_inner() {
-                    let what = Trouble::UnreadableBelow(e.to_string());
-                    diffs.troubles.push(PathTrouble { path, trouble: what, ..trouble(String::new()) });
-                }
+                stems.entry(r.path.clone()).or_insert(rule);
+                tops.push(Top { path: r.path, handle: r.handle, deep: true });
             }
             // A pattern may well speak of what is not there yet.
             Err(e) if e.is_not_found() => {}
-            Err(e) => diffs.troubles.push(trouble(e.to_string())),
+            Err(e) => trouble(e.to_string()),
         }
     }
+    let mut whole: Vec<(PathBuf, &Rule<'m>)> = Vec::new();
+    for (stem, rule) in stems {
+        if !whole.last().is_some_and(|(last, _)| stem.starts_with(last)) {
+            whole.push((stem, rule));
+        }
+    }
+    (whole, tops)
+}
+
+/// What is declared of labels and decided by something else: a path by which SELinux does not look files up, a
+/// specification that comes first.
+pub(super) fn items(
+    rules: &Rules<'_>,
+    others: &Others<'_, '_>,
+    manifests: &[Manifest],
+    host: &Host,
+    selinux: &Selinux,
+) -> Vec<Item> {
+    let own = rules.all.iter().filter(|c| !c.of_module);
+    let mut items: Vec<Item> = own.filter_map(|c| aliased(c, manifests, host, selinux)).collect();
     items.extend(others.items(manifests, selinux));
     items
 }
 
 /// Files of which a declared rule speaks, and something else decides: one for each rule and what decides in its place.
 #[derive(Default)]
-struct Others<'r, 'm> {
-    found: Vec<(&'r Rule<'m>, Option<&'r Spec>, bool, PathBuf, usize)>,
+pub(super) struct Others<'r, 'm> {
+    found: Vec<Outranked<'r, 'm>>,
+}
+
+/// One of them.
+struct Outranked<'r, 'm> {
+    rule: &'r Rule<'m>,
+    /// What decides.
+    spec: Option<&'r Spec>,
+    /// It is not understood, and could decide.
+    unknown: bool,
+    /// The first of the files.
+    path: PathBuf,
+    count: usize,
 }
 
 impl<'r, 'm> Others<'r, 'm> {
-    fn add(&mut self, decides: Decides<'r, 'm>, path: &Path) {
+    pub(super) fn add(&mut self, decides: Decides<'r, 'm>, path: &Path) {
         let (rule, spec, unknown) = match decides {
             Decides::Declared(_) => return,
             Decides::Other(rule, spec) => (rule, Some(spec), false),
             Decides::Unknown(rule, spec) => (rule, spec, true),
         };
-        let same = |f: &&mut (&Rule<'_>, Option<&Spec>, bool, PathBuf, usize)| {
-            std::ptr::eq(f.0, rule) && f.1 == spec && f.2 == unknown
+        self.put(Outranked { rule, spec, unknown, path: path.to_owned(), count: 1 });
+    }
+
+    /// Those that another thread saw too.
+    pub(super) fn merge(&mut self, more: Others<'r, 'm>) {
+        more.found.into_iter().for_each(|o| self.put(o));
+    }
+
+    fn put(&mut self, new: Outranked<'r, 'm>) {
+        let same = |o: &&mut Outranked<'_, '_>| {
+            std::ptr::eq(o.rule, new.rule) && o.spec == new.spec && o.unknown == new.unknown
         };
         match self.found.iter_mut().find(same) {
-            Some(found) => found.4 += 1,
-            None => self.found.push((rule, spec, unknown, path.to_owned(), 1)),
+            Some(found) => {
+                found.count += new.count;
+                if new.path < found.path {
+                    found.path = new.path;
+                }
+            }
+            None => self.found.push(new),
         }
     }
 
     fn items(&self, manifests: &[Manifest], selinux: &Selinux) -> Vec<Item> {
         let mut items = Vec::new();
-        for (rule, spec, unknown, path, count) in &self.found {
+        let mut found: Vec<&Outranked<'_, '_>> = self.found.iter().collect();
+        found.sort_by_key(|o| &o.path);
+        for Outranked { rule, spec, unknown, path, count } in found {
             // A local one that nobody declared is told of with the store.
             let local = spec.is_some_and(|s| s.input == LOCAL) && selinux.store == Store::Ready;
             let Some(m) = manifests.get(rule.app).filter(|_| !local || *unknown) else { continue };
@@ -209,43 +226,8 @@ pub(super) fn looked_up_elsewhere(stem: &Path, host: &Host, selinux: &Selinux) -
     (looked_up != stem).then_some(looked_up)
 }
 
-fn compare(entry: &Entry, c: &Rule<'_>, diffs: &mut PathDiffs) -> std::io::Result<()> {
-    let is = entry.handle.label(&entry.meta)?;
-    let should = wanted(is.as_deref(), c);
-    if is.as_deref() == Some(should.as_slice()) {
-        return Ok(());
-    }
-    let reason = Reason {
-        origin: Some(c.rule.setype.origin.clone()),
-        what: Difference::Label { is, should: should.clone() },
-    };
-    if let Some(diff) = diffs.files.get_mut(&entry.path) {
-        diff.reasons.push(reason);
-        diff.after.label = Some(should);
-        return Ok(());
-    }
-    let before = FileState::read(&entry.handle, &entry.meta)?;
-    let after = FileState { label: Some(should), ..before.clone() };
-    diffs.files.insert(
-        entry.path.clone(),
-        FileDiff {
-            app: c.app,
-            rule: c.rule.origin.clone(),
-            top: c.stem.clone(),
-            path: entry.path.clone(),
-            kind: entry.meta.kind,
-            object: entry.meta.id.1,
-            reasons: vec![reason],
-            before: Some(before),
-            after,
-            linked: entry.meta.kind != Kind::Directory && entry.meta.links > 1 && entry.depth > 0,
-        },
-    );
-    Ok(())
-}
-
 /// Files that are to be made get their label at once.
-fn label_new_files(asker: &mut Asker<'_, '_>, diffs: &mut PathDiffs) {
+pub(super) fn label_new_files(asker: &mut Asker<'_, '_>, diffs: &mut PathDiffs) {
     for diff in diffs.files.values_mut().filter(|d| d.before.is_none()) {
         if let Some(Decides::Declared(c)) = asker.ask(&diff.path, diff.kind) {
             diff.after.label = Some(wanted(None, c));
@@ -255,7 +237,7 @@ fn label_new_files(asker: &mut Asker<'_, '_>, diffs: &mut PathDiffs) {
 
 /// The context a file should have: as restorecon without `-F`, the type (and the level, if one is declared) is changed
 /// and user and role are kept.
-fn wanted(is: Option<&[u8]>, c: &Rule<'_>) -> Vec<u8> {
+pub(super) fn wanted(is: Option<&[u8]>, c: &Rule<'_>) -> Vec<u8> {
     let level = c.rule.level.as_ref().map(|l| l.value.as_str());
     let parts = is.and_then(|l| {
         let mut fields = l.splitn(4, |b| *b == b':');

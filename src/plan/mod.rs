@@ -11,6 +11,7 @@ mod home;
 pub mod item;
 mod label_rules;
 mod labels;
+mod look;
 mod modules;
 pub mod names;
 mod path_items;

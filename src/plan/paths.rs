@@ -1,17 +1,20 @@
-//! `[[path]]` × the file system: one walk over everything declared, each file compared with all that is demanded of it.
+//! `[[path]]` and `[[selinux.label]]` × the file system: what is declared becomes demands on paths, one walk compares
+//! each file with all that is demanded of it, and what is not there is to be made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{Demand, Reason, What, compare};
+use super::label_rules::Rules;
+use super::labels;
+use super::look::{Declared, Looked, Searches, Top, look_at};
 use super::names::Names;
 use super::readers;
 use crate::grants::acl::Tag;
 use crate::host::{FileState, Host};
 use crate::manifest::{AclEntry, AclWho, FileKind, Manifest, PathRule};
 use crate::report::Origin;
-use crate::sys::walk::{Entry, walk};
 use crate::sys::{Handle, Kind, Meta, ResolveError, Resolved};
 
 /// A file that is not as demanded.
@@ -100,30 +103,31 @@ pub struct PathDiffs {
 }
 
 /// One rule, resolved.
-struct Compiled {
-    app: usize,
-    origin: Origin,
-    path: PathBuf,
-    kind: Kind,
-    recursive: bool,
-    demands: Vec<Demand>,
+pub(super) struct Compiled {
+    pub(super) app: usize,
+    pub(super) origin: Origin,
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    pub(super) recursive: bool,
+    pub(super) demands: Vec<Demand>,
     /// A file with several names: device and inode number, as more than one of them may be declared.
-    linked: Option<(u64, u64)>,
+    pub(super) linked: Option<(u64, u64)>,
 }
 
 /// Compares everything declared with what is there.
 ///
 /// `homes` are the folders that are to be made beside those declared, with their states, which learn here who must pass
-/// through them.
-pub fn compare_paths(
+/// through them. What is declared of labels that something else decides comes back with what differs.
+pub(super) fn compare_paths<'a, 'm>(
     manifests: &[Manifest],
     host: &Host,
     names: &Names,
     homes: BTreeMap<PathBuf, &mut FileState>,
-    tick: &dyn Fn(),
-) -> PathDiffs {
+    labels: Option<&'a Rules<'m>>,
+    tick: &dyn Fn(u64),
+) -> (PathDiffs, labels::Others<'a, 'm>) {
     let mut diffs = PathDiffs::default();
-    let mut searches: BTreeMap<PathBuf, Vec<(usize, Demand)>> = BTreeMap::new();
+    let mut searches = Searches::new();
     // Paths that were reached through links, and the folders that have to stay closed for that.
     let mut relied: Vec<(PathTrouble, Vec<PathBuf>)> = Vec::new();
     let mut starts: Vec<(Compiled, Option<Handle>)> = Vec::new();
@@ -188,20 +192,35 @@ pub fn compare_paths(
             Err(t) => diffs.troubles.push(trouble(t)),
         }
     }
-    // Of two rules on one path the recursive one first: the walk goes as deep as the first.
+    // Of two rules on one path the recursive one first.
     starts.sort_by(|a, b| (&a.0.path, !a.0.recursive).cmp(&(&b.0.path, !b.0.recursive)));
-    let (rules, mut handles): (Vec<Compiled>, Vec<Option<Handle>>) = starts.into_iter().unzip();
-    for (i, rule) in rules.iter().enumerate() {
-        let handle = handles.get_mut(i).and_then(Option::take);
-        let covered = rules.iter().enumerate().any(|(j, r)| {
-            (j != i && r.recursive && rule.path.starts_with(&r.path) && r.path != rule.path)
-                || (j < i && r.path == rule.path)
-        });
+    let (rules, handles): (Vec<Compiled>, Vec<Option<Handle>>) = starts.into_iter().unzip();
+    let (stems, label_tops) = labels::tops(labels, host, &mut diffs.troubles);
+    let declared = Declared { rules: &rules, searches: &searches, labels, stems };
+    let mut reached: Vec<PathBuf> = Vec::new();
+    let mut tops = label_tops;
+    for (rule, handle) in rules.iter().zip(handles) {
         match handle {
-            None => make_new(&rules, rule, &mut searches, &mut diffs),
-            Some(handle) if !covered => visit(&rules, rule, handle, &mut searches, &mut diffs, tick),
-            _ => {}
+            None => {
+                make_new(&declared, rule, &mut diffs);
+                reached.push(rule.path.clone());
+            }
+            Some(handle) => {
+                tops.push(Top { path: rule.path.clone(), handle, deep: rule.recursive });
+            }
         }
+    }
+    let found = look_at(&declared, tops, tick);
+    diffs.files.extend(found.files);
+    diffs.seen += found.seen;
+    diffs.troubles.extend(found.owned.troubles());
+    diffs.troubles.extend(found.troubles);
+    if let Some(labels) = labels {
+        labels::label_new_files(&mut labels.asker(), &mut diffs);
+    }
+    let others = found.others;
+    for path in reached.into_iter().chain(found.reached) {
+        searches.remove(&path);
     }
     for (path, state) in homes {
         let wanted = searches.remove(&path).unwrap_or_default();
@@ -220,7 +239,7 @@ pub fn compare_paths(
     // One change of a file, by whichever of its names comes first.
     let mut seen = BTreeSet::new();
     diffs.files.retain(|_, d| d.before.is_none() || d.linked || seen.insert(d.object));
-    diffs
+    (diffs, others)
 }
 
 enum Found {
@@ -278,13 +297,13 @@ fn compiled(app: usize, rule: &PathRule, path: PathBuf, meta: &Meta, demands: Ve
 }
 
 /// What tells a file that has several names, if it has.
-fn other_names(meta: &Meta) -> Option<(u64, u64)> {
+pub(super) fn other_names(meta: &Meta) -> Option<(u64, u64)> {
     (meta.kind != Kind::Directory && meta.links > 1).then_some(meta.id)
 }
 
 /// Whoever is given a right on a path must be able to reach it.
 fn add_searches<'p>(
-    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
+    searches: &mut Searches,
     app: usize,
     demands: &[Demand],
     names: &Names,
@@ -354,129 +373,13 @@ fn demands(manifest: &Manifest, rule: &PathRule, names: &Names) -> Result<Vec<De
     Ok(out)
 }
 
-/// The rules on `path`, from the widest to the narrowest, and their demands.
-///
-/// Of a file with several names (`linked`), those on its other declared names too: it has but one mode.
-fn rules_on<'r>(
-    rules: &'r [Compiled],
-    path: &Path,
-    linked: Option<(u64, u64)>,
-) -> (Vec<&'r Demand>, Option<&'r Compiled>) {
-    let mut demands = Vec::new();
-    let mut narrowest = None;
-    let others: Vec<&Path> = match linked {
-        Some(_) => rules.iter().filter(|r| r.linked == linked).map(|r| r.path.as_path()).collect(),
-        None => Vec::new(),
-    };
-    let on = |r: &Compiled, path: &Path| r.path == path || (r.recursive && path.starts_with(&r.path));
-    // `rules` is sorted by path, so a prefix comes before what it is a prefix of.
-    for r in rules {
-        if on(r, path) {
-            narrowest = Some(r);
-        } else if !others.iter().any(|other| on(r, other)) {
-            continue;
-        }
-        let itself = r.path == path || others.contains(&r.path.as_path());
-        demands.extend(r.demands.iter().filter(|d| d.deep || itself));
-    }
-    (demands, narrowest)
-}
-
-fn visit(
-    rules: &[Compiled],
-    start: &Compiled,
-    handle: Handle,
-    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
-    diffs: &mut PathDiffs,
-    tick: &dyn Fn(),
-) {
-    let mut failures: Vec<(PathBuf, io::Error)> = Vec::new();
-    // Most trees are under one rule alone: then there is nothing to look up on the way.
-    let alone = rules.iter().filter(|r| r.path.starts_with(&start.path)).count() == 1;
-    let below: Vec<&Demand> = start.demands.iter().filter(|d| d.deep).collect();
-    let mut failed = |p: &Path, e: io::Error| failures.push((p.to_owned(), e));
-    let mut unreadable: Vec<(PathBuf, io::Error)> = Vec::new();
-    let mut owned = readers::Owned::default();
-    let mut each = |entry: &Entry| {
-        tick();
-        diffs.seen += 1;
-        let extra = searches.remove(&entry.path).unwrap_or_default();
-        let looked_up;
-        let (mut demands, rule) = if alone && start.recursive && entry.depth > 0 {
-            (below.clone(), start)
-        } else {
-            looked_up = rules_on(rules, &entry.path, other_names(&entry.meta));
-            (looked_up.0, looked_up.1.unwrap_or(start))
-        };
-        demands.extend(extra.iter().map(|(_, d)| d));
-        // The owner of a link cannot lead it elsewhere.
-        if entry.meta.kind != Kind::Link {
-            owned.look(rule.app, &entry.path, entry.meta.uid, &demands);
-        }
-        match look(entry, &demands) {
-            Ok(Some(mut diff)) => {
-                diff.app = rule.app;
-                diff.rule = rule.origin.clone();
-                diff.top.clone_from(&rule.path);
-                // Declared by its own path, it is meant whatever other names it has.
-                diff.linked &= rule.path != entry.path;
-                diffs.files.insert(entry.path.clone(), diff);
-            }
-            Ok(None) => {}
-            Err(e) => unreadable.push((entry.path.clone(), e)),
-        }
-        start.recursive
-    };
-    walk(&start.path, handle, &mut each, &mut failed);
-    diffs.troubles.extend(owned.troubles());
-    for (path, e) in unreadable.into_iter().chain(failures) {
-        let trouble = match path == start.path {
-            true => Trouble::Unreadable(e.to_string()),
-            false => Trouble::UnreadableBelow(e.to_string()),
-        };
-        diffs.troubles.push(PathTrouble { app: start.app, origin: start.origin.clone(), path, trouble });
-    }
-}
-
-fn look(entry: &Entry, demands: &[&Demand]) -> io::Result<Option<FileDiff>> {
-    let before = FileState::read(&entry.handle, &entry.meta)?;
-    let (reasons, after) = compare(entry.meta.kind, &before, demands);
-    if reasons.is_empty() {
-        return Ok(None);
-    }
-    // Below a declared folder a name could have been put there to have another file's rights changed.
-    let linked = entry.depth > 0 && entry.meta.kind != Kind::Directory && entry.meta.links > 1;
-    let device = matches!(entry.meta.kind, Kind::Block | Kind::Character);
-    Ok(Some(FileDiff {
-        app: 0,
-        rule: demands.first().map_or_else(no_origin, |d| d.origin.clone()),
-        top: PathBuf::new(),
-        path: entry.path.clone(),
-        kind: entry.meta.kind,
-        object: entry.meta.id.1,
-        reasons,
-        before: Some(before),
-        after,
-        linked: linked || (device && entry.depth > 0),
-    }))
-}
-
-fn no_origin() -> Origin {
-    Origin::new(&crate::report::Source::new("", ""), 0..0)
-}
-
-fn make_new(
-    rules: &[Compiled],
-    rule: &Compiled,
-    searches: &mut BTreeMap<PathBuf, Vec<(usize, Demand)>>,
-    diffs: &mut PathDiffs,
-) {
+/// What is declared and not there, as it is to be made.
+fn make_new(declared: &Declared<'_, '_, '_>, rule: &Compiled, diffs: &mut PathDiffs) {
     let kind = rule.kind;
     let mode = if kind == Kind::Directory { 0o755 } else { 0o644 };
     let blank = FileState { uid: 0, gid: 0, mode, acl: None, default_acl: None, label: None };
-    let extra = searches.remove(&rule.path).unwrap_or_default();
-    let (mut demands, narrowest) = rules_on(rules, &rule.path, None);
-    demands.extend(extra.iter().map(|(_, d)| d));
+    let (mut demands, narrowest) = declared.rules_on(&rule.path, None);
+    demands.extend(declared.searches.get(&rule.path).into_iter().flatten().map(|(_, d)| d));
     let (reasons, after) = compare(kind, &blank, &demands);
     let rule = narrowest.unwrap_or(rule);
     diffs.files.insert(
@@ -496,18 +399,18 @@ fn make_new(
     );
 }
 
-fn visit_parents(host: &Host, searches: BTreeMap<PathBuf, Vec<(usize, Demand)>>, diffs: &mut PathDiffs) {
+/// The folders on the way that no declared path holds.
+fn visit_parents(host: &Host, searches: Searches, diffs: &mut PathDiffs) {
     for (path, wanted) in searches {
         let Some((app, first)) = wanted.first() else { continue };
         let demands: Vec<&Demand> = wanted.iter().map(|(_, d)| d).collect();
         let looked = host.root.resolve(&path).map_err(io::Error::from).and_then(|r| {
-            let Resolved { handle, meta, .. } = r;
-            look(&entry_at(&path, handle, meta), &demands)
+            let before = FileState::read(&r.handle, &r.meta)?;
+            let looked = Looked { path: &path, kind: r.meta.kind, meta: &r.meta, before };
+            Ok(looked.differs(&demands, (*app, &first.origin, &path), None))
         });
         match looked {
-            Ok(Some(mut diff)) => {
-                diff.app = *app;
-                diff.top.clone_from(&path);
+            Ok(Some(diff)) => {
                 diffs.files.insert(path, diff);
             }
             Ok(None) => {}
@@ -519,8 +422,4 @@ fn visit_parents(host: &Host, searches: BTreeMap<PathBuf, Vec<(usize, Demand)>>,
             }),
         }
     }
-}
-
-fn entry_at(path: &Path, handle: Handle, meta: Meta) -> Entry {
-    Entry { path: path.to_owned(), handle, meta, depth: 0 }
 }

@@ -40,10 +40,25 @@ impl Owned {
         if let Some(reads) = of(Access::Read)
             && of(Access::Write).is_none()
         {
-            self.0
+            let (_, _, first, files) = self
+                .0
                 .entry(reads.origin.start)
-                .or_insert_with(|| (app, reads.origin.clone(), path.to_owned(), 0))
-                .3 += 1;
+                .or_insert_with(|| (app, reads.origin.clone(), path.to_owned(), 0));
+            *files += 1;
+            if path < first.as_path() {
+                path.clone_into(first);
+            }
+        }
+    }
+
+    /// Those that another thread saw.
+    pub(super) fn add(&mut self, more: Owned) {
+        for (line, (app, origin, path, files)) in more.0 {
+            let (_, _, first, all) = self.0.entry(line).or_insert_with(|| (app, origin, path.clone(), 0));
+            *all += files;
+            if path < *first {
+                *first = path;
+            }
         }
     }
 

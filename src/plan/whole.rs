@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::Change;
 use super::item::{Fix, Item};
+use super::label_rules::Rules;
 use super::{Names, accounts, grants, home, labels, path_items, paths, store};
 use crate::escalation::{Way, World, sudo_tree};
 use crate::host::Host;
@@ -30,19 +31,21 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares manifests with a host. `tick` is called for each file looked at.
-    pub fn make(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn()) -> Plan {
+    /// Compares manifests with a host. `tick` is called with how many files were looked at
+    /// since its last call.
+    pub fn make(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn(u64)) -> Plan {
         let mut names = Names::new(&host.accounts);
         let mut items = accounts::compare_accounts(&manifests, &mut host.accounts, &mut names);
         let mut homes = home::compare_homes(&manifests, host, &names);
         let to_make = home::to_make(&mut homes);
-        let mut diffs = paths::compare_paths(&manifests, host, &names, to_make, tick);
-        items.extend(homes);
         let selinux = match manifests.iter().any(|m| m.selinux.is_some()) {
             true => Selinux::observe(&host.root),
             false => Selinux::default(),
         };
-        items.extend(labels::compare_labels(&manifests, host, &selinux, &mut diffs, tick));
+        let rules = Rules::new(&manifests, host, &selinux);
+        let (diffs, others) = paths::compare_paths(&manifests, host, &names, to_make, rules.as_ref(), tick);
+        items.extend(homes);
+        items.extend(rules.iter().flat_map(|r| labels::items(r, &others, &manifests, host, &selinux)));
         let seen = diffs.seen;
         items.extend(path_items::items(&manifests, diffs, &names));
         items.extend(store::compare_store(&manifests, host, &selinux));

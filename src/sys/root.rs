@@ -194,8 +194,11 @@ impl Root {
         let mut here = root;
         let mut todo: Vec<OsString> = components(path);
         let mut links = 0;
+        // Whether the way led back, by a link or by `..`: only then does it come through a folder twice.
+        let mut back = false;
         while let Some(name) = todo.pop() {
             if name == ".." {
+                back = true;
                 if let Some((p, h, m)) = trail.pop() {
                     (at, here, meta) = (p, h, m);
                 }
@@ -211,10 +214,11 @@ impl Root {
                 _ => ResolveError::Io { at: child_path.clone(), error },
             })?;
             let child_meta = child.meta().map_err(io_at(&child_path))?;
-            if !parents.iter().any(|(p, _)| *p == at) {
+            if !back || !parents.iter().any(|(p, _)| *p == at) {
                 parents.push((at.clone(), here.duplicate().map_err(io_at(&at))?));
             }
             if child_meta.kind == Kind::Link && (follow_last || !todo.is_empty()) {
+                back = true;
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(ResolveError::Loop { at: child_path });
