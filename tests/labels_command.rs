@@ -110,7 +110,7 @@ fn a_file_is_shown_with_what_decided() {
 
     let (text, status) = tree.run(&["--format", "json", "/srv/app/static/x"]);
     assert_eq!(status, 4);
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let json = support::schema::report(&text);
     let file = &json["files"][0];
     assert_eq!(file["comparison"], "wrong");
     assert_eq!(file["decided_by"]["line"], 5);
@@ -208,6 +208,81 @@ fn what_is_wrong_in_a_tree_is_what_setfiles_would_change() {
     theirs.sort();
     ours.sort();
     assert_eq!(ours, theirs);
+    let Some(matchpathcon) = support::have("matchpathcon").then(|| support::which("matchpathcon").unwrap())
+    else {
+        return;
+    };
+    let asked = Command::new(matchpathcon)
+        .arg("-f")
+        .arg(&contexts)
+        .args(["-m", "file"])
+        .args(ours.iter().filter(|p| tree.path(&p[1..]).is_file()))
+        .output()
+        .unwrap();
+    let expected: Vec<(String, String)> = text
+        .lines()
+        .filter(|l| l.contains("\t-> "))
+        .map(|l| (l.split('\t').next().unwrap().to_owned(), l.split("-> ").nth(1).unwrap().to_owned()))
+        .filter(|(path, _)| tree.path(&path[1..]).is_file())
+        .collect();
+    let theirs = String::from_utf8(asked.stdout).unwrap();
+    let theirs: Vec<(String, String)> = theirs
+        .lines()
+        .map(|l| l.split_once('\t').unwrap())
+        .map(|(p, c)| (p.to_owned(), c.to_owned()))
+        .collect();
+    let sorted = |mut list: Vec<(String, String)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(expected), sorted(theirs));
+}
+
+/// A specification without metacharacters decides before a declared pattern, wherever it stands: that is said, with what to
+/// declare, and what was declared so is in accordance.
+#[test]
+fn a_literal_of_the_policy_that_decides_before_the_declared_pattern_is_told() {
+    let tree = Tree::new();
+    fs::remove_dir_all(tree.path("etc/selinux/mine/contexts/files")).unwrap();
+    tree.write(
+        "etc/selinux/mine/contexts/files/file_contexts",
+        "/srv/shop/special -- system_u:object_r:special_t:s0\n/.* system_u:object_r:default_t:s0\n",
+    );
+    tree.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nshop:x:990:990::/:/usr/sbin/nologin\n");
+    tree.write("etc/group", "root:x:0:\nshop:x:990:\n");
+    let rule = |paths: &str, more: &str| {
+        format!("[[selinux.label]]\npaths = \"{paths}\"\n{more}type = \"shop_t\"\n")
+    };
+    let declared = format!("[app]\nname = \"shop\"\nuser = \"shop\"\n{}", rule("/srv/shop(/.*)?", ""));
+    tree.write("etc/perms.d/shop.toml", &declared);
+    for (path, ty) in
+        [("srv/shop/other", "shop_t"), ("srv/shop/special", "special_t"), ("srv/shop", "shop_t")]
+    {
+        if path != "srv/shop" {
+            tree.write(path, "");
+        }
+        if !tree.label(path, &format!("system_u:object_r:{ty}:s0")) {
+            return;
+        }
+    }
+    let audit = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perms"));
+        let out =
+            command.arg("--root").arg(tree.dir.path()).args(["--format", "plain", "audit"]).output().unwrap();
+        shown(&out)
+    };
+    let text = audit();
+    assert!(text.contains("label::outranked"), "{text}");
+    assert!(text.contains("file_contexts:1") && text.contains("paths = \"/srv/shop/special\""), "{text}");
+    assert!(!text.contains("label::wrong"), "{text}");
+
+    let files = "files = \"file\"\n";
+    tree.write("etc/perms.d/shop.toml", &format!("{declared}{}", rule("/srv/shop/special", files)));
+    let text = audit();
+    assert!(!text.contains("label::outranked") && text.contains("label::wrong"), "{text}");
+    tree.label("srv/shop/special", "system_u:object_r:shop_t:s0");
+    let text = audit();
+    assert!(!text.contains("label::outranked") && !text.contains("label::wrong"), "{text}");
 }
 
 #[test]

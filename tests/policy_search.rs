@@ -100,6 +100,17 @@ fn query(policy: &Policy, random: &mut Random) -> (Query, Value) {
     (query, asked)
 }
 
+/// The query as setools takes it: an attribute that no type has is no criterion for it (it asks for the length).
+fn without_empty_attributes(policy: &Policy, query: &Query) -> Query {
+    let there = |party: &Option<Party>| {
+        party.clone().filter(|p| {
+            let (Party::Written(id) | Party::About(id)) = p;
+            !policy.expand(*id).is_empty()
+        })
+    };
+    Query { source: there(&query.source), target: there(&query.target), ..query.clone() }
+}
+
 /// A rule's text with what stands in braces in order, so that two writers can be compared.
 fn ordered(text: &str) -> String {
     let mut words: Vec<&str> = text.trim_end_matches(';').split_whitespace().collect();
@@ -192,7 +203,7 @@ fn every_search_finds_what_setools_finds() {
             let mut theirs: Vec<_> =
                 answer.into_iter().map(|(text, b, w)| (ordered(&text).replace('"', ""), b, w)).collect();
             theirs.sort();
-            let ours = ours(&policy, query);
+            let ours = ours(&policy, &without_empty_attributes(&policy, query));
             found += ours.len();
             let extra: Vec<_> = ours.iter().filter(|r| !theirs.contains(r)).take(5).collect();
             let missing: Vec<_> = theirs.iter().filter(|r| !ours.contains(r)).take(5).collect();

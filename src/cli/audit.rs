@@ -57,6 +57,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, C
             customizable: &s.customizable,
             full: args.full_labels,
             active: loaded.host.root.is_host() && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+            hidden: loaded.host.root.hidden_label(),
         });
         let mut seen = look_at_all(report.manifests(), &loaded.host, labels, &|n| progress.add(n))
             .map_err(std::io::Error::from)?;

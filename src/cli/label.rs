@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::label_show::{Shown, Tally};
 use crate::report::{Format, escape, escape_bytes};
 use crate::selinux::contexts::{Answer, FileContexts, FileKind, Lookups, Precedence, compare};
-use crate::sys::Root;
 use crate::sys::walk::walk;
+use crate::sys::{HIDDEN, Root};
 
 pub(crate) mod load;
 
@@ -218,7 +218,10 @@ fn show_all(
     if args.format == Format::Json {
         let rules = serde_json::Value::from(loaded.contexts.precedence().to_string());
         let from = serde_json::Value::from(loaded.rules.as_str());
-        write!(out, "{{\"version\":1,\"rules\":{rules},\"rules_from\":{from},\"files\":[")?;
+        write!(
+            out,
+            "{{\"version\":1,\"kind\":\"label\",\"rules\":{rules},\"rules_from\":{from},\"files\":["
+        )?;
     } else if let Some(note) = &loaded.note {
         writeln!(err, "note: {}", escape(note))?;
     }
@@ -246,6 +249,10 @@ fn show_all(
             resolved.handle,
             &mut |entry| {
                 let label = match entry.handle.label(&entry.meta) {
+                    Ok(Some(label)) if root.hidden_label() == Some(&label) => {
+                        unread.borrow_mut().push((entry.path.clone(), io::Error::other(HIDDEN)));
+                        return args.recursive;
+                    }
                     Ok(label) => label,
                     Err(e) => {
                         unread.borrow_mut().push((entry.path.clone(), e));

@@ -16,6 +16,7 @@ use crate::manifest::Manifest;
 use crate::report::Class;
 use crate::report::codes::label as codes;
 use crate::selinux::contexts::Spec;
+use crate::sys::HIDDEN;
 
 /// Where the walk for labels begins: the folders that the patterns begin with, without links, sorted and none in another,
 /// each with a rule; and their handles.
@@ -90,21 +91,36 @@ struct Outranked<'r, 'm> {
     rule: &'r Rule<'m>,
     /// What decides.
     spec: Option<&'r Spec>,
-    /// It is not understood, and could decide.
-    unknown: bool,
+    why: Why,
     /// The first of the files.
     path: PathBuf,
     count: usize,
 }
 
+/// Why the rule is not what is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// A specification decides before it.
+    Outranked,
+    /// A specification could decide, and is not understood.
+    Unknown,
+    /// The label that the file has is not told.
+    Hidden,
+}
+
 impl<'r, 'm> Others<'r, 'm> {
+    /// A file of which the rule decides, and whose label the kernel does not tell.
+    pub(super) fn add_hidden(&mut self, rule: &'r Rule<'m>, path: &Path) {
+        self.put(Outranked { rule, spec: None, why: Why::Hidden, path: path.to_owned(), count: 1 });
+    }
+
     pub(super) fn add(&mut self, decides: Decides<'r, 'm>, path: &Path) {
-        let (rule, spec, unknown) = match decides {
+        let (rule, spec, why) = match decides {
             Decides::Declared(_) => return,
-            Decides::Other(rule, spec) => (rule, Some(spec), false),
-            Decides::Unknown(rule, spec) => (rule, spec, true),
+            Decides::Other(rule, spec) => (rule, Some(spec), Why::Outranked),
+            Decides::Unknown(rule, spec) => (rule, spec, Why::Unknown),
         };
-        self.put(Outranked { rule, spec, unknown, path: path.to_owned(), count: 1 });
+        self.put(Outranked { rule, spec, why, path: path.to_owned(), count: 1 });
     }
 
     /// Those that another thread saw too.
@@ -114,7 +130,7 @@ impl<'r, 'm> Others<'r, 'm> {
 
     fn put(&mut self, new: Outranked<'r, 'm>) {
         let same = |o: &&mut Outranked<'_, '_>| {
-            std::ptr::eq(o.rule, new.rule) && o.spec == new.spec && o.unknown == new.unknown
+            std::ptr::eq(o.rule, new.rule) && o.spec == new.spec && o.why == new.why
         };
         match self.found.iter_mut().find(same) {
             Some(found) => {
@@ -131,10 +147,12 @@ impl<'r, 'm> Others<'r, 'm> {
         let mut items = Vec::new();
         let mut found: Vec<&Outranked<'_, '_>> = self.found.iter().collect();
         found.sort_by_key(|o| &o.path);
-        for Outranked { rule, spec, unknown, path, count } in found {
+        for Outranked { rule, spec, why, path, count } in found {
             // A local one that nobody declared is told of with the store.
             let local = spec.is_some_and(|s| s.input == LOCAL) && selinux.store == Store::Ready;
-            let Some(m) = manifests.get(rule.app).filter(|_| !local || *unknown) else { continue };
+            let Some(m) = manifests.get(rule.app).filter(|_| !local || *why != Why::Outranked) else {
+                continue;
+            };
             let place = path.display().to_string();
             let origin = &rule.rule.paths.origin;
             let by = spec.map_or_else(|| "the specifications".to_owned(), |s| format!("{}: `{s}`", s.place));
@@ -143,31 +161,36 @@ impl<'r, 'm> Others<'r, 'm> {
                 Some((rules, library)) => format!("by the rules of {rules}, found in {}", library.display()),
                 None => format!("by the rules of {}: no libselinux was found here", selinux.precedence()),
             };
-            let f = if *unknown {
-                finding(m, &codes::UNCHECKED, Class::Unchecked, &place, Some(origin))
+            let new = |code, class| finding(m, code, class, &place, Some(origin));
+            let f = match why {
+                Why::Hidden => new(&codes::UNCHECKED, Class::Unchecked)
+                    .is(format!("not known{more}: {HIDDEN}"), rule.setype.clone())
+                    .remedy("run perms where SELinux is off or permissive"),
+                Why::Unknown => new(&codes::UNCHECKED, Class::Unchecked)
                     .is(
                         format!("not known{more}: {by} could decide, and is not understood here"),
                         rule.setype.clone(),
                     )
                     .remedy(
                         "perms label tells what is not understood; write that specification in another way",
-                    )
-            } else {
-                let is = spec.and_then(|s| s.context.as_deref()).unwrap_or("<<none>>");
-                finding(m, &codes::OUTRANKED, Class::Wrong, &place, Some(origin))
-                    .is(
-                        format!("{is} by the policy{more}: {by} decides before the declared one"),
-                        rule.setype.clone(),
-                    )
-                    .why(if rule.of_module {
-                        format!("it stands in a module, so among the policy's own; {rules}")
-                    } else {
-                        format!("one without metacharacters comes before all that have some, {rules}")
-                    })
-                    .remedy(format!(
-                        "declare it by itself too: paths = \"{}\"",
-                        spec.map_or("", |s| &s.pattern)
-                    ))
+                    ),
+                Why::Outranked => {
+                    let is = spec.and_then(|s| s.context.as_deref()).unwrap_or("<<none>>");
+                    new(&codes::OUTRANKED, Class::Wrong)
+                        .is(
+                            format!("{is} by the policy{more}: {by} decides before the declared one"),
+                            rule.setype.clone(),
+                        )
+                        .why(if rule.of_module {
+                            format!("it stands in a module, so among the policy's own; {rules}")
+                        } else {
+                            format!("one without metacharacters comes before all that have some, {rules}")
+                        })
+                        .remedy(format!(
+                            "declare it by itself too: paths = \"{}\"",
+                            spec.map_or("", |s| &s.pattern)
+                        ))
+                }
             };
             items.push(Item::attention(rule.app, "label", f, Fix::ByHand));
         }

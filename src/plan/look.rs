@@ -32,6 +32,8 @@ pub(super) struct Declared<'d, 'l, 'm> {
     pub(super) rules: &'d [Compiled],
     /// Folders on the way to declared paths.
     pub(super) searches: &'d Searches,
+    /// What the kernel says in place of a label that it does not tell.
+    pub(super) hidden: Option<&'d [u8]>,
     /// Rules on labels.
     pub(super) labels: Option<&'l Rules<'m>>,
     /// The folders, without links, that the labels' patterns begin with, sorted, none in another; with a rule each.
@@ -272,7 +274,9 @@ impl<'d, 'l, 'm> Look<'d, 'l, 'm> {
                 Some(Decides::Declared(rule)) => {
                     let is = seen.attributes.label();
                     let should = wanted(is, rule);
-                    if is != Some(should.as_slice()) {
+                    if is.is_some() && is == whole.hidden {
+                        self.found.others.add_hidden(rule, path);
+                    } else if is != Some(should.as_slice()) {
                         let what = Difference::Label { is: is.map(<[u8]>::to_vec), should };
                         label = Some((rule, Reason { origin: Some(rule.rule.setype.origin.clone()), what }));
                     }

@@ -196,7 +196,8 @@ pub(super) fn compare_paths<'a, 'm>(
     starts.sort_by(|a, b| (&a.0.path, !a.0.recursive).cmp(&(&b.0.path, !b.0.recursive)));
     let (rules, handles): (Vec<Compiled>, Vec<Option<Handle>>) = starts.into_iter().unzip();
     let (stems, label_tops) = labels::tops(labels, host, &mut diffs.troubles);
-    let declared = Declared { rules: &rules, searches: &searches, labels, stems };
+    let declared =
+        Declared { rules: &rules, searches: &searches, hidden: host.root.hidden_label(), labels, stems };
     let mut reached: Vec<PathBuf> = Vec::new();
     let mut tops = label_tops;
     for (rule, handle) in rules.iter().zip(handles) {

@@ -18,4 +18,4 @@ pub mod write;
 
 pub use beside::Beside;
 pub use handle::{Attributes, Handle, Kind, Meta, Mount};
-pub use root::{ResolveError, Resolved, Root};
+pub use root::{HIDDEN, ResolveError, Resolved, Root};

@@ -26,6 +26,7 @@ pub struct Root {
     dir: Handle,
     path: PathBuf,
     trusted: Vec<u32>,
+    hidden_label: Option<Vec<u8>>,
 }
 
 /// A path resolved to an object.
@@ -96,6 +97,19 @@ pub enum ResolveError {
     },
 }
 
+/// The running policy's context for what has no valid one.
+fn unlabeled() -> Option<Vec<u8>> {
+    let mut context = std::fs::read("/sys/fs/selinux/initial_contexts/unlabeled").ok()?;
+    while matches!(context.last(), Some(0 | b'\n')) {
+        context.pop();
+    }
+    Some(context)
+}
+
+/// Why a label that is [hidden](Root::hidden_label) is not told.
+pub const HIDDEN: &str =
+    "the running kernel's policy does not have it, and tells it to nobody without SELinux's mac_admin";
+
 fn whoever(owner: u32) -> String {
     if owner == SOMEBODY {
         return "whoever may write a folder above it".to_owned();
@@ -137,7 +151,18 @@ impl Root {
         let fd = rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let path = std::fs::canonicalize(dir)?;
         let me = rustix::process::geteuid().as_raw();
-        Ok(Root { dir: Handle::new(fd, beside), path, trusted: if me == 0 { vec![0] } else { vec![0, me] } })
+        let trusted = if me == 0 { vec![0] } else { vec![0, me] };
+        let another = path != Path::new("/") && !beside.as_ref().is_some_and(|b| b.labels);
+        let hidden_label = another.then(unlabeled).flatten();
+        Ok(Root { dir: Handle::new(fd, beside), path, trusted, hidden_label })
+    }
+
+    /// What the running kernel says in place of a label that its policy does not have, to whoever lacks SELinux's
+    /// capability2 mac_admin (`selinux_inode_getsecurity` in security/selinux/hooks.c). None on the host itself, where
+    /// that is what counts, and where no kernel with SELinux runs. In the tree of another system a file that seems to
+    /// have it may have the label that it should.
+    pub fn hidden_label(&self) -> Option<&[u8]> {
+        self.hidden_label.as_deref()
     }
 
     /// Whether this is the running system's own root.

@@ -51,7 +51,18 @@ pub fn set_label(handle: &Handle, label: Option<&[u8]>) -> io::Result<()> {
         return Ok(());
     }
     let stored = label.map(|l| [l, b"\0"].concat());
-    set_xattr(handle, LABEL, stored.as_deref())
+    set_xattr(handle, LABEL, stored.as_deref()).map_err(|e| match label {
+        // selinux_inode_setxattr(): a context that the loaded policy does not have needs more than being root.
+        Some(label) if e.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+            let label = String::from_utf8_lossy(label);
+            let what = format!(
+                "the running kernel's policy does not have the label {label}, and sets it for nobody without SELinux's \
+                 mac_admin; label it where SELinux is off or permissive"
+            );
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        }
+        _ => e,
+    })
 }
 
 fn set_xattr(handle: &Handle, name: &str, value: Option<&[u8]>) -> io::Result<()> {

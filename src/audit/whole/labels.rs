@@ -3,8 +3,8 @@
 use super::sights::Sight;
 use crate::selinux::contexts::compare::{Comparison, compare};
 use crate::selinux::contexts::{Answer, FileContexts, FileKind, Lookups};
-use crate::sys::Kind;
 use crate::sys::mounts::Mount;
+use crate::sys::{HIDDEN, Kind};
 
 /// What labels are compared with.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +17,8 @@ pub struct Labels<'a> {
     pub full: bool,
     /// The running kernel has a policy loaded: file systems say whether they keep labels (`seclabel`).
     pub active: bool,
+    /// What the running kernel says in place of a label that it does not tell.
+    pub hidden: Option<&'a [u8]>,
 }
 
 impl<'a> Labels<'a> {
@@ -64,6 +66,9 @@ impl LabelCheck<'_> {
             Answer::Undecided(_) => return Some(Sight::Undecided),
             Answer::LeaveAlone(_) | Answer::Unspecified => return None,
         };
+        if is.is_some() && is == self.labels.hidden {
+            return Some(Sight::Unread(format!("its label is not known: {HIDDEN}")));
+        }
         let customizable = |t: &[u8]| self.labels.customizable.iter().any(|c| c == t);
         let wrong = |user_and_level| {
             Some(Sight::Label { is: is.map(<[u8]>::to_vec), should: should.to_vec(), user_and_level })
