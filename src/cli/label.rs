@@ -4,12 +4,14 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::label_show::{Shown, Tally};
+use crate::report::escape::escape_path;
 use crate::report::{Format, escape, escape_bytes};
 use crate::selinux::contexts::{Answer, FileContexts, FileKind, Lookups, Precedence, compare};
-use crate::sys::walk::walk;
+use crate::sys::scan::Start;
 use crate::sys::{HIDDEN, Root};
 
 pub(crate) mod load;
+mod tree;
 
 /// Show which SELinux context files should have, which they have, and which specification decides
 ///
@@ -43,7 +45,7 @@ pub struct Args {
     /// Files and directories.
     #[arg(value_name = "PATH", required_unless_present = "stdin")]
     pub paths: Vec<PathBuf>,
-    /// Everything below each PATH too; then only what is not as expected is shown, and a count.
+    /// Everything below each PATH too; then only what is not as expected is shown, sorted by path, and a count.
     #[arg(short = 'R', long, conflicts_with = "stdin")]
     pub recursive: bool,
     /// Compare whole contexts, not only types.
@@ -119,7 +121,8 @@ fn precedence(text: &str) -> Result<Precedence, String> {
         .ok_or_else(|| "expected a version of libselinux, such as `3.4`".to_owned())
 }
 
-/// Runs the command. `stdin` stands for standard input; `None` is the process's own.
+/// Runs the command. `stdin` stands for standard input; `None` is the process's own. `tick` is called with how many files
+/// of a tree were looked at since its last call.
 ///
 /// # Errors
 /// What writing to `out` and `err` gives, and a root or specifications that cannot be read.
@@ -128,6 +131,7 @@ pub fn run(
     stdin: Option<Box<dyn Read>>,
     out: &mut dyn Write,
     err: &mut dyn Write,
+    tick: &dyn Fn(u64),
 ) -> io::Result<u8> {
     let root = Root::open(&args.root)
         .map_err(|e| io::Error::new(e.kind(), format!("--root {}: {e}", args.root.display())))?;
@@ -148,7 +152,7 @@ pub fn run(
         let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin().lock()));
         return Ok(status | answer_all(args, contexts, stdin, out)?);
     }
-    Ok(status | show_all(args, &root, &loaded, out, err)?)
+    Ok(status | show_all(args, &root, &loaded, out, err, tick)?)
 }
 
 /// Answers each path of standard input.
@@ -211,6 +215,7 @@ fn show_all(
     loaded: &load::Loaded,
     out: &mut dyn Write,
     err: &mut dyn Write,
+    tick: &dyn Fn(u64),
 ) -> io::Result<u8> {
     let mut lookups = loaded.contexts.lookups();
     let mut status = 0;
@@ -225,6 +230,7 @@ fn show_all(
     } else if let Some(note) = &loaded.note {
         writeln!(err, "note: {}", escape(note))?;
     }
+    let mut starts = Vec::new();
     for path in &args.paths {
         let path = if path.is_absolute() || !root.is_host() {
             path.clone()
@@ -241,50 +247,30 @@ fn show_all(
                 continue;
             }
         };
-        let mut written = Ok(());
-        let unread = std::cell::RefCell::new(Vec::new());
-        let start = resolved.path.clone();
-        walk(
-            &start,
-            resolved.handle,
-            &mut |entry| {
-                let label = match entry.handle.label(&entry.meta) {
-                    Ok(Some(label)) if root.hidden_label() == Some(&label) => {
-                        unread.borrow_mut().push((entry.path.clone(), io::Error::other(HIDDEN)));
-                        return args.recursive;
-                    }
-                    Ok(label) => label,
-                    Err(e) => {
-                        unread.borrow_mut().push((entry.path.clone(), e));
-                        return args.recursive;
-                    }
-                };
-                let kind = kind_of(entry.meta.kind);
-                let (shown_status, quiet) =
-                    quick(args, &mut lookups, loaded, &entry.path, kind, label.as_deref(), &mut tally);
-                status |= shown_status;
-                if (!args.recursive || !quiet) && written.is_ok() {
-                    let shown = Shown::of(&entry.path, kind, label, &mut lookups, loaded);
-                    written = if args.recursive && args.format != Format::Json {
-                        shown.write_line(out, &mut tally)
-                    } else {
-                        shown.write(out, args.format, &mut tally)
-                    };
-                }
-                args.recursive && written.is_ok()
-            },
-            &mut |path, e| unread.borrow_mut().push((path.to_owned(), e)),
-        );
-        written?;
-        for (path, e) in unread.into_inner() {
-            writeln!(
-                err,
-                "error: {}: {}",
-                crate::report::escape::escape_path(&path),
-                escape(&e.to_string())
-            )?;
-            status |= UNCHECKED;
+        if args.recursive {
+            starts.push(Start { path: resolved.path, handle: resolved.handle });
+            continue;
         }
+        let label = match resolved.handle.label(&resolved.meta) {
+            Ok(label) if label.is_some() && label.as_deref() == root.hidden_label() => {
+                Err(io::Error::other(HIDDEN))
+            }
+            label => label,
+        };
+        let label = match label {
+            Ok(label) => label,
+            Err(e) => {
+                writeln!(err, "error: {}: {}", escape_path(&resolved.path), escape(&e.to_string()))?;
+                status |= UNCHECKED;
+                continue;
+            }
+        };
+        let kind = kind_of(resolved.meta.kind);
+        status |= quick(args, &mut lookups, loaded, &resolved.path, kind, label.as_deref(), &mut tally).0;
+        Shown::of(&resolved.path, kind, label, &mut lookups, loaded).write(out, args.format, &mut tally)?;
+    }
+    if args.recursive {
+        status |= tree::show(args, root, loaded, starts, &mut tally, (&mut *out, &mut *err), tick)?;
     }
     if args.format == Format::Json {
         writeln!(out, "],{}}}", tally.json())?;

@@ -24,7 +24,8 @@ pub(crate) struct Tally {
     missing: u64,
     type_only: u64,
     customized: u64,
-    shown: u64,
+    /// Files shown.
+    pub(crate) shown: u64,
 }
 
 impl Tally {
@@ -39,6 +40,18 @@ impl Tally {
         };
         *counter += 1;
         wrong
+    }
+
+    /// Adds what another thread counted.
+    pub(crate) fn add(&mut self, other: &Tally) {
+        self.files += other.files;
+        self.undecided += other.undecided;
+        self.unspecified += other.unspecified;
+        self.wrong += other.wrong;
+        self.missing += other.missing;
+        self.type_only += other.type_only;
+        self.customized += other.customized;
+        self.shown += other.shown;
     }
 
     /// The last line.
@@ -175,12 +188,11 @@ impl<'p, 'c> Shown<'p, 'c> {
     }
 
     /// On one line, in a list of what is wrong.
-    pub(crate) fn write_line(&self, out: &mut dyn Write, tally: &mut Tally) -> io::Result<()> {
-        tally.shown += 1;
+    pub(crate) fn line(&self) -> String {
         let path = escape_path(self.path);
         match self.why.answer {
-            Answer::Undecided(_) => writeln!(out, "{path}\t{}", self.comparison()),
-            _ => writeln!(out, "{path}\t{}\t-> {}", self.on_disk(), self.expected()),
+            Answer::Undecided(_) => format!("{path}\t{}", self.comparison()),
+            _ => format!("{path}\t{}\t-> {}", self.on_disk(), self.expected()),
         }
     }
 
@@ -245,7 +257,8 @@ impl<'p, 'c> Shown<'p, 'c> {
         Ok(())
     }
 
-    fn json(&self) -> Value {
+    /// As an object.
+    pub(crate) fn json(&self) -> Value {
         let spec = |s: &Spec| {
             json!({
                 "file": &*s.place.file, "line": s.place.line, "pattern": &*s.pattern,

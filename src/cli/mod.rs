@@ -113,7 +113,9 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => policy::run(&mut ui, &cli.common, args),
         Command::Label(mut args) => {
             (args.format, args.root) = (cli.common.format, cli.common.root);
-            label::run(&args, None, &mut *ui.out, &mut *ui.err).map_err(CliError::from)
+            let progress = ui.progress("files");
+            label::run(&args, None, &mut *ui.out, &mut *ui.err, &|more| progress.add(more))
+                .map_err(CliError::from)
         }
         Command::Explain(args) => explain::run(&mut ui, args),
     };
