@@ -105,18 +105,7 @@ mod tests {
     use crate::report::Class;
 
     fn finding(place: &str) -> Finding {
-        Finding {
-            code: &codes::excess::SET_ID,
-            class: Class::Excess,
-            app: "host".into(),
-            place: place.into(),
-            origin: None,
-            is: String::new(),
-            should: String::new(),
-            why: None,
-            steps: Vec::new(),
-            remedy: String::new(),
-        }
+        Finding::new(&codes::excess::SET_ID, Class::Excess, "host", place)
     }
 
     #[test]

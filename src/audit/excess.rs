@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use crate::escalation::{Chain, Right, Way, World, interpreter};
-use crate::grants::access::{CapSet, Credentials};
 use crate::grants::sudoers::IgnoredReason;
 use crate::host::Host;
 use crate::host::jobs::{By, Job};
@@ -17,21 +16,6 @@ use super::whole::HOST;
 
 /// The largest authorized_keys that is read.
 const LIMIT: u64 = 1 << 20;
-
-fn new(code: Code, class: Class, app: &str, place: impl Into<String>) -> Finding {
-    Finding {
-        code,
-        class,
-        app: app.to_owned(),
-        place: place.into(),
-        origin: None,
-        is: String::new(),
-        should: String::new(),
-        why: None,
-        steps: Vec::new(),
-        remedy: String::new(),
-    }
-}
 
 /// What concerns the declared users.
 pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Finding> {
@@ -56,7 +40,7 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
 
 fn way_finding(class: Class, app: &str, way: &Way) -> Finding {
     let first = way.steps.first().map_or("", |s| s.code.id);
-    let mut f = new(&root::PATH, class, app, format!("user {}", way.user))
+    let mut f = Finding::new(&root::PATH, class, app, format!("user {}", way.user))
         .is(format!("can become root {}", way.count()), "no way to root")
         .remedy(format!("close one step (perms explain {first}); or accept root::path with the reason"));
     f.steps = way.steps.iter().map(crate::escalation::Step::show).collect();
@@ -64,7 +48,7 @@ fn way_finding(class: Class, app: &str, way: &Way) -> Finding {
 }
 
 fn of(m: &Manifest, code: Code, place: impl Into<String>) -> Finding {
-    let f = new(code, Class::Excess, &m.app.name.value, place);
+    let f = Finding::new(code, Class::Excess, &m.app.name.value, place);
     Finding { origin: Some(Origin::clone(&m.app.user.origin)), ..f }
 }
 
@@ -106,7 +90,7 @@ fn job(manifests: &[Manifest], m: &Manifest, job: &Job) -> Option<Finding> {
 
 /// Code that the user runs by itself and can change.
 fn own_code(m: &Manifest, host: &Host, jobs: &[&Job]) -> Vec<Finding> {
-    let Some(who) = credentials(host, &m.app.user.name.value) else { return Vec::new() };
+    let Some(who) = host.accounts.credentials(&m.app.user.name.value) else { return Vec::new() };
     let mut found: Vec<Finding> = Vec::new();
     for job in jobs {
         for program in &job.runs {
@@ -158,12 +142,6 @@ fn code_of(host: &Host, program: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn credentials(host: &Host, name: &str) -> Option<Credentials> {
-    let user = host.accounts.user(name)?;
-    let groups = host.accounts.supplementary(name).iter().filter_map(|g| host.accounts.gid_of(g)).collect();
-    Some(Credentials { uid: user.uid, gid: user.gid, groups, capabilities: CapSet::NONE })
-}
-
 /// Keys that open the account.
 fn keys(m: &Manifest, host: &Host, home: &Path) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -209,7 +187,7 @@ pub(super) fn of_host(manifests: &[Manifest], host: &Host, world: &World<'_>) ->
         .map(|w| way_finding(Class::Excess, HOST, w))
         .collect();
     for user in host.accounts.users().iter().filter(|u| u.uid == 0 && u.name != "root") {
-        let f = new(&root::PATH, Class::Excess, HOST, format!("user {}", user.name));
+        let f = Finding::new(&root::PATH, Class::Excess, HOST, format!("user {}", user.name));
         found.push(
             f.is("uid 0: it is root", "one account with uid 0")
                 .remedy("userdel, or give it a uid of its own"),
@@ -230,7 +208,7 @@ pub(super) fn of_host(manifests: &[Manifest], host: &Host, world: &World<'_>) ->
             continue;
         }
         found.push(
-            new(&excess::IGNORED_FRAGMENT, Class::Excess, HOST, i.path.display().to_string())
+            Finding::new(&excess::IGNORED_FRAGMENT, Class::Excess, HOST, i.path.display().to_string())
                 .is(format!("rules that sudo skips: {}", i.reason), "not there, or in force")
                 .why("visudo -c says nothing of it; they are in force as soon as somebody renames it")
                 .remedy("rename it without the dot, or delete it"),
@@ -238,7 +216,7 @@ pub(super) fn of_host(manifests: &[Manifest], host: &Host, world: &World<'_>) ->
     }
     for what in &world.facts().unread {
         found.push(
-            new(&excess::UNREAD, Class::Unchecked, HOST, "jobs")
+            Finding::new(&excess::UNREAD, Class::Unchecked, HOST, "jobs")
                 .is(format!("not known: {what}"), "looked at")
                 .remedy("run as root"),
         );
@@ -256,7 +234,7 @@ pub(super) struct HostExcess {
 
 fn rule(host: &Host, user: &str, right: &Right) -> Finding {
     let target = right.target.map_or_else(|| "anybody".to_owned(), |uid| host.accounts.user_name(uid));
-    new(&excess::RULE, Class::Excess, HOST, right.place.clone().unwrap_or_default())
+    Finding::new(&excess::RULE, Class::Excess, HOST, right.place.clone().unwrap_or_default())
         .is(format!("{user} may run {} as {target}", shown(right)), "no rule that no manifest declares")
         .remedy("declare it: [[command]] in a manifest; or accept excess::rule here, or remove it (visudo)")
 }
@@ -292,7 +270,7 @@ fn commands(host: &Host, world: &World<'_>) -> Vec<Finding> {
             let Some(chain) = Chain::follow(&host.root, Path::new(command)) else { continue };
             if !chain.exists() && !found.iter().any(|f| known(f, &excess::MISSING_COMMAND)) {
                 found.push(
-                    new(&excess::MISSING_COMMAND, Class::Excess, HOST, place.clone())
+                    Finding::new(&excess::MISSING_COMMAND, Class::Excess, HOST, place.clone())
                         .is(format!("a rule for {command}, which is not there"), "a rule for what is there")
                         .why("whoever can make it decides what is run")
                         .remedy("take the rule out (visudo), or install the program"),
@@ -306,7 +284,8 @@ fn commands(host: &Host, world: &World<'_>) -> Vec<Finding> {
                     continue;
                 };
                 for user in host.accounts.users().iter().filter(|u| u.uid != 0 && u.uid != target) {
-                    let Some(writer) = credentials(host, &user.name).and_then(|c| chain.writer(&c)) else {
+                    let Some(writer) = host.accounts.credentials(&user.name).and_then(|c| chain.writer(&c))
+                    else {
                         continue;
                     };
                     let is =
@@ -315,7 +294,7 @@ fn commands(host: &Host, world: &World<'_>) -> Vec<Finding> {
                         continue;
                     }
                     found.push(
-                        new(&excess::WEAK_COMMAND, Class::Excess, HOST, place.clone())
+                        Finding::new(&excess::WEAK_COMMAND, Class::Excess, HOST, place.clone())
                             .is(is, "a program that only root and its target can change")
                             .remedy(format!("chown root and chmod go-w {}", writer.at.display())),
                     );

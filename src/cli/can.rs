@@ -13,6 +13,7 @@ use super::error::CliError;
 use super::label::load as contexts;
 use super::ui::Ui;
 use crate::host::Host;
+use crate::host::contexts::file_kind;
 use crate::host::selinux::Selinux;
 use crate::host::sudo::Dialect;
 use crate::report::Format;
@@ -23,9 +24,8 @@ use crate::rights::domain::{Expected, Labels};
 use crate::rights::files::{capability, with_capabilities};
 use crate::rights::run::{Command, may_run};
 use crate::rights::{Action, Answer, Asker, Domain, Layer, Step, Verdict, may};
-use crate::selinux::contexts::FileKind;
 use crate::selinux::policy::{Origin, Policy, locate};
-use crate::sys::{Kind, Root};
+use crate::sys::Root;
 
 /// Version of the JSON form, which docs/schema/can.schema.json describes.
 const JSON_VERSION: u32 = 1;
@@ -131,16 +131,8 @@ impl Selinuxed {
             Some(loaded) => {
                 let lookups = RefCell::new(loaded.contexts.lookups());
                 Box::new(move |path, meta| {
-                    let kind = match meta.kind {
-                        Kind::File => FileKind::File,
-                        Kind::Directory => FileKind::Directory,
-                        Kind::Link => FileKind::Link,
-                        Kind::Pipe => FileKind::Pipe,
-                        Kind::Socket => FileKind::Socket,
-                        Kind::Block => FileKind::Block,
-                        Kind::Character => FileKind::Character,
-                    };
-                    let answer = lookups.borrow_mut().lookup(path.as_os_str().as_bytes(), Some(kind));
+                    let kind = Some(file_kind(meta.kind));
+                    let answer = lookups.borrow_mut().lookup(path.as_os_str().as_bytes(), kind);
                     answer.context().map(str::to_owned)
                 })
             }

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::report::{Diagnostic, Source, escape};
 use crate::rights::lint_doas;
 use crate::rights::lint_sudo;
-use crate::rights::run::{HostNames, doas_conf, identity, sudoers};
+use crate::rights::run::{HostNames, doas_conf, sudoers};
 
 /// Where ACL entries for the user are looked for.
 const ROOTS: [&str; 4] = ["/etc", "/srv", "/opt", "/var"];
@@ -230,7 +230,7 @@ const ROOT_GROUPS: [&str; 11] =
     ["sudo", "wheel", "admin", "docker", "lxd", "incus-admin", "disk", "shadow", "kmem", "libvirt", "root"];
 
 fn rules(out: &mut String, host: &Host, account: &User, programs: &Table) -> std::fmt::Result {
-    let who = identity(&host.accounts, &account.name);
+    let who = host.accounts.identity(&account.name);
     let here = ThisHost::named(&host.name);
     let tree = sudoers(host, &here.short);
     let lints = lint_sudo::sudoers(host, Path::new(SUDOERS), programs, None);

@@ -9,10 +9,9 @@ use super::facts::{Facts, with_interpreter};
 use super::groups::as_good_as_root;
 use super::rights::{Arguments, Right};
 use super::{Step, Way};
-use crate::grants::access::{CapSet, Credentials};
+use crate::grants::access::Credentials;
 use crate::grants::daemons::{DAEMONS, Daemon, root_place};
 use crate::grants::doas;
-use crate::grants::identity::Identity;
 use crate::grants::programs::{self, Table};
 use crate::grants::sudoers::{Files as _, ThisHost, Tree};
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
@@ -151,7 +150,7 @@ impl<'a> World<'a> {
             edges.extend(self.declared_writes(m, &rights));
         }
         edges.extend(self.memberships(name, manifest));
-        if let Some(who) = self.credentials(name) {
+        if let Some(who) = self.host.accounts.credentials(name) {
             edges.extend(self.writes(name, &who, &rights));
         }
         for user in self.host.accounts.users() {
@@ -173,7 +172,7 @@ impl<'a> World<'a> {
         let accounts = &self.host.accounts;
         let mut rights = self.manifest(name).map_or_else(Vec::new, |m| Right::declared(m, accounts));
         let declared = rights.len();
-        let who = self.identity(name);
+        let who = accounts.identity(name);
         let here = ThisHost::named(&self.host.name);
         let kept = self.manifest(name).map_or(&[][..], |m| &m.rules);
         let mut found = Right::by_sudo(&self.tree, &who, &here, accounts, kept);
@@ -187,26 +186,6 @@ impl<'a> World<'a> {
         found.retain(|f| !rights.iter().take(declared).any(|d| same(d, f)));
         rights.extend(found);
         rights
-    }
-
-    /// An account as the grant files see it.
-    pub fn identity(&self, name: &str) -> Identity {
-        let accounts = &self.host.accounts;
-        let Some(user) = accounts.user(name) else { return Identity::new(name, None) };
-        let mut who =
-            Identity::new(name, Some(user.uid)).with_group(accounts.group_name(user.gid), Some(user.gid));
-        for g in accounts.supplementary(name) {
-            let gid = accounts.gid_of(&g);
-            who = who.with_group(g, gid);
-        }
-        who
-    }
-
-    fn credentials(&self, name: &str) -> Option<Credentials> {
-        let accounts = &self.host.accounts;
-        let user = accounts.user(name)?;
-        let groups = accounts.supplementary(name).iter().filter_map(|g| accounts.gid_of(g)).collect();
-        Some(Credentials { uid: user.uid, gid: user.gid, groups, capabilities: CapSet::NONE })
     }
 
     /// Groups that are as good as root: by /etc/group, as primary group, and as declared.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::grants::access::Credentials;
+use crate::grants::identity::Identity;
 use crate::sys::{Root, run};
 
 /// Account files larger than this are refused.
@@ -170,6 +172,24 @@ impl Accounts {
     /// Names of the groups that list the user as a member, sorted.
     pub fn supplementary(&self, user: &str) -> BTreeSet<String> {
         self.groups.iter().filter(|g| g.members.iter().any(|m| m == user)).map(|g| g.name.clone()).collect()
+    }
+
+    /// An account as the grant files see it; one that does not exist has a name alone.
+    pub fn identity(&self, name: &str) -> Identity {
+        let Some(user) = self.user(name) else { return Identity::new(name, None) };
+        let primary =
+            Identity::new(name, Some(user.uid)).with_group(self.group_name(user.gid), Some(user.gid));
+        self.supplementary(name).into_iter().fold(primary, |who, g| {
+            let gid = self.gid_of(&g);
+            who.with_group(g, gid)
+        })
+    }
+
+    /// What a session of the account has, as login(1) makes it: its groups, and capabilities for root alone.
+    pub fn credentials(&self, name: &str) -> Option<Credentials> {
+        let user = self.user(name)?;
+        let groups = self.supplementary(name).iter().filter_map(|g| self.gid_of(g)).collect();
+        Some(Credentials::of_user(user.uid, user.gid, groups))
     }
 
     /// Whether a password opens the account.

@@ -4,8 +4,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::selinux::contexts::{Files, Precedence, Text};
-use crate::sys::Root;
+use crate::selinux::contexts::{FileKind, Files, Precedence, Text};
+use crate::sys::{Kind, Root};
 
 /// Largest file of specifications, and largest library, that is read.
 const LIMIT: u64 = 64 << 20;
@@ -27,6 +27,19 @@ pub fn library(root: &Root) -> Option<(Precedence, PathBuf)> {
         let library = root.read(&file, LIMIT).ok()?;
         Some((Precedence::of_library(&library)?, file))
     })
+}
+
+/// The kind of a file as specifications name it.
+pub fn file_kind(kind: Kind) -> FileKind {
+    match kind {
+        Kind::File => FileKind::File,
+        Kind::Directory => FileKind::Directory,
+        Kind::Link => FileKind::Link,
+        Kind::Pipe => FileKind::Pipe,
+        Kind::Socket => FileKind::Socket,
+        Kind::Block => FileKind::Block,
+        Kind::Character => FileKind::Character,
+    }
 }
 
 /// The files of a policy's specifications. What is not there, or cannot be read, is absent.

@@ -425,16 +425,5 @@ pub(super) fn finding(
     place: &str,
     origin: Option<&Origin>,
 ) -> Finding {
-    Finding {
-        code,
-        class,
-        app: m.app.name.value.clone(),
-        place: place.to_owned(),
-        origin: origin.cloned(),
-        is: String::new(),
-        should: String::new(),
-        why: None,
-        steps: Vec::new(),
-        remedy: String::new(),
-    }
+    Finding { origin: origin.cloned(), ..Finding::new(code, class, &m.app.name.value, place) }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::finding;
 use super::change::Change;
-use super::grant_files::{content_change, diff, identity};
+use super::grant_files::{Items, content_change, diff, identity};
 use super::item::{Fix, Item, Sign};
 use super::names::Names;
 use crate::grants::doas::{self, Action, BlockRule, File, Rule};
@@ -13,8 +13,8 @@ use crate::grants::sudoers::{Files as _, FilesError};
 use crate::host::Host;
 use crate::host::grants::{DOAS_CONF, HostFiles};
 use crate::manifest::{Args, CommandRule, Grantor, Manifest};
+use crate::report::Class;
 use crate::report::codes::doas as codes;
-use crate::report::{Class, Finding, Origin};
 
 /// Accounts as doas looks them up.
 struct Lookup<'a>(&'a Names);
@@ -39,7 +39,7 @@ pub(super) fn compare(
     host: &Host,
     names: &Names,
 ) -> (Vec<Item>, BTreeMap<PathBuf, Change>) {
-    let mut c = Comparison { items: Vec::new() };
+    let mut c = Comparison { items: Items::of("doas") };
     let declared = manifests.iter().any(|m| commands(m).next().is_some());
     let before = match HostFiles::new(&host.root).read(Path::new(DOAS_CONF)) {
         Ok(text) => text.bytes,
@@ -51,9 +51,9 @@ pub(super) fn compare(
                 let f = finding(m, &codes::NOT_CHECKABLE, Class::Unchecked, DOAS_CONF, Some(origin))
                     .is(format!("not known: {e}"), "no rule for the application's user but those declared")
                     .remedy("run as root");
-                c.attention(app, DOAS_CONF.to_owned(), Some(origin), f, Fix::Blocked);
+                c.items.attention(app, DOAS_CONF.to_owned(), Some(origin), f, Fix::Blocked);
             }
-            return (c.items, BTreeMap::new());
+            return (c.items.list, BTreeMap::new());
         }
     };
     let file = File::parse(DOAS_CONF, before.clone());
@@ -66,9 +66,9 @@ pub(super) fn compare(
                 .why("doas does nothing for anybody while the file holds a mistake")
                 .remedy("mend it by hand");
             let fix = if origin.is_some() { Fix::Blocked } else { Fix::ByHand };
-            c.attention(app, place, origin.as_ref(), f, fix);
+            c.items.attention(app, place, origin.as_ref(), f, fix);
         }
-        return (c.items, BTreeMap::new());
+        return (c.items.list, BTreeMap::new());
     }
     let mut text = c.undeclared(manifests, host, names, before.clone());
     for (app, m) in manifests.iter().enumerate() {
@@ -78,34 +78,14 @@ pub(super) fn compare(
     if text != before {
         contents.extend(content_change(host, PathBuf::from(DOAS_CONF), Some(text)));
     }
-    (c.items, contents)
+    (c.items.list, contents)
 }
 
 struct Comparison {
-    items: Vec<Item>,
+    items: Items,
 }
 
 impl Comparison {
-    fn attention(&mut self, app: usize, subject: String, origin: Option<&Origin>, f: Finding, fix: Fix) {
-        let item = Item::attention(app, "doas", f, fix).named(subject);
-        self.items.push(Item { origin: origin.cloned(), ..item });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of an item, each once")]
-    fn push(
-        &mut self,
-        app: usize,
-        sign: Sign,
-        subject: String,
-        origin: Option<&Origin>,
-        details: Vec<String>,
-        f: Finding,
-        fix: Fix,
-    ) {
-        let origin = origin.cloned();
-        self.items.push(Item { app, sign, area: "doas", subject, origin, details, findings: vec![f], fix });
-    }
-
     /// Takes out rules that name an application's user and stand outside all blocks of perms.
     fn undeclared(&mut self, manifests: &[Manifest], host: &Host, names: &Names, text: Vec<u8>) -> Vec<u8> {
         let original = File::parse(DOAS_CONF, text.clone());
@@ -136,7 +116,7 @@ impl Comparison {
                 let f = finding(m, &codes::MISSING_RULE, Class::Missing, DOAS_CONF, Some(&rule.text.origin))
                     .is("not there", format!("the rule `{}`", rule.text.value))
                     .remedy("put it back by hand, take it out of the manifest, or declare a [[command]]");
-                self.attention(app, DOAS_CONF.to_owned(), Some(&rule.origin), f, Fix::ByHand);
+                self.items.attention(app, DOAS_CONF.to_owned(), Some(&rule.origin), f, Fix::ByHand);
             }
         }
         let mut text = text;
@@ -179,9 +159,9 @@ impl Comparison {
             });
         let subject = format!("{place} `{shown}`");
         if group.is_some() {
-            self.attention(app, subject, None, f, Fix::ByHand);
+            self.items.attention(app, subject, None, f, Fix::ByHand);
         } else {
-            self.push(app, Sign::Remove, subject, None, Vec::new(), f, Fix::Content);
+            self.items.content(app, Sign::Remove, subject, None, Vec::new(), f);
         }
     }
 
@@ -196,7 +176,7 @@ impl Comparison {
                 let f = finding(m, &codes::BROKEN, Class::Wrong, &place, first.as_ref())
                     .is(e.to_string(), "two marker lines")
                     .remedy("put the marker lines right by hand");
-                return self.attention(app, place, first.as_ref(), f, Fix::Blocked);
+                return self.items.attention(app, place, first.as_ref(), f, Fix::Blocked);
             }
         };
         let Some(first) = first else {
@@ -204,7 +184,7 @@ impl Comparison {
                 let f = finding(m, &codes::LEFT_OVER, Class::Excess, &place, Some(&m.app.origin))
                     .is("there", "not there: the manifest declares no command for doas")
                     .remedy("perms apply removes it");
-                self.push(app, Sign::Remove, place, Some(&m.app.origin), diff(&is, b""), f, Fix::Content);
+                self.items.content(app, Sign::Remove, place, Some(&m.app.origin), diff(&is, b""), f);
                 if let Ok(new) = doas::remove_block(text, name) {
                     *text = new;
                 }
@@ -228,7 +208,7 @@ impl Comparison {
                     .is("cannot be written", "the declared commands")
                     .why(why.join("; "))
                     .remedy("declare a command that doas.conf can hold");
-                return self.attention(app, place, Some(&first), f, Fix::Blocked);
+                return self.items.attention(app, place, Some(&first), f, Fix::Blocked);
             }
         };
         if is.as_deref() == Some(block.as_bytes()) {
@@ -245,7 +225,7 @@ impl Comparison {
         let f = finding(m, code, class, &place, Some(&first))
             .is(if is.is_none() { "not there" } else { "changed" }, "exactly the declared commands")
             .remedy("perms apply writes it");
-        self.push(app, sign, place, Some(&first), details, f, Fix::Content);
+        self.items.content(app, sign, place, Some(&first), details, f);
         if let Ok(new) = doas::replace_block(text, name, &block) {
             *text = new;
         }

@@ -3,11 +3,61 @@
 use std::path::PathBuf;
 
 use super::change::{Change, Image};
+use super::item::{Fix, Item, Sign};
 use super::names::Names;
 use crate::grants::identity::Identity;
 use crate::host::grants::SUDOERS_D;
 use crate::host::{FileState, Host};
 use crate::manifest::Manifest;
+use crate::report::{Finding, Origin};
+
+/// The items of one sort of grant file.
+pub(super) struct Items {
+    area: &'static str,
+    pub(super) list: Vec<Item>,
+}
+
+impl Items {
+    /// None yet.
+    pub(super) fn of(area: &'static str) -> Self {
+        Items { area, list: Vec::new() }
+    }
+
+    /// What `apply` does not mend.
+    pub(super) fn attention(
+        &mut self,
+        app: usize,
+        subject: impl Into<String>,
+        origin: Option<&Origin>,
+        f: Finding,
+        fix: Fix,
+    ) {
+        let item = Item::attention(app, self.area, f, fix).named(subject);
+        self.list.push(Item { origin: origin.cloned(), ..item });
+    }
+
+    /// What a file's new content mends.
+    pub(super) fn content(
+        &mut self,
+        app: usize,
+        sign: Sign,
+        subject: impl Into<String>,
+        origin: Option<&Origin>,
+        details: Vec<String>,
+        f: Finding,
+    ) {
+        self.list.push(Item {
+            app,
+            sign,
+            area: self.area,
+            subject: subject.into(),
+            origin: origin.cloned(),
+            details,
+            findings: vec![f],
+            fix: Fix::Content,
+        });
+    }
+}
 
 /// Looks of a sudoers fragment, as sudo and visudo want them.
 pub(super) const MODE: u16 = 0o440;
@@ -16,16 +66,10 @@ pub(super) const MODE: u16 = 0o440;
 /// will be if it is to be made.
 pub(super) fn identity(m: &Manifest, host: &Host, names: &Names) -> Identity {
     let name = &m.app.user.name.value;
-    let mut who = Identity::new(name.clone(), names.uid(name));
-    if let Some(user) = host.accounts.user(name) {
-        who.uid = Some(user.uid);
-        who = who.with_group(host.accounts.group_name(user.gid), Some(user.gid));
-        for g in host.accounts.supplementary(name) {
-            let gid = host.accounts.gid_of(&g);
-            who = who.with_group(g, gid);
-        }
-        return who;
+    if host.accounts.user(name).is_some() {
+        return host.accounts.identity(name);
     }
+    let mut who = Identity::new(name.clone(), names.uid(name));
     if let Some(creds) = names.credentials(name) {
         for gid in std::iter::once(creds.gid).chain(creds.groups) {
             who = who.with_group(names.show_group(gid), Some(gid));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::finding;
 use super::change::Change;
-use super::grant_files::{MODE, content_change, diff, identity};
+use super::grant_files::{Items, MODE, content_change, diff, identity};
 use super::item::{Fix, Item, Sign};
 use super::names::Names;
 use crate::grants::programs;
@@ -35,14 +35,14 @@ pub(super) fn compare(
     let sudo = if declared { Sudo::find(&host.root) } else { None };
     let dialect = sudo.map_or(Dialect::default(), |s| s.dialect);
     let mut c =
-        Comparison { manifests, host, names, files, dialect, new: BTreeMap::new(), items: Vec::new() };
+        Comparison { manifests, host, names, files, dialect, new: BTreeMap::new(), items: Items::of("sudo") };
     match c.files.read(Path::new(SUDOERS)) {
         Ok(_) => c.compare(),
         Err(FilesError::NotFound) if !declared => {}
         Err(e) => c.unreadable(&e),
     }
     let Comparison { items, new, host, .. } = c;
-    (items, new.into_iter().filter_map(|(path, text)| content_change(host, path, text)).collect())
+    (items.list, new.into_iter().filter_map(|(path, text)| content_change(host, path, text)).collect())
 }
 
 /// The reading of sudoers on a host: Debian and Fedora build sudo without AppArmor.
@@ -64,7 +64,7 @@ struct Comparison<'a> {
     dialect: Dialect,
     /// New contents; none for a file that goes.
     new: BTreeMap<PathBuf, Option<Vec<u8>>>,
-    items: Vec<Item>,
+    items: Items,
 }
 
 impl Comparison<'_> {
@@ -90,13 +90,8 @@ impl Comparison<'_> {
                     Fix::Blocked,
                 ),
             };
-            self.attention(app, SUDOERS.to_owned(), Some(origin), f, fix);
+            self.items.attention(app, SUDOERS.to_owned(), Some(origin), f, fix);
         }
-    }
-
-    fn attention(&mut self, app: usize, subject: String, origin: Option<&Origin>, f: Finding, fix: Fix) {
-        let item = Item::attention(app, "sudo", f, fix).named(subject);
-        self.items.push(Item { origin: origin.cloned(), ..item });
     }
 
     fn put(&mut self, path: PathBuf, text: Option<Vec<u8>>) {
@@ -125,7 +120,7 @@ impl Comparison<'_> {
                 let f = finding(m, &codes::NOT_INCLUDED, Class::Missing, SUDOERS, Some(&first.origin))
                     .is("no @includedir /etc/sudoers.d", "one, so that the fragment is read")
                     .remedy("add the line `@includedir /etc/sudoers.d` with visudo");
-                self.attention(app, SUDOERS.to_owned(), Some(&first.origin), f, Fix::Blocked);
+                self.items.attention(app, SUDOERS.to_owned(), Some(&first.origin), f, Fix::Blocked);
             }
         }
         self.broken(&after);
@@ -146,7 +141,7 @@ impl Comparison<'_> {
                     .is("there", "not there: the manifest declares no command for sudo")
                     .remedy("perms apply removes it");
                 let details = diff(&text.bytes, b"");
-                self.item(app, Sign::Remove, place, Some(&m.app.origin), details, f);
+                self.items.content(app, Sign::Remove, place, Some(&m.app.origin), details, f);
                 self.put(path, None);
             }
             return;
@@ -158,7 +153,7 @@ impl Comparison<'_> {
                     .is("cannot be written", "the declared commands")
                     .why(why)
                     .remedy("declare a command that sudoers can hold");
-                return self.attention(app, place, Some(&origin), f, Fix::Blocked);
+                return self.items.attention(app, place, Some(&origin), f, Fix::Blocked);
             }
         };
         match is {
@@ -168,14 +163,14 @@ impl Comparison<'_> {
                     .remedy("perms apply writes it");
                 let details =
                     diff(b"", &text).into_iter().map(|l| l.trim_start_matches("+ ").to_owned()).collect();
-                self.item(app, Sign::Add, place, Some(&first), details, f);
+                self.items.content(app, Sign::Add, place, Some(&first), details, f);
                 self.put(path, Some(text));
             }
             Err(e) => {
                 let f = finding(m, &codes::NOT_CHECKABLE, Class::Unchecked, &place, Some(&first))
                     .is(format!("not known: {e}"), "a fragment with the declared commands")
                     .remedy("run as root");
-                self.attention(app, place, Some(&first), f, Fix::Blocked);
+                self.items.attention(app, place, Some(&first), f, Fix::Blocked);
             }
             Ok(is) => {
                 let looks = (is.uid, is.gid, is.mode & 0o7777) == (0, 0, u32::from(MODE));
@@ -199,31 +194,10 @@ impl Comparison<'_> {
                 let f = finding(m, &codes::WRONG_FRAGMENT, class, &place, Some(&first))
                     .is(format!("changed: {what}"), "exactly the declared commands, root's, 0440")
                     .remedy("perms apply writes it anew");
-                self.item(app, Sign::Change, place, Some(&first), details, f);
+                self.items.content(app, Sign::Change, place, Some(&first), details, f);
                 self.put(path, Some(text));
             }
         }
-    }
-
-    fn item(
-        &mut self,
-        app: usize,
-        sign: Sign,
-        subject: String,
-        origin: Option<&Origin>,
-        details: Vec<String>,
-        f: Finding,
-    ) {
-        self.items.push(Item {
-            app,
-            sign,
-            area: "sudo",
-            subject,
-            origin: origin.cloned(),
-            details,
-            findings: vec![f],
-            fix: Fix::Content,
-        });
     }
 
     /// Rules for the applications' users that stand elsewhere.
@@ -289,7 +263,7 @@ impl Comparison<'_> {
                     .remedy(
                         "put it back by hand (visudo), take it out of the manifest, or declare a [[command]]",
                     );
-                self.attention(app, place, Some(&rule.origin), f, Fix::ByHand);
+                self.items.attention(app, place, Some(&rule.origin), f, Fix::ByHand);
             }
         }
     }
@@ -333,10 +307,10 @@ impl Comparison<'_> {
         };
         let subject = format!("{place} gives {user} `{}`", g.command_text.trim());
         if by_hand {
-            self.attention(app, subject, None, f, Fix::ByHand);
+            self.items.attention(app, subject, None, f, Fix::ByHand);
         } else {
             let why = f.why.clone().into_iter().collect();
-            self.item(app, Sign::Remove, subject, None, why, f);
+            self.items.content(app, Sign::Remove, subject, None, why, f);
         }
     }
 
@@ -357,13 +331,13 @@ impl Comparison<'_> {
                     Some(text) => {
                         let f = f.remedy("perms apply removes the rules; or declare them with [[command]]");
                         let details = vec![format!("rules for {user}, which sudo skips: {}", i.reason)];
-                        self.item(app, Sign::Remove, place, None, details, f);
+                        self.items.content(app, Sign::Remove, place, None, details, f);
                         let empty = text.trim_ascii().is_empty();
                         self.put(i.path.clone(), (!empty).then_some(text));
                     }
                     None => {
                         let f = f.remedy("delete it; or declare what it grants with [[command]]");
-                        self.attention(app, place, None, f, Fix::ByHand);
+                        self.items.attention(app, place, None, f, Fix::ByHand);
                     }
                 }
             }
@@ -406,7 +380,7 @@ impl Comparison<'_> {
                 .why("sudo drops what it cannot read and goes on without it")
                 .remedy("mend it with visudo; perms changes nothing in a tree that is broken");
             let fix = if writes { Fix::Blocked } else { Fix::ByHand };
-            self.attention(app, place.clone(), concerned.as_ref(), f, fix);
+            self.items.attention(app, place.clone(), concerned.as_ref(), f, fix);
         }
     }
 }

@@ -67,6 +67,22 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of an application (its name), to be filled in.
+    pub fn new(code: Code, class: Class, app: impl Into<String>, place: impl Into<String>) -> Self {
+        Finding {
+            code,
+            class,
+            app: app.into(),
+            place: place.into(),
+            origin: None,
+            is: String::new(),
+            should: String::new(),
+            why: None,
+            steps: Vec::new(),
+            remedy: String::new(),
+        }
+    }
+
     /// Says what is there and what should be.
     #[must_use]
     pub fn is(mut self, is: impl Into<String>, should: impl Into<String>) -> Self {

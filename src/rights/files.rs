@@ -80,10 +80,7 @@ pub struct Asker {
 impl Asker {
     /// A session of this account, as login(1) makes it; `None` if there is no such account.
     pub fn of_user(accounts: &Accounts, name: &str) -> Option<Asker> {
-        let user = accounts.user(name)?;
-        let groups = accounts.supplementary(name).iter().filter_map(|g| accounts.gid_of(g)).collect();
-        let credentials = Credentials::of_user(user.uid, user.gid, groups);
-        Some(Asker { name: name.to_owned(), credentials })
+        Some(Asker { name: name.to_owned(), credentials: accounts.credentials(name)? })
     }
 }
 

@@ -35,18 +35,6 @@ pub struct Command<'a> {
     pub args: &'a [&'a str],
 }
 
-/// An account as the grant files see it; one that does not exist has a name alone.
-pub fn identity(accounts: &Accounts, name: &str) -> Identity {
-    let Some(user) = accounts.user(name) else { return Identity::new(name, None) };
-    let mut who =
-        Identity::new(name, Some(user.uid)).with_group(accounts.group_name(user.gid), Some(user.gid));
-    for g in accounts.supplementary(name) {
-        let gid = accounts.gid_of(&g);
-        who = who.with_group(g, gid);
-    }
-    who
-}
-
 /// The sudoers policy of a host.
 pub fn sudoers(host: &Host, short_name: &str) -> Tree {
     let reading = Reading { host: short_name.as_bytes().to_vec(), ..Reading::default() };
@@ -77,7 +65,7 @@ impl doas::Names for HostNames<'_> {
 
 /// Answers. One route is enough; the command must be there.
 pub fn may_run(host: &Host, user: &str, command: &Command<'_>) -> Answer {
-    let who = identity(&host.accounts, user);
+    let who = host.accounts.identity(user);
     let here = this_host(command.host.unwrap_or(&host.name), command.host.is_none());
     let path = located(host, command.command);
     let mut routes = Vec::new();
@@ -132,9 +120,9 @@ fn target_identity(host: &Host, name: &str) -> Identity {
     match name.strip_prefix('#').and_then(|n| n.parse::<u32>().ok()) {
         Some(uid) => {
             let known = host.accounts.users().iter().find(|u| u.uid == uid);
-            known.map_or_else(|| Identity::new(name, Some(uid)), |u| identity(&host.accounts, &u.name))
+            known.map_or_else(|| Identity::new(name, Some(uid)), |u| host.accounts.identity(&u.name))
         }
-        None => identity(&host.accounts, name),
+        None => host.accounts.identity(name),
     }
 }
 

@@ -1,12 +1,13 @@
 //! A path resolved as the kernel resolves it for anybody: every link is followed, whoever made it, since nothing is
 //! changed here. `..` and absolute links stay beneath the root.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::grants::acl::Acl;
+use crate::sys::root::components;
 use crate::sys::{Handle, Kind, Meta, Root};
 
 /// As path_resolution(7) has it.
@@ -146,16 +147,4 @@ fn go(root: &Root, path: &Path, follow: bool, passed: &mut Vec<Passed>) -> Resul
         above.push(std::mem::replace(&mut here, child));
     }
     Ok(End::Found(here, above.pop()))
-}
-
-/// The components of a path, last first, without the root and `.`.
-fn components(path: &Path) -> Vec<OsString> {
-    path.components()
-        .rev()
-        .filter_map(|c| match c {
-            Component::Normal(n) => Some(n.to_owned()),
-            Component::ParentDir => Some(OsStr::from_bytes(b"..").to_owned()),
-            _ => None,
-        })
-        .collect()
 }

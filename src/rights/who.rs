@@ -6,7 +6,7 @@ use super::answer::{Answer, Step, Verdict};
 use super::domain::{Labels, Wanted};
 use super::files::{Action, Asker, class, may_on};
 use super::programs::HostPrograms;
-use super::run::{HostNames, doas_conf, identity, sudoers};
+use super::run::{HostNames, doas_conf, sudoers};
 use super::walk::{End, Seen, Way, walk};
 use crate::grants::access::{CapSet, Credentials};
 use crate::grants::doas;
@@ -138,7 +138,7 @@ impl Who {
         let route =
             Route { host, here: &here, tree: &tree, sudo: sudo.as_ref(), action, path, able, programs };
         for user in host.accounts.users().iter().filter(|u| !able.contains(&u.name)) {
-            let who = identity(&host.accounts, &user.name);
+            let who = host.accounts.identity(&user.name);
             let found = route.by_sudo(&who).or_else(|| route.by_doas(&who, doas.as_ref()?));
             self.routes.extend(found.map(|reason| Entry {
                 name: user.name.clone(),
@@ -251,7 +251,7 @@ impl Route<'_> {
         let args: Vec<&[u8]> = args.iter().map(|a| a.as_bytes()).collect();
         let programs = HostPrograms::new(&self.host.root);
         let found = self.able.iter().find(|name| {
-            let target = Target::User(identity(&self.host.accounts, name), None);
+            let target = Target::User(self.host.accounts.identity(name), None);
             let question = Question {
                 who,
                 host: self.here,
@@ -297,7 +297,7 @@ impl Route<'_> {
             }
             let bytes: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
             let target = self.able.iter().find(|name| {
-                let target = identity(&self.host.accounts, name);
+                let target = self.host.accounts.identity(name);
                 doas::decide(file, who, &target, command.as_bytes(), &bytes, &names).allowed
             });
             if let Some(target) = target {

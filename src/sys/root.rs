@@ -314,7 +314,7 @@ impl Root {
 }
 
 /// The components of a path, last first, without the root and `.`.
-fn components(path: &Path) -> Vec<OsString> {
+pub(crate) fn components(path: &Path) -> Vec<OsString> {
     path.components()
         .rev()
         .filter_map(|c| match c {

@@ -58,6 +58,9 @@ pub(crate) struct Sudo {
     output: BufReader<ChildStdout>,
 }
 
+/// Ends each answer of the shell.
+const END: &str = "--end-of-answer--";
+
 impl Sudo {
     /// `None` where the tools or the rights are not there: the test returns.
     pub(crate) fn new() -> Option<Sudo> {
@@ -119,9 +122,17 @@ impl Sudo {
 
     /// Runs a line of shell below the copy; its output (standard error with it) and status.
     pub(crate) fn shell(&mut self, line: &str) -> (String, i32) {
-        const END: &str = "--end-of-answer--";
+        self.send(line);
+        self.receive()
+    }
+
+    /// Sends a line whose answer is received later, in the same order.
+    fn send(&mut self, line: &str) {
         writeln!(self.input, "{{ {line}\n}} 2>&1 </dev/null; echo \"{END}$?\"").unwrap();
         self.input.flush().unwrap();
+    }
+
+    fn receive(&mut self) -> (String, i32) {
         let mut out = Vec::new();
         loop {
             let mut got = Vec::new();
@@ -136,7 +147,7 @@ impl Sudo {
     }
 
     /// Whether sudo would let `user` run this, as root asks. `options`: `-u USER`. (With `-g`, and for an empty runas
-    /// list, sudo takes root for the one who asks; [`Sudo::allows_asking`] is the better question then.)
+    /// list, sudo takes root for the one who asks; [`Sudo::ask`] is the better question then.)
     pub(crate) fn allows(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
         let line = format!("sudo -n -l -U {user} {} -- {}", options.join(" "), all_quoted(command));
         self.shell(&line).1 == 0
@@ -170,10 +181,16 @@ impl Sudo {
     }
 
     /// Whether sudo would let `user` run this, as they ask themselves. The policy must hold `Defaults listpw=never`.
-    pub(crate) fn allows_asking(&mut self, user: &str, options: &[&str], command: &[&str]) -> bool {
+    /// Asked here, answered by [`Sudo::allowed`], so that several can be under way.
+    pub(crate) fn ask(&mut self, user: &str, options: &[&str], command: &[&str]) {
         let line =
             format!("{} sudo -n -l {} -- {}", become_user(user), options.join(" "), all_quoted(command));
-        self.shell(&line).1 == 0
+        self.send(&line);
+    }
+
+    /// The answer to the first question that has none yet.
+    pub(crate) fn allowed(&mut self) -> bool {
+        self.receive().1 == 0
     }
 
     /// Whether sudo runs the command for `user` without a password.
@@ -278,6 +295,13 @@ pub(crate) fn quoted(word: &str) -> String {
 /// How many generated cases a test runs: `PERMS_CASES`, else the number that fits into a quick run.
 pub(crate) fn cases(quick: u32) -> u32 {
     std::env::var("PERMS_CASES").ok().and_then(|v| v.parse().ok()).unwrap_or(quick)
+}
+
+/// Says how far a long run is, where output is not captured.
+pub(crate) fn progress(asked: u32, allowed: u32) {
+    if asked.is_multiple_of(6000) {
+        eprintln!("{asked} equal, {allowed} of them allowed");
+    }
 }
 
 /// A small generator of random numbers (xorshift64*): the same seed gives the same cases everywhere.

@@ -5,7 +5,7 @@ use perms::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment_for}
 use perms::grants::sudoers::{Behaviour, Dialect, Question, RsPolicy, Target, ThisHost};
 
 use crate::generate;
-use crate::harness::{Random, Real, Sudo, bob, cases, daemon, dep, eve, root};
+use crate::harness::{Random, Real, Sudo, bob, cases, daemon, dep, eve, progress, root};
 
 fn account(name: &str) -> Identity {
     match name {
@@ -76,6 +76,7 @@ fn decisions_are_those_of_sudo_rs() {
                 policy.problems(),
             );
         }
+        progress(asked, allowed);
     }
     assert!(allowed > all / 25 && allowed < all * 9 / 10, "{allowed} of {all}: the cases say little");
 }

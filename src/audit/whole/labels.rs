@@ -1,8 +1,9 @@
 //! Labels on disk beside those of the host's specifications.
 
 use super::sights::Sight;
+use crate::host::contexts::file_kind;
 use crate::selinux::contexts::compare::{Comparison, compare};
-use crate::selinux::contexts::{Answer, FileContexts, FileKind, Lookups};
+use crate::selinux::contexts::{Answer, FileContexts, Lookups};
 use crate::sys::mounts::Mount;
 use crate::sys::{HIDDEN, Kind};
 
@@ -52,16 +53,7 @@ impl LabelCheck<'_> {
 
     /// What is the matter with a label; none if nothing is.
     pub(super) fn look(&mut self, path: &[u8], kind: Kind, is: Option<&[u8]>) -> Option<Sight> {
-        let kind = match kind {
-            Kind::File => FileKind::File,
-            Kind::Directory => FileKind::Directory,
-            Kind::Link => FileKind::Link,
-            Kind::Pipe => FileKind::Pipe,
-            Kind::Socket => FileKind::Socket,
-            Kind::Block => FileKind::Block,
-            Kind::Character => FileKind::Character,
-        };
-        let should = match self.lookups.lookup(path, Some(kind)) {
+        let should = match self.lookups.lookup(path, Some(file_kind(kind))) {
             Answer::Context(spec) => spec.context.as_deref()?.as_bytes(),
             Answer::Undecided(_) => return Some(Sight::Undecided),
             Answer::LeaveAlone(_) | Answer::Unspecified => return None,

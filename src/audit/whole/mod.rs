@@ -18,7 +18,6 @@ mod tell;
 
 use std::path::{Path, PathBuf};
 
-use crate::grants::access::{CapSet, Credentials};
 use crate::host::Host;
 use crate::manifest::{Access, Manifest};
 use crate::report::Finding;
@@ -104,9 +103,7 @@ fn users(manifests: &[Manifest], host: &Host) -> Vec<AppUser> {
     for (app, m) in manifests.iter().enumerate() {
         let name = &m.app.user.name.value;
         let Some(user) = host.accounts.user(name) else { continue };
-        let groups =
-            host.accounts.supplementary(name).iter().filter_map(|g| host.accounts.gid_of(g)).collect();
-        let creds = Credentials { uid: user.uid, gid: user.gid, groups, capabilities: CapSet::NONE };
+        let Some(creds) = host.accounts.credentials(name) else { continue };
         let mut own: Vec<PathBuf> = Vec::new();
         for rule in &m.paths {
             let writes = rule.access.as_ref().is_some_and(|a| a.value == Access::Write)

@@ -56,21 +56,6 @@ struct Teller<'a> {
     bare: Vec<(String, u64, u64)>,
 }
 
-fn new(code: Code, class: Class, app: &str, place: impl Into<String>) -> Finding {
-    Finding {
-        code,
-        class,
-        app: app.to_owned(),
-        place: place.into(),
-        origin: None,
-        is: String::new(),
-        should: String::new(),
-        why: None,
-        steps: Vec::new(),
-        remedy: String::new(),
-    }
-}
-
 impl Teller<'_> {
     /// One finding for each path, or one for all where they are many. `make` gets `FILE` or `N files, the first FILE`.
     fn each(&mut self, group: &Group, make: impl Fn(&Self, &str, Option<(&Path, u32, u16)>) -> Finding) {
@@ -109,7 +94,7 @@ impl Teller<'_> {
                 .into_iter()
                 .flatten()
                 .collect();
-                new(&excess::SET_ID, Class::Excess, HOST, place)
+                Finding::new(&excess::SET_ID, Class::Excess, HOST, place)
                     .is(format!("runs as {}, whoever starts it", whom.join(" and ")), "a program that runs as its caller")
                     .why("it is not among the programs that are known to need it")
                     .remedy("chmod u-s,g-s; see first where it comes from (dpkg -S, rpm -qf)")
@@ -120,7 +105,7 @@ impl Teller<'_> {
                     Some(held) => held.join(", "),
                     None => "capabilities that cannot be read".to_owned(),
                 };
-                new(&excess::CAPABILITY, Class::Excess, HOST, place)
+                Finding::new(&excess::CAPABILITY, Class::Excess, HOST, place)
                     .is(is, "no capabilities")
                     .why("whoever starts it has them; it is not among the programs that are known to need them")
                     .remedy("setcap -r; a service is given them by its unit (AmbientCapabilities=)")
@@ -137,14 +122,14 @@ impl Teller<'_> {
                     _ => "everybody can come to it".to_owned(),
                 };
                 let mode = one.map_or_else(String::new, |(_, _, m)| format!(", mode {m:04o}"));
-                new(&excess::WORLD_WRITABLE, Class::Excess, HOST, place)
+                Finding::new(&excess::WORLD_WRITABLE, Class::Excess, HOST, place)
                     .is(format!("a {} that everybody may write{mode}", kind.word()), "written by those who need to")
                     .why(why)
                     .remedy("chmod o-w; for a folder that is shared: chmod +t, and root as its owner")
             }),
             Sight::OpenDisk => self.each(group, |_, place, one| {
                 let mode = one.map_or_else(String::new, |(_, _, m)| format!(", mode {m:04o}"));
-                new(&excess::OPEN_DISK, Class::Excess, HOST, place)
+                Finding::new(&excess::OPEN_DISK, Class::Excess, HOST, place)
                     .is(format!("a disk that everybody may use{mode}"), "root's and group disk's")
                     .why("all files on it can be read or changed past their own rights")
                     .remedy("chmod o-rw, and mend the udev rule that gave it")
@@ -158,7 +143,7 @@ impl Teller<'_> {
                         Some((_, _, mode)) => format!("{user} may write it by its group or ACL, mode {mode:04o}"),
                         None => format!("{user} may write it"),
                     };
-                    let mut f = new(&excess::WRITABLE, Class::Excess, &name, place)
+                    let mut f = Finding::new(&excess::WRITABLE, Class::Excess, &name, place)
                         .is(how, "nothing that it can write but what is declared")
                         .remedy("take the right away (chown, chmod, setfacl -x); or declare it: [[path]] with access = \"write\"");
                     f.origin = Some(m.app.user.origin.clone());
@@ -172,12 +157,12 @@ impl Teller<'_> {
                     _ => "mask".to_owned(),
                 };
                 let prefix = if *default { "default:" } else { "" };
-                new(&excess::ACL_ENTRY, Class::Excess, HOST, place)
+                Finding::new(&excess::ACL_ENTRY, Class::Excess, HOST, place)
                     .is(format!("{prefix}{who}:{perms}"), "no entry that nobody declared")
                     .remedy(format!("setfacl {}-x {who}; or declare it: acl = [\"…\"]", if *default { "-d " } else { "" }))
             }),
             Sight::BadAcl => self.each(group, |_, place, _| {
-                new(&acl::WRONG_ENTRY, Class::Unchecked, HOST, place)
+                Finding::new(&acl::WRONG_ENTRY, Class::Unchecked, HOST, place)
                     .is("an ACL that setfacl would refuse (unsorted, or twice the same)", "an ACL")
                     .why("the kernel goes by its first entry that fits, and tools show another")
                     .remedy("setfacl -b, and set it anew")
@@ -193,25 +178,25 @@ impl Teller<'_> {
                     by.push(format!("group {} may write it", t.group(*gid)));
                 }
                 let mode = one.map_or_else(String::new, |(_, _, m)| format!(", mode {m:04o}"));
-                new(&excess::ROOT_PLACE, Class::Excess, HOST, at)
+                Finding::new(&excess::ROOT_PLACE, Class::Excess, HOST, at)
                     .is(format!("{}{mode}", by.join(", ")), "root's, and closed to others")
                     .why(format!("{place}: {why}"))
                     .remedy("chown root, chmod g-w")
             }),
             Sight::Label { is, should, user_and_level } => self.label(is.as_deref(), should, *user_and_level, group),
             Sight::Undecided => self.each(group, |_, place, _| {
-                new(&label::UNCHECKED, Class::Unchecked, HOST, place)
+                Finding::new(&label::UNCHECKED, Class::Unchecked, HOST, place)
                     .is("a label that cannot be judged", "one that the specifications decide")
                     .why("a pattern that could decide it is not understood; perms label PATH names it")
                     .remedy("perms label PATH")
             }),
             Sight::Unread(error) => self.each(group, |_, place, _| {
-                new(&excess::UNREAD, Class::Unchecked, HOST, place)
+                Finding::new(&excess::UNREAD, Class::Unchecked, HOST, place)
                     .is(format!("not known: {error}"), "looked at")
                     .remedy("run as root; if that was root, see what it is (findmnt -T, ls -la)")
             }),
             Sight::Other => self.each(group, |_, place, _| {
-                new(&excess::UNREAD, Class::Unchecked, HOST, place)
+                Finding::new(&excess::UNREAD, Class::Unchecked, HOST, place)
                     .is("wrong in more ways than are kept apart", "looked at")
                     .remedy("mend what is told, and run it again")
             }),
@@ -233,7 +218,7 @@ impl Teller<'_> {
                 continue;
             }
             self.found.push(
-                new(&excess::SECRET, Class::Excess, HOST, path.display().to_string())
+                Finding::new(&excess::SECRET, Class::Excess, HOST, path.display().to_string())
                     .is(
                         format!("{}, mode {mode:04o}: everybody may read it", secret.words()),
                         "read by those who need it",
@@ -244,7 +229,7 @@ impl Teller<'_> {
         if group.count > group.first.len() as u64 {
             let more = number(group.count - group.first.len() as u64);
             self.found.push(
-                new(&excess::SECRET, Class::Unchecked, HOST, group.folder().display().to_string())
+                Finding::new(&excess::SECRET, Class::Unchecked, HOST, group.folder().display().to_string())
                     .is(format!("{more} more files with names of {}", secret.words()), "looked at")
                     .remedy("see to those that are told, and run it again"),
             );
@@ -268,7 +253,7 @@ impl Teller<'_> {
             let force = if rest { "-F " } else { "" };
             let code: Code = if is.is_some() { &label::WRONG } else { &label::MISSING };
             let class = if is.is_some() { Class::Wrong } else { Class::Missing };
-            let f = new(code, class, HOST, place)
+            let f = Finding::new(code, class, HOST, place)
                 .is(is.map_or_else(|| "no label".to_owned(), text), text(should))
                 .remedy(format!("restorecon {deep}{force}-v {place}; why: perms label {place}"));
             if rest {
@@ -283,7 +268,7 @@ impl Teller<'_> {
         for (point, without, all) in std::mem::take(&mut self.bare) {
             let point = if self.scope.host.root.is_host() { point } else { "/".to_owned() };
             self.found.push(
-                new(&excess::UNLABELLED, Class::Unchecked, HOST, point)
+                Finding::new(&excess::UNLABELLED, Class::Unchecked, HOST, point)
                     .is(
                         format!("{} of {} objects have no label", number(without), number(all)),
                         "labelled as the policy says",
