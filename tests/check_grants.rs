@@ -139,6 +139,9 @@ fn what_sudo_rs_leaves_out_is_said() {
         ("+net ALL=(root) /usr/bin/uptime \"\"", true),
         ("alice 10.0.0.1=(root) /usr/bin/uptime \"\"", true),
         ("alice ALL=(root) /usr/bin/uptime a* b", true),
+        ("Defaults requiretty, env_reset", true),
+        ("Defaults logfile=/var/log/sudo.log", true),
+        ("Defaults use_pty, secure_path=/usr/bin", false),
     ];
     let text: String = rules.iter().map(|(line, _)| format!("{line}\n")).collect();
     t.write("etc/sudoers", &text);
@@ -161,7 +164,7 @@ fn what_sudo_rs_leaves_out_is_said() {
 }
 
 #[test]
-fn a_version_with_holes_is_told_where_a_rule_opens_them() {
+fn s15_a_version_with_holes_is_told_where_a_rule_opens_them() {
     if !is_root() {
         return;
     }

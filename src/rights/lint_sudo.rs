@@ -45,7 +45,8 @@ pub fn sudoers(host: &Host, main: &Path, programs: &Table, dialect: Option<Diale
     lint.versions(sudo.as_ref());
     if dialect == Dialect::Rs {
         for p in RsPolicy::new(&tree, &files).problems() {
-            let what = if p.dropped { "sudo-rs leaves this entry out" } else { "sudo-rs passes over a tag" };
+            let what =
+                if p.dropped { "sudo-rs leaves this entry out" } else { "sudo-rs passes over a part of it" };
             lint.raise(&codes::SUDO_RS, p.file, p.span, format!("{what}: {}", p.message), "here", &[]);
         }
     }

@@ -90,6 +90,12 @@ fn s4_a_regular_expression_spans_all_arguments() {
     assert!(!c.may(&["/usr/bin/ls", "reload", "nginx"]));
     c.policy("dep ALL=/usr/bin/ls ^-n [0-9]+$");
     assert!(c.may(&["/usr/bin/ls", "-n 5"]));
+    // It sees the joined text, too: it cannot tell one argument with a space from two.
+    for rule in ["/usr/bin/ls ^a b$", "/usr/bin/ls ^a[ ]b$", "/usr/bin/ls ^a\\ b$", "/usr/bin/ls a\\ b"] {
+        c.policy(&format!("dep ALL={rule}"));
+        let one = c.may(&["/usr/bin/ls", "a b"]);
+        assert_eq!(c.may(&["/usr/bin/ls", "a", "b"]), one, "{rule}");
+    }
     // More than 1024 characters match nothing.
     c.policy(&format!("dep ALL=/usr/bin/ls ^x{}$", "x?".repeat(600)));
     assert!(!c.may(&["/usr/bin/ls", "x"]));

@@ -77,6 +77,7 @@ fn what_would_take_sudo_forever_takes_us_no_time() {
     let twice = "@include /etc/sudoers\n".repeat(2);
     let tree = exercise(&MemoryFiles::new().with("/etc/sudoers", twice));
     assert!(tree.problems.iter().any(|p| p.kind == ProblemKind::Limit), "includes that include each other");
+    assert!(tree.files.len() <= 129, "a file is read as often as sudo may lay it into itself");
     let lines = "dep ALL=(ALL) /bin/x\nbad line\n".repeat(20_000);
     exercise(&MemoryFiles::new().with("/etc/sudoers", lines));
     let mut list = String::from("dep ALL=(root,bob) NOPASSWD: /bin/a");

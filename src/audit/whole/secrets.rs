@@ -25,9 +25,6 @@ impl Secret {
 
 /// Files in which credentials are kept, by their whole name.
 const NAMES: &[&str] = &[
-    ".env",
-    ".env.local",
-    ".env.production",
     ".git-credentials",
     ".htpasswd",
     ".msmtprc",
@@ -62,6 +59,11 @@ pub(super) fn by_name(path: &[u8]) -> Option<Secret> {
     }
     if begins("shadow") || begins("gshadow") || begins("opasswd") || begins("master.passwd") {
         return Some(Secret::Hashes);
+    }
+    let example = [".example", ".sample", ".dist", ".template"].into_iter().any(ends);
+    // An environment file of a unit or of a container: `shop.env`, `.env.staging`.
+    if (ends(".env") || begins(".env.")) && !example {
+        return Some(Secret::Credentials);
     }
     if ends(".keytab") || ends(".kdbx") || NAMES.iter().any(|n| n.as_bytes() == name) {
         return Some(Secret::Credentials);
@@ -110,6 +112,10 @@ mod tests {
         assert!(secret("/var/backups/shadow.bak", "root:$y$j9T$x:1::::::\n"));
         assert!(!secret("/etc/shadow-", "root:*:1::::::\n"), "nobody has a password");
         assert!(secret("/srv/app/.env", "DB_PASSWORD=x\n"));
+        assert!(secret("/etc/shop/secret.env", "DB_PASSWORD=x\n"));
+        assert!(secret("/srv/app/.env.staging", "DB_PASSWORD=x\n"));
+        assert!(!secret("/srv/app/.env.example", "DB_PASSWORD=\n"));
+        assert!(!secret("/etc/shop/locale.env", "LANG=C.UTF-8\n"));
         assert!(!secret("/usr/lib/python3/test/key.pem", "-----BEGIN PRIVATE KEY-----"));
     }
 }

@@ -18,6 +18,9 @@ use super::tree::{File, Ignored, IgnoredReason, Problem, ProblemKind, Reading, T
 const DEPTH: usize = 128;
 /// How many files are opened at most: two includes of a file in itself would be 2^128 for sudo.
 const FILES: usize = 4096;
+/// How often one file is read at most: a file that includes itself is opened so often by sudo, too. One that does so twice would
+/// be opened 2^128 times.
+const TIMES: usize = DEPTH + 1;
 /// How many bytes are read at most, files counted each time they are included.
 const BYTES: usize = 64 << 20;
 /// How many problems are told at most.
@@ -35,6 +38,8 @@ pub(super) struct Stream<'f> {
     lexer: Lexer,
     open: Vec<Open>,
     read: usize,
+    /// How often each file was opened.
+    times: HashMap<PathBuf, usize>,
     cache: HashMap<PathBuf, Result<FileText, FilesError>>,
     /// For each file of the tree, where its last entry ended.
     done: Vec<usize>,
@@ -49,6 +54,7 @@ impl<'f> Stream<'f> {
             lexer: Lexer::new(reading.apparmor),
             open: Vec::new(),
             read: 0,
+            times: HashMap::new(),
             cache: HashMap::new(),
             done: Vec::new(),
             tree: Tree { reading, ..Tree::default() },
@@ -247,7 +253,9 @@ impl<'f> Stream<'f> {
             return Err(Refused::Untrusted(reason));
         }
         self.read = self.read.saturating_add(text.bytes.len());
-        if self.tree.files.len() >= FILES || self.read > BYTES {
+        let times = self.times.entry(path.to_owned()).or_default();
+        *times += 1;
+        if *times > TIMES || self.tree.files.len() >= FILES || self.read > BYTES {
             return Err(Refused::Limit);
         }
         let number = self.tree.files.len();

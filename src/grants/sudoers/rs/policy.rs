@@ -15,6 +15,44 @@ const LONGEST_LIST: usize = 127;
 /// Names that no alias may have.
 const RESERVED: [&str; 8] = ["ALL", "CHROOT", "CWD", "NOTAFTER", "NOTBEFORE", "ROLE", "TIMEOUT", "TYPE"];
 
+/// The Defaults that sudo-rs 0.2.15 knows; a few of them it passes over without a word.
+const DEFAULTS: [&str; 34] = [
+    "always_query_group_plugin",
+    "always_set_home",
+    "apparmor_profile",
+    "editor",
+    "env_check",
+    "env_delete",
+    "env_editor",
+    "env_keep",
+    "env_reset",
+    "fqdn",
+    "ignore_dot",
+    "insults",
+    "lecture",
+    "log_allowed",
+    "log_denied",
+    "mail_badpass",
+    "mailerpath",
+    "match_group_by_gid",
+    "noexec",
+    "noninteractive_auth",
+    "passwd_timeout",
+    "passwd_tries",
+    "pwfeedback",
+    "rootpw",
+    "runcwd",
+    "secure_path",
+    "setenv",
+    "targetpw",
+    "timestamp_timeout",
+    "umask",
+    "umask_override",
+    "use_pty",
+    "verifypw",
+    "visiblepw",
+];
+
 /// An entry that sudo-rs leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RsProblem {
@@ -121,6 +159,7 @@ impl RsPolicy {
                         }
                     }
                     ItemKind::UserSpec(spec) => policy.ignored_tags(number, entry, spec),
+                    ItemKind::Defaults(line) => policy.unknown_defaults(number, entry, line),
                     _ => {}
                 }
             }
@@ -156,6 +195,22 @@ impl RsPolicy {
         found.dedup();
         if !found.is_empty() {
             let message = format!("{} has no effect", found.join(", "));
+            self.problems.push(RsProblem { file, span: entry.span, message, dropped: false });
+        }
+    }
+
+    /// Settings that sudo-rs does not know, of which it complains at every call.
+    fn unknown_defaults(&mut self, file: usize, entry: &Item, line: &ast::Defaults) {
+        let known = |name: &[u8]| DEFAULTS.iter().any(|d| d.as_bytes() == name);
+        let names: Vec<_> = line
+            .settings
+            .iter()
+            .filter(|s| !known(&s.name))
+            .map(|s| format!("`{}`", String::from_utf8_lossy(&s.name)))
+            .collect();
+        if !names.is_empty() {
+            let message =
+                format!("Defaults {} is not known to it, which it says at every call", names.join(", "));
             self.problems.push(RsProblem { file, span: entry.span, message, dropped: false });
         }
     }
