@@ -441,6 +441,53 @@ fn a7_a_default_acl_on_a_file_is_refused() {
 }
 
 #[test]
+fn a8_getfacl_escapes_names_and_shows_unknown_ids_as_numbers() {
+    let Some(dir) = folder() else { return };
+    if !support::have("getfacl") {
+        return;
+    }
+    let file = dir.path().join("a\nb\\c");
+    File::create(&file).unwrap();
+    let acl: Acl = "u::rw,u:54321:r,g::r,m::r,o::-".parse().unwrap();
+    write(&file, &acl);
+    for options in [&["-p"][..], &["-n", "-p"]] {
+        let (_, text) = run("getfacl", options, &file);
+        assert!(text.lines().next().unwrap().ends_with("/a\\012b\\\\c"), "{text}");
+        assert!(text.contains("user:54321:r--"), "{text}");
+    }
+    // What we say of such a name reaches a terminal on one line, and an id without an account is a number with us too.
+    assert!(!perms::report::escape::escape_path(&file).contains('\n'));
+    assert!(read(&file).to_string().contains("user:54321:r--"));
+    assert_eq!(perms::host::Accounts::parse("", "", None).user_name(54321), "54321");
+}
+
+#[test]
+fn a9_attributes_are_set_through_proc_where_a_handle_names_but_does_not_open() {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{Mode, OFlags, XattrFlags};
+    use rustix::io::Errno;
+
+    let Some(dir) = folder() else { return };
+    let file = new_file(dir.path(), 0);
+    let acl = "u::rw,u:7:r,g::r,m::r,o::-".parse::<Acl>().unwrap();
+    let named = |path: &Path| rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).unwrap();
+    let handle = named(&file);
+    let direct = rustix::fs::fsetxattr(&handle, XATTR_ACCESS, &acl.to_xattr(), XattrFlags::empty());
+    assert_eq!(direct.unwrap_err(), Errno::BADF);
+    let by_proc = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+    rustix::fs::setxattr(&by_proc, XATTR_ACCESS, &acl.to_xattr(), XattrFlags::empty()).unwrap();
+    assert_eq!(read(&file), acl);
+    // A link has none of its own.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let handle = named(&link);
+    let by_proc = PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd()));
+    let refused = rustix::fs::setxattr(&by_proc, XATTR_ACCESS, &acl.to_xattr(), XattrFlags::empty());
+    assert_eq!(refused.unwrap_err(), Errno::OPNOTSUPP);
+}
+
+#[test]
 fn an_id_without_a_number_in_this_namespace_is_not_taken_for_a_user() {
     let Some(dir) = folder() else { return };
     if !support::have("unshare") || !support::have("getfattr") {

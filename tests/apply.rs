@@ -727,3 +727,77 @@ fn doas_rules_are_written_checked_and_kept_narrow() {
     t.expect(1, &["apply", "--yes"]);
     assert_same(&broken, &t.snapshot());
 }
+
+/// What was written for a manifest that is deleted goes with it, and comes back with rollback.
+#[test]
+fn what_deleted_manifests_left_is_found_and_removed() {
+    if !root() {
+        return;
+    }
+    let t = Tree::new();
+    t.write("usr/lib/polkit-1/polkitd", "\0/etc/polkit-1/rules.d\0");
+    t.mkdir("etc/polkit-1/rules.d");
+    t.write("etc/doas.conf", "permit root\n");
+    t.chmod("etc/doas.conf", 0o400);
+    let command = |with: &str| {
+        format!(
+            "\n[[command]]\nrun = [\"/usr/bin/systemctl\", \"reload\", \"web\"]\nnopasswd = true\nwith = \"{with}\"\n"
+        )
+    };
+    t.write(
+        "etc/passwd",
+        &format!("{}svc:x:900:900::/nonexistent:/usr/sbin/nologin\n", t.read("etc/passwd")),
+    );
+    t.write("etc/group", &format!("{}svc:x:900:\n", t.read("etc/group")));
+    t.manifest(
+        "gone",
+        &format!(
+            "[app]\nname = \"gone\"\nuser = \"svc\"\n{}{}{}",
+            command("sudo"),
+            command("doas"),
+            command("polkit")
+        ),
+    );
+    t.expect(0, &["apply", "--yes"]);
+    let applied = t.snapshot();
+    // Others' files with such names, or with such a first line under another name, are theirs.
+    t.write("etc/sudoers.d/other", "# ours\n");
+    t.chmod("etc/sudoers.d/other", 0o440);
+    t.write("etc/sudoers.d/copy", "# perms: gone. Written by perms apply; …\n");
+    t.chmod("etc/sudoers.d/copy", 0o440);
+    let manifest = t.at("etc/perms.d/gone.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    // A plan of one manifest says nothing of others.
+    let one = t.at("etc/perms.d/durhack-deployer.toml");
+    t.expect(0, &["plan", one.to_str().unwrap()]);
+    t.expect(0, &["audit", one.to_str().unwrap()]);
+    let left: Vec<_> = t.audit(8).into_iter().collect();
+    assert_eq!(
+        left,
+        [
+            ("doas::left-over".to_owned(), "/etc/doas.conf, block of gone".to_owned()),
+            ("polkit::left-over".to_owned(), "/etc/polkit-1/rules.d/49-perms-gone.rules".to_owned()),
+            ("sudo::left-over".to_owned(), "/etc/sudoers.d/gone".to_owned()),
+        ]
+    );
+    let plan = t.perms(&["plan"]);
+    assert!(
+        plan.out.contains("gone  (its manifest is gone)") && plan.out.contains("3 to remove"),
+        "{}",
+        plan.out
+    );
+    t.expect(0, &["apply", "--yes"]);
+    assert_eq!(t.audit(0), []);
+    assert_eq!(t.read("etc/doas.conf"), "permit root\n");
+    for path in ["etc/sudoers.d/gone", "etc/polkit-1/rules.d/49-perms-gone.rules"] {
+        assert!(!t.at(path).exists(), "{path}");
+    }
+    assert!(t.at("etc/sudoers.d/other").exists() && t.at("etc/sudoers.d/copy").exists());
+    t.expect(0, &["rollback"]);
+    for path in ["etc/sudoers.d/other", "etc/sudoers.d/copy"] {
+        std::fs::remove_file(t.at(path)).unwrap();
+    }
+    std::fs::write(&manifest, text).unwrap();
+    assert_eq!(t.snapshot(), applied);
+}

@@ -115,6 +115,8 @@ fn set_id_programs_and_capabilities() {
             pair("excess::set-id", "/usr/bin/find"),
             pair("excess::set-id", "/usr/bin/mount"),
             pair("excess::set-id", "/usr/local/bin/sh2"),
+            // By find, which runs as root for everybody.
+            pair("root::path", "user app"),
             pair("root::path", "user bob"),
         ]
     );
@@ -167,6 +169,9 @@ fn what_everybody_can_write_or_read() {
             pair("excess::world-writable", "/srv"),
             pair("excess::world-writable", "/srv/bobs"),
             pair("excess::world-writable", "/srv/open"),
+            // Who reads root's hash can guess root's password.
+            pair("root::path", "user app"),
+            pair("root::path", "user bob"),
         ]
     );
     let said = t.expect(8, &["audit", "--all"]);

@@ -457,3 +457,74 @@ fn mounts_and_attributes_stop_root_too() {
         .arg(env!("CARGO_BIN_EXE_perms")));
     assert_eq!(said.status, 0, "{}{}", said.out, said.err);
 }
+
+/// A script is executed by way of its interpreter: the kernel says the same, run as the user.
+#[test]
+fn a_script_needs_its_interpreter() {
+    if !is_root() || !["unshare", "mount", "setpriv"].iter().all(|t| support::have(t)) {
+        return;
+    }
+    let t = Tree::new();
+    t.chmod("", 0o755);
+    t.mkdir("opt/x");
+    std::fs::copy("/bin/true", t.at("opt/x/true")).unwrap();
+    t.chmod("opt/x/true", 0o755);
+    t.mkdir("opt/noexec");
+    let top = t.root().to_str().unwrap().to_owned();
+    type Make<'a> = Box<dyn Fn() + 'a>;
+    let script = |line: &str| {
+        t.write("opt/x/script", &format!("#!{line}\n"));
+        t.chmod("opt/x/script", 0o755);
+    };
+    let cases: [(Make<'_>, &str); 8] = [
+        (Box::new(|| script(&format!("{top}/opt/x/true"))), ""),
+        (Box::new(|| script(&format!(" \t{top}/opt/x/true -x y"))), ""),
+        (Box::new(|| script(&format!("{top}/opt/x/none"))), "the script names it as its interpreter"),
+        (Box::new(|| script("")), "no script"),
+        (
+            Box::new(|| {
+                script(&format!("{top}/opt/x/locked"));
+                std::fs::copy("/bin/true", t.at("opt/x/locked")).unwrap();
+                t.chmod("opt/x/locked", 0o700);
+            }),
+            "/opt/x/locked",
+        ),
+        (
+            Box::new(|| {
+                script(&format!("{top}/opt/x/second"));
+                t.write("opt/x/second", &format!("#!{top}/opt/x/true\n"));
+                t.chmod("opt/x/second", 0o755);
+            }),
+            "",
+        ),
+        (
+            Box::new(|| {
+                script(&format!("{top}/opt/x/true"));
+                t.chmod("opt/x/script", 0o711);
+            }),
+            "read, as its interpreter does",
+        ),
+        (Box::new(|| script(&format!("{top}/opt/noexec/true"))), "mounted noexec"),
+    ];
+    for (make, why) in cases {
+        make();
+        if why == "no script" {
+            continue;
+        }
+        let path = format!("{top}/opt/x/script");
+        // In a namespace with a noexec mount, as alice's number, which is games here.
+        let line = format!(
+            "mount -t tmpfs -o noexec,mode=755 none {top}/opt/noexec && cp /bin/true {top}/opt/noexec/true && \
+             {{ \"$PERMS\" --format plain can games execute {path}; echo \"ours $?\"; \
+             setpriv --reuid=games --regid=games --clear-groups sh -c 'exec {path}' >/dev/null 2>&1; echo \"kernel $?\"; }}"
+        );
+        let said = run(Command::new("unshare")
+            .args(["-m", "sh", "-c", &line])
+            .env("PERMS", env!("CARGO_BIN_EXE_perms")));
+        // The kernel starts the interpreter, which then cannot read the script (`true` does not try).
+        let kernel = said.out.contains("kernel 0") && why != "read, as its interpreter does";
+        assert_eq!(said.out.contains("ours 0"), kernel, "{why}: {}{}", said.out, said.err);
+        assert!(said.out.contains(why), "{why}: {}", said.out);
+        assert_eq!(why.is_empty(), said.out.contains("ours 0"), "{why}: {}", said.out);
+    }
+}

@@ -130,7 +130,7 @@ fn each_way_on_the_host_is_found() {
             "(/etc/group, docker)",
         ),
         (
-            // H4: the primary group counts, too.
+            // The primary group counts, too.
             Box::new(|t| {
                 t.write("etc/passwd", &t.read("etc/passwd").replace("app:x:990:990:", "app:x:990:99:"))
             }),
@@ -207,6 +207,72 @@ fn each_way_on_the_host_is_found() {
             "owns /root/.ssh",
             "(/root/.ssh)",
         ),
+        (
+            Box::new(|t| {
+                t.write(
+                    "etc/sudoers.d/x",
+                    "app ALL=(root) NOPASSWD: sudoedit /etc/motd, sudoedit /etc/cron.d/x\n",
+                );
+                t.chmod("etc/sudoers.d/x", 0o440);
+            }),
+            "may edit /etc/cron.d/x as root (sudoedit): cron runs what it says as root",
+            "(/etc/sudoers.d/x:1)",
+        ),
+        (
+            Box::new(|t| {
+                t.write("etc/sudoers.d/x", "app ALL=(root) NOPASSWD: sudoedit /srv/*\n");
+                t.chmod("etc/sudoers.d/x", 0o440);
+            }),
+            "may edit any file as root (sudoedit)",
+            "(/etc/sudoers.d/x:1)",
+        ),
+        (
+            Box::new(|t| {
+                t.write(
+                    "etc/polkit-1/rules.d/10-x.rules",
+                    "polkit.addRule(function(action, subject) {\n if (action.id == \"org.freedesktop.systemd1.manage-units\" &&\n\
+                     subject.user == \"app\") return polkit.Result.YES;\n});\n",
+                );
+            }),
+            "polkit allows org.freedesktop.systemd1.manage-units, about whatever",
+            "(/etc/polkit-1/rules.d/10-x.rules:3)",
+        ),
+        (
+            Box::new(|t| {
+                // A fragment of a unit, one folder deeper, which an ACL lets it write.
+                t.write("etc/systemd/system/web.service.d/more.conf", "[Service]\n");
+                acl(t, "u:990:rw-", "etc/systemd/system/web.service.d/more.conf");
+            }),
+            "may write /etc/systemd/system/web.service.d/more.conf: units run as root",
+            "(/etc/systemd/system/web.service.d/more.conf)",
+        ),
+        (
+            Box::new(|t| {
+                t.write("etc/systemd/system/web.timer", "[Timer]\n");
+                acl(t, "g:990:rw-", "etc/systemd/system/web.timer");
+            }),
+            "may write /etc/systemd/system/web.timer: units run as root",
+            "(/etc/systemd/system/web.timer)",
+        ),
+        (
+            Box::new(|t| {
+                t.mkdir("run");
+                let listener = std::os::unix::net::UnixListener::bind(t.at("run/docker.sock")).unwrap();
+                drop(listener);
+                t.chmod("run/docker.sock", 0o660);
+                chown(t.at("run/docker.sock"), None, Some(990)).unwrap();
+            }),
+            "may write /run/docker.sock: docker starts containers",
+            "(/run/docker.sock)",
+        ),
+        (
+            Box::new(|t| {
+                t.write("usr/bin/find", "x");
+                t.chmod("usr/bin/find", 0o4755);
+            }),
+            "runs /usr/bin/find, which runs as its owner root: ",
+            "(/usr/bin/find)",
+        ),
     ];
     for (make, what, place) in cases {
         let t = host(APP);
@@ -218,6 +284,79 @@ fn each_way_on_the_host_is_found() {
             "{what}: {found:?}"
         );
     }
+}
+
+/// Known set-id programs ask, other narrow things are none.
+#[test]
+fn what_is_narrow_or_known_is_no_way() {
+    if !root() {
+        return;
+    }
+    let t = host(APP);
+    for known in ["usr/bin/sudo", "usr/bin/su", "usr/bin/mount", "usr/bin/passwd"] {
+        t.write(known, "x");
+        t.chmod(known, 0o4755);
+    }
+    // Only for a group that it is not in.
+    t.write("usr/bin/vim", "x");
+    t.chmod("usr/bin/vim", 0o4750);
+    t.write(
+        "etc/sudoers.d/x",
+        "app ALL=(root) NOPASSWD: sudoedit /etc/motd\napp ALL=(worker) NOPASSWD: sudoedit /etc/cron.d/x\n",
+    );
+    t.chmod("etc/sudoers.d/x", 0o440);
+    t.write(
+        "etc/polkit-1/rules.d/10-x.rules",
+        "polkit.addRule(function(action, subject) {\n if (action.id == \"org.freedesktop.systemd1.manage-units\" &&\n\
+         action.lookup(\"unit\") == \"web.service\" && subject.user == \"app\") return polkit.Result.YES;\n});\n",
+    );
+    assert_eq!(steps(&t), Vec::<String>::new());
+}
+
+/// A service account that another becomes by its set-id program, hashes that can be read, and a reload by polkit.
+#[test]
+fn steps_by_set_id_programs_hashes_and_polkit() {
+    if !root() {
+        return;
+    }
+    let t = host(APP);
+    t.write("usr/local/bin/python3", "x");
+    chown(t.at("usr/local/bin/python3"), Some(991), Some(991)).unwrap();
+    t.chmod("usr/local/bin/python3", 0o4755);
+    t.write("etc/sudoers.d/x", "worker ALL=(root) NOPASSWD: /usr/bin/bash\n");
+    t.chmod("etc/sudoers.d/x", 0o440);
+    let found = steps(&t);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("runs /usr/local/bin/python3, which runs as its owner worker: "),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("runs /usr/bin/bash with any arguments as root"), "{found:?}");
+
+    let t = host(APP);
+    t.write("etc/group", &format!("{}shadow:x:42:app\n", t.read("etc/group")));
+    chown(t.at("etc/shadow"), None, Some(42)).unwrap();
+    let found = steps(&t);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("may read /etc/shadow: the password of alice can be guessed"), "{found:?}");
+    assert!(found[1].starts_with("may run anything as root"), "{found:?}");
+    // Where no password opens anything, there is nothing to guess.
+    t.write("etc/shadow", "root:*:19000:0:99999:7:::\nalice:!:19000:0:99999:7:::\n");
+    assert_eq!(steps(&t), Vec::<String>::new());
+
+    let t = host(&format!("{APP}\n[[path]]\npath = \"/etc/nginx/conf.d\"\naccess = \"write\"\n"));
+    assert_eq!(steps(&t), Vec::<String>::new());
+    t.write(
+        "etc/polkit-1/rules.d/10-x.rules",
+        "polkit.addRule(function(action, subject) {\n if (action.id == \"org.freedesktop.systemd1.manage-units\" &&\n\
+         action.lookup(\"unit\") == \"nginx.service\" && action.lookup(\"verb\") == \"reload\" &&\n\
+         subject.user == \"app\") return polkit.Result.YES;\n});\n",
+    );
+    let found = steps(&t);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("writes /etc/nginx/conf.d"), "{found:?}");
+    assert!(found[1].starts_with("runs systemctl reload nginx.service as root: nginx reads"), "{found:?}");
+    assert!(found[1].ends_with("(/etc/polkit-1/rules.d/10-x.rules:4)"), "{found:?}");
 }
 
 #[test]

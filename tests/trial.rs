@@ -30,7 +30,9 @@ fn perms() -> &'static str {
 fn every_template_is_without_mistakes_and_risks_are_accepted() {
     for t in templates() {
         let said = run(Command::new(perms()).arg("check").arg(&t));
-        assert_eq!((said.status, said.out.as_str()), (0, "1 manifest is valid.\n"), "{}", t.display());
+        // Where this host's polkit could grant something more narrowly, that is offered.
+        let words: Vec<&str> = said.out.lines().filter(|l| !l.starts_with("note: ")).collect();
+        assert_eq!((said.status, &*words), (0, &["1 manifest is valid."][..]), "{}", t.display());
     }
 }
 

@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::host::jobs::{By, Job};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
-use crate::report::codes::{excess, root};
+use crate::report::codes::{excess, polkit, root};
 use crate::report::{Class, Code, Finding, Origin};
 
 use super::whole::HOST;
@@ -34,6 +34,16 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
         found.extend(own.iter().filter_map(|j| job(&plan.manifests, m, j)));
         found.extend(own_code(m, host, &own));
         found.extend(keys(m, host, Path::new(&user.home)));
+        found.extend(by_polkit(m, host, world));
+    }
+    let (_, unread) = world.polkit();
+    if let (Some(m), Some(first)) = (plan.manifests.first(), unread.first()) {
+        let f = of(m, &polkit::NOT_CHECKABLE, "rules of polkit");
+        found.push(
+            Finding { class: Class::Unchecked, ..f }
+                .is(format!("not known: {first}"), "no rule for a declared user but those declared")
+                .remedy("run as root"),
+        );
     }
     found
 }
@@ -140,6 +150,31 @@ fn code_of(host: &Host, program: &Path) -> Vec<PathBuf> {
     all.sort();
     all.dedup();
     all
+}
+
+/// Rules of polkit that somebody else wrote for the user.
+fn by_polkit(m: &Manifest, host: &Host, world: &World<'_>) -> Vec<Finding> {
+    let who = host.accounts.identity(&m.app.user.name.value);
+    let groups: Vec<&str> = who.groups.iter().map(|(g, _)| g.as_str()).collect();
+    let mut found = Vec::new();
+    for file in world.polkit().0 {
+        for rule in file.rules.iter().filter(|r| r.grants) {
+            let Some(named) = rule.names(&who.name, &groups) else { continue };
+            let by = named.group.map_or_else(String::new, |g| format!(", as one of {g}"));
+            let what: Vec<&str> = rule.actions().collect();
+            let what = if what.is_empty() { "whatever is asked for".to_owned() } else { what.join(", ") };
+            let f = of(m, &polkit::UNDECLARED_RULE, format!("{}:{}", file.path.display(), named.line));
+            let f = f.is(
+                format!("polkit may allow {} {what}{by}", who.name),
+                "no such rule: the manifest declares nothing of the kind",
+            );
+            let f = f.remedy(
+                "take it out by hand; or declare [[command]] with = \"polkit\"; or accept polkit::undeclared-rule with the reason",
+            );
+            found.push(if rule.is_root() { f.why("that is root") } else { f });
+        }
+    }
+    found
 }
 
 /// Keys that open the account.

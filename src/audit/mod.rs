@@ -28,10 +28,18 @@ pub struct Audit {
     pub administrators: Vec<(String, String)>,
 }
 
-/// Verifies a host against manifests. `tick` is called with how many files were looked
-/// at since its last call; `accepted` is what the host accepts.
-pub fn audit(manifests: Vec<Manifest>, host: &mut Host, accepted: &Accepted, tick: &dyn Fn(u64)) -> Audit {
-    let plan = Plan::make(manifests, host, tick);
+/// Verifies a host against manifests. `whole`: there are no others, so that what `perms` wrote for any other application is
+/// excess. `tick` is called with how many files were
+/// looked at since its last call; `accepted` is what the host accepts.
+pub fn audit(
+    manifests: Vec<Manifest>,
+    whole: bool,
+    host: &mut Host,
+    accepted: &Accepted,
+    tick: &dyn Fn(u64),
+) -> Audit {
+    let make = if whole { Plan::make_whole } else { Plan::make };
+    let plan = make(manifests, host, tick);
     let world = World::new(host, &plan.manifests, sudo_tree(host));
     let found = excess::of_users(&plan, host, &world);
     let mut audit = Audit { plan, more: Vec::new(), accepted: 0, administrators: Vec::new() };

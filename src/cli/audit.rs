@@ -47,7 +47,10 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, C
     };
     let accepted = accepted(ui, common)?;
     let progress = ui.progress("files");
-    let mut report = audit::audit(loaded.manifests, &mut loaded.host, &accepted, &|more| progress.add(more));
+    let mut report =
+        audit::audit(loaded.manifests, args.named.is_empty(), &mut loaded.host, &accepted, &|more| {
+            progress.add(more);
+        });
     let mut whole = None;
     if args.all {
         report.add_host(&loaded.host, &accepted);

@@ -152,6 +152,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: &CanArgs) -> Result<u8, Cl
     };
     host.accounts.look_elsewhere_for_user(user);
     account(&host, user)?;
+    host.accounts.look_elsewhere_for_groups_of(user);
     let (answer, question) = if action == "run" {
         let Some((command, rest)) = args.what.split_first() else {
             return Err(CliError::new("no command is named: perms can USER run -- COMMAND ARG…"));

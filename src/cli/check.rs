@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::host::polkit::{Sort, sort};
 use crate::manifest::{self, Loaded};
 use crate::report::escape::escape_path;
 use crate::report::format::Format;
@@ -71,7 +72,29 @@ pub(super) fn command(
     }
     let asked: Vec<PathBuf> = manifests.into_iter().chain(grants.clone()).collect();
     let what = if grants.is_empty() { "manifest" } else { "file" };
-    Ok(show(&asked, what, &loaded, ui.format, ui.paint.colour, &mut *ui.out)?)
+    let status = show(&asked, what, &loaded, ui.format, ui.paint.colour, &mut *ui.out)?;
+    if ui.format == Format::Human {
+        offers(ui, common, &loaded)?;
+    }
+    Ok(status)
+}
+
+/// What polkit could grant more narrowly than sudo does, where the host has one that can.
+fn offers(
+    ui: &mut super::ui::Ui,
+    common: &super::Common,
+    loaded: &Loaded,
+) -> Result<(), super::error::CliError> {
+    let commands = loaded.manifests.iter().flat_map(|m| &m.commands);
+    let offers: Vec<_> = commands.filter_map(|c| Some((c, crate::plan::polkit_offer(c)?))).collect();
+    if offers.is_empty() || sort(&super::load::root(common)?) != Some(Sort::Rules) {
+        return Ok(());
+    }
+    for (c, offer) in offers {
+        let place = format!("{}:{}", escape_path(c.run.origin.path()), c.run.origin.line());
+        writeln!(ui.out, "note: {place}: {}", escape(&offer))?;
+    }
+    Ok(())
 }
 
 /// Largest doas.conf that is read.

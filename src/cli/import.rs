@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::report::{Diagnostic, Source, escape};
 use crate::rights::lint_doas;
 use crate::rights::lint_sudo;
-use crate::rights::run::{HostNames, doas_conf, sudoers};
+use crate::rights::run::{doas_conf, sudoers};
 
 /// Where ACL entries for the user are looked for.
 const ROOTS: [&str; 4] = ["/etc", "/srv", "/opt", "/var"];
@@ -260,7 +260,7 @@ fn rules(out: &mut String, host: &Host, account: &User, programs: &Table) -> std
     }
     let Some(Ok(file)) = doas_conf(host) else { return Ok(()) };
     let lints = lint_doas::doas(host, Path::new(DOAS_CONF), &file.text, programs);
-    for (n, rule) in doas::rules_for(&file, &who, &HostNames(&host.accounts)) {
+    for (n, rule) in doas::rules_for(&file, &who, &host.accounts) {
         if rule.action != doas::Action::Permit {
             continue;
         }

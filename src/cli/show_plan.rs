@@ -47,6 +47,15 @@ pub(super) fn human(
         }
         writeln!(out)?;
     }
+    for (n, app) in (plan.manifests.len()..).zip(&plan.orphans) {
+        writeln!(out, "{}  {}", paint.bold(&escape(app)), paint.faint("(its manifest is gone)"))?;
+        let items: Vec<&Item> = plan.items.iter().filter(|i| i.app == n).collect();
+        let width = items.iter().map(|i| i.area.len()).max().unwrap_or(0);
+        for i in items {
+            item(out, i, width, paint)?;
+        }
+        writeln!(out)?;
+    }
     Ok(())
 }
 
@@ -89,7 +98,7 @@ fn way(out: &mut dyn Write, way: &Way, paint: Paint) -> io::Result<()> {
 /// Writes a plan one thing a line.
 pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -> io::Result<()> {
     for i in &plan.items {
-        let app = plan.manifests.get(i.app).map_or("", |m| m.app.name.value.as_str());
+        let app = plan.app_name(i.app);
         let place = i.origin.as_ref().map_or("undeclared".to_owned(), |o| format!("line {}", o.line()));
         writeln!(
             out,
@@ -101,7 +110,7 @@ pub(super) fn plain(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) -
         )?;
     }
     for (app, w) in plan.ways_to_tell() {
-        let app = plan.manifests.get(app).map_or("", |m| m.app.name.value.as_str());
+        let app = plan.app_name(app);
         let steps: Vec<String> = (1..).zip(&w.steps).map(|(n, s)| format!("{n}. {}", s.show())).collect();
         writeln!(
             out,
@@ -193,7 +202,7 @@ pub(super) fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) ->
         manifest: JsonPlace,
     }
     let items = plan.items.iter().map(|i| JsonItem {
-        app: plan.manifests.get(i.app).map_or("", |m| m.app.name.value.as_str()),
+        app: plan.app_name(i.app),
         sign: i.sign,
         area: i.area,
         subject: &i.subject,
@@ -220,7 +229,7 @@ pub(super) fn json(out: &mut dyn Write, plan: &Plan, warnings: &[Diagnostic]) ->
         }
     }
     let ways = plan.ways.iter().map(|(app, w)| JsonWay {
-        app: plan.manifests.get(*app).map_or("", |m| m.app.name.value.as_str()),
+        app: plan.app_name(*app),
         user: &w.user,
         steps: w.steps.iter().map(json_step).collect(),
     });

@@ -121,8 +121,13 @@ impl Session<'_> {
 
     /// Audits the copy and shows what was found; says whether it is in accordance.
     fn audit(&mut self, expected: bool) -> Result<bool, CliError> {
-        let report =
-            audit::audit(self.manifests.clone(), &mut self.host()?, &audit::Accepted::default(), &|_| ());
+        let report = audit::audit(
+            self.manifests.clone(),
+            false,
+            &mut self.host()?,
+            &audit::Accepted::default(),
+            &|_| (),
+        );
         let list = report.findings();
         findings::human(&mut *self.ui.out, &list, self.ui.paint)?;
         // What could not be checked is said above, and is no fault of the host.

@@ -92,6 +92,24 @@ impl Chain {
         self.placed.is_none() && self.folders.iter().chain(&self.last).all(Link::closed)
     }
 
+    /// Whether this account can read what it leads to.
+    pub fn reader(&self, who: &Credentials) -> bool {
+        let passes = |f: &Link| permission(who, &f.object(), Perms::X).allowed;
+        self.placed.is_none()
+            && self.folders.iter().all(passes)
+            && self.last.as_ref().is_some_and(|l| permission(who, &l.object(), Perms::R).allowed)
+    }
+
+    /// Whether this account can execute what it leads to, and as whom it then runs by its set-user-ID bit.
+    pub fn set_uid(&self, who: &Credentials) -> Option<u32> {
+        let last = self.last.as_ref().filter(|l| l.kind == Kind::File && l.state.mode & 0o4000 != 0)?;
+        let passes = |f: &Link| permission(who, &f.object(), Perms::X).allowed;
+        let may = self.placed.is_none()
+            && self.folders.iter().all(passes)
+            && permission(who, &last.object(), Perms::X).allowed;
+        may.then_some(last.state.uid)
+    }
+
     /// By what this account can change what it leads to, if it can: the file itself before folders on the way.
     pub fn writer(&self, who: &Credentials) -> Option<Writer> {
         if let Some((at, owner)) = &self.placed {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain::Chain;
 use crate::grants::daemons::{DAEMONS, Daemon, root_places};
+use crate::grants::set_id;
 use crate::host::jobs::{By, Job};
 use crate::host::{Accounts, User};
 use crate::report::Code;
@@ -39,9 +40,29 @@ pub struct Fact {
     pub code: Code,
 }
 
+/// Sockets of services that do as root what they are told, each with what that is.
+const SOCKETS: [(&str, &str); 8] = [
+    ("/run/docker.sock", "docker starts containers with the host's own files, as root"),
+    ("/run/podman/podman.sock", "podman starts containers with the host's own files, as root"),
+    ("/run/containerd/containerd.sock", "containerd starts containers with the host's own files, as root"),
+    ("/run/crio/crio.sock", "cri-o starts containers with the host's own files, as root"),
+    ("/var/lib/lxd/unix.socket", "lxd gives a container the host's own files, as root"),
+    ("/var/snap/lxd/common/lxd/unix.socket", "lxd gives a container the host's own files, as root"),
+    ("/var/lib/incus/unix.socket", "incus gives a container the host's own files, as root"),
+    ("/run/libvirt/libvirt-sock", "a virtual machine is given the host's own disks"),
+];
+/// Where the hashes of passwords are.
+const SHADOW: [&str; 2] = ["/etc/shadow", "/etc/shadow-"];
+/// Folders whose programs are looked at for a set-user-ID bit.
+const PROGRAMS: [&str; 6] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
+
 /// All of a host.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// Files with hashes of passwords.
+    pub hashes: Vec<Chain>,
+    /// Programs that run as their owner and are not known to need it.
+    pub set_uid: Vec<Chain>,
     /// Those that somebody else than root could use.
     pub open: Vec<Fact>,
     /// What runs by itself.
@@ -54,7 +75,9 @@ impl Facts {
     /// Looks at a host.
     pub fn of(root: &Root, accounts: &Accounts) -> Facts {
         let (jobs, unread) = crate::host::jobs::jobs(root);
-        let mut facts = Facts { open: Vec::new(), jobs, unread };
+        let mut facts = Facts { jobs, unread, ..Facts::default() };
+        facts.hashes = SHADOW.iter().filter_map(|p| Chain::follow(root, Path::new(p))).collect();
+        facts.set_uid = set_uid(root, accounts);
         let mut known: BTreeSet<(PathBuf, String)> = BTreeSet::new();
         let mut add = |open: &mut Vec<Fact>, fact: Fact| {
             // By its own way: `/bin` leads to `/usr/bin`.
@@ -69,6 +92,22 @@ impl Facts {
                     add(&mut facts.open, Fact { chain, to, why: why.to_owned(), daemon: None, code });
                 }
             }
+        }
+        // Fragments of units (`NAME.service.d`) lie one folder deeper.
+        for folder in ["/etc/systemd/system", "/run/systemd/system"] {
+            for at in weak_below(root, Path::new(folder)) {
+                if let Some(chain) = Chain::follow(root, &at) {
+                    let why = "units run as root unless they say otherwise".to_owned();
+                    let code: Code = &path::WRITE_IS_ROOT;
+                    add(&mut facts.open, Fact { chain, to: "root".to_owned(), why, daemon: None, code });
+                }
+            }
+        }
+        for (socket, why) in SOCKETS {
+            // Only who may write the socket itself: who can put another there has the place, and not the service.
+            let Some(chain) = Chain::follow(root, Path::new(socket)).filter(Chain::exists) else { continue };
+            let (why, code): (_, Code) = (why.to_owned(), &path::WRITE_IS_ROOT);
+            add(&mut facts.open, Fact { chain, to: "root".to_owned(), why, daemon: None, code });
         }
         for job in &facts.jobs {
             let Some(user) = accounts.user(&job.user).or_else(|| by_number(accounts, &job.user)) else {
@@ -111,6 +150,27 @@ impl Facts {
         }
         facts
     }
+}
+
+/// Programs with a set-user-ID bit that are not known to need it.
+fn set_uid(root: &Root, accounts: &Accounts) -> Vec<Chain> {
+    let mut found: Vec<Chain> = Vec::new();
+    for folder in PROGRAMS {
+        let Ok(folder) = root.resolve(Path::new(folder)) else { continue };
+        for name in folder.handle.names().unwrap_or_default() {
+            let Ok(meta) = folder.handle.open_child(&name).and_then(|h| h.meta()) else { continue };
+            if meta.kind != Kind::File || meta.mode & 0o4000 == 0 {
+                continue;
+            }
+            let path = folder.path.join(&name);
+            let owner = accounts.user_name(meta.uid);
+            let known = set_id::set_id(&path.to_string_lossy(), Some(&owner), None).is_some();
+            if !known && !found.iter().any(|c| c.real() == path) {
+                found.extend(Chain::follow(root, &path));
+            }
+        }
+    }
+    found
 }
 
 fn by_number<'a>(accounts: &'a Accounts, text: &str) -> Option<&'a User> {

@@ -15,10 +15,11 @@ use crate::grants::doas;
 use crate::grants::programs::{self, Table};
 use crate::grants::sudoers::{Files as _, ThisHost, Tree};
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
-use crate::host::{Accounts, Host, Password};
+use crate::host::polkit::{self, RuleFile};
+use crate::host::{Host, Password};
 use crate::manifest::{Manifest, PathRule, writes};
 use crate::report::Code;
-use crate::report::codes::{account, excess, path};
+use crate::report::codes::{account, excess, path, polkit as codes, sudo};
 
 /// What ways are looked for in: a host, with what manifests declare beside what it has.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct World<'a> {
     pub tree: Tree,
     doas: Option<doas::File>,
     facts: OnceCell<Facts>,
+    /// Rules of polkit, without those that manifests declare; and what could not be read.
+    polkit: (Vec<RuleFile>, Vec<String>),
 }
 
 /// Who can become root.
@@ -47,24 +50,19 @@ struct Edge {
     steps: Vec<Step>,
 }
 
-struct Lookup<'a>(&'a Accounts);
-
-impl doas::Names for Lookup<'_> {
-    fn uid(&self, name: &str) -> Option<u32> {
-        self.0.user(name).map(|u| u.uid)
-    }
-
-    fn gid(&self, name: &str) -> Option<u32> {
-        self.0.group(name).map(|g| g.gid)
-    }
-}
-
 impl<'a> World<'a> {
     /// A host as it is. `tree` is its sudo policy.
     pub fn new(host: &'a Host, manifests: &'a [Manifest], tree: Tree) -> World<'a> {
         let doas = HostFiles::new(&host.root).read(Path::new(DOAS_CONF)).ok();
         let doas = doas.map(|text| doas::File::parse(DOAS_CONF, text.bytes));
-        World { host, manifests, tree, doas, facts: OnceCell::new() }
+        let (mut rules, unread) = polkit::all(&host.root);
+        rules.retain(|f| !manifests.iter().any(|m| f.path == polkit::own_path(&m.app.name.value)));
+        World { host, manifests, tree, doas, facts: OnceCell::new(), polkit: (rules, unread) }
+    }
+
+    /// Rules of polkit that no manifest declares, and what of them could not be read.
+    pub fn polkit(&self) -> (&[RuleFile], &[String]) {
+        (&self.polkit.0, &self.polkit.1)
     }
 
     /// The facts about paths, looked at when they are first asked for.
@@ -145,13 +143,17 @@ impl<'a> World<'a> {
         for right in &rights {
             let to = self.user_name(right.target);
             edges.extend(right.step(&to, table).map(|s| Edge { to: to.clone(), steps: vec![s] }));
+            edges.extend(edits(right, &to, &rights));
         }
         if let Some(m) = manifest {
             edges.extend(self.declared_writes(m, &rights));
         }
         edges.extend(self.memberships(name, manifest));
+        edges.extend(self.by_polkit(name));
         if let Some(who) = self.host.accounts.credentials(name) {
             edges.extend(self.writes(name, &who, &rights));
+            edges.extend(self.set_uid(&who, table));
+            edges.extend(self.hashes(name, &who));
         }
         for user in self.host.accounts.users() {
             if user.name != name && self.host.accounts.password(&user.name) == Password::Empty {
@@ -177,8 +179,9 @@ impl<'a> World<'a> {
         let kept = self.manifest(name).map_or(&[][..], |m| &m.rules);
         let mut found = Right::by_sudo(&self.tree, &who, &here, accounts, kept);
         if let Some(file) = &self.doas {
-            found.extend(Right::by_doas(file, Path::new(DOAS_CONF), &who, &Lookup(accounts), accounts, kept));
+            found.extend(Right::by_doas(file, Path::new(DOAS_CONF), &who, accounts, accounts, kept));
         }
+        found.extend(Right::by_polkit(&self.polkit.0, &who, accounts));
         // What is declared stands on the host, too, when it was applied.
         let same = |a: &Right, b: &Right| {
             (&a.command, &a.arguments, a.target) == (&b.command, &b.arguments, b.target)
@@ -211,6 +214,64 @@ impl<'a> World<'a> {
             step(&accounts.group_name(user.gid), None, Some("/etc/passwd, primary group".to_owned()));
         }
         edges
+    }
+
+    /// Rules of polkit that are as good as root.
+    fn by_polkit(&self, name: &str) -> Vec<Edge> {
+        let accounts = &self.host.accounts;
+        let who = accounts.identity(name);
+        let groups: Vec<&str> = who.groups.iter().map(|(g, _)| g.as_str()).collect();
+        let locked = accounts.password(name) == Password::Locked;
+        let mut edges = Vec::new();
+        for file in &self.polkit.0 {
+            for rule in file.rules.iter().filter(|r| r.is_root() && (r.free || !locked)) {
+                let Some(named) = rule.names(name, &groups) else { continue };
+                let by = named.group.map_or_else(String::new, |g| format!(" (as one of {g})"));
+                let what = match rule.actions().next() {
+                    Some(action) => {
+                        format!("polkit allows {action}{by}, about whatever: root starts what it asks for")
+                    }
+                    None => format!("polkit allows every action{by}: root starts what it asks for"),
+                };
+                let place = Some(format!("{}:{}", file.path.display(), named.line));
+                let step = Step { what, origin: None, place, code: &codes::MANAGES_UNITS };
+                edges.push(Edge { to: "root".to_owned(), steps: vec![step] });
+            }
+        }
+        edges
+    }
+
+    /// Programs that run as their owner and do what they are told.
+    fn set_uid(&self, who: &Credentials, table: &Table) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        for chain in &self.facts().set_uid {
+            let Some(owner) = chain.set_uid(who) else { continue };
+            let at = chain.real().display().to_string();
+            let way = table.find(&at).and_then(|p| p.strongest(programs::Arguments::Any));
+            let Some(way) = way.filter(|w| w.class.is_account()) else { continue };
+            let to = self.user_name(Some(owner));
+            let what = format!("runs {at}, which runs as its owner {to}: {}", way.how);
+            let step = Step { what, origin: None, place: Some(at), code: &excess::SET_ID };
+            edges.push(Edge { to, steps: vec![step] });
+        }
+        edges
+    }
+
+    /// Hashes of passwords that it can read, and guess at without anybody's noticing.
+    fn hashes(&self, name: &str, who: &Credentials) -> Vec<Edge> {
+        let accounts = &self.host.accounts;
+        let Some(file) = self.facts().hashes.iter().find(|c| c.reader(who)) else { return Vec::new() };
+        let at = file.real().display().to_string();
+        let opened = accounts.users().iter().filter(|u| accounts.password(&u.name) == Password::Set);
+        let others = opened.filter(|u| u.name != name && u.uid != who.uid);
+        others
+            .map(|u| {
+                let to = if u.uid == 0 { "root".to_owned() } else { u.name.clone() };
+                let what = format!("may read {at}: the password of {} can be guessed from its hash", u.name);
+                let step = Step { what, origin: None, place: Some(at.clone()), code: &excess::SECRET };
+                Edge { to, steps: vec![step] }
+            })
+            .collect()
     }
 
     /// What a manifest lets its user write.
@@ -296,6 +357,44 @@ impl<'a> World<'a> {
         }
         edges
     }
+}
+
+/// The ways that the right to edit files (sudoedit) opens.
+fn edits(right: &Right, to: &str, rights: &[Right]) -> Vec<Edge> {
+    let Some(files) = right.edits() else { return Vec::new() };
+    let step = |what: String, code: Code| Step {
+        what,
+        origin: right.origin.clone(),
+        place: right.place.clone(),
+        code,
+    };
+    let accepted = |code: Code| right.accepted.contains(&code);
+    let Some(files) = files else {
+        let any = step(format!("may edit any file as {to} (sudoedit)"), &sudo::FILE_WRITER);
+        let edge = Edge { to: to.to_owned(), steps: vec![any] };
+        return if accepted(&sudo::FILE_WRITER) { Vec::new() } else { vec![edge] };
+    };
+    // Where somebody else's files are meant, what is root's is none of them.
+    if to != "root" {
+        return Vec::new();
+    }
+    let mut edges = Vec::new();
+    for file in files {
+        let at = Path::new(file);
+        if let Some((_, why)) = root_place(at).filter(|_| !accepted(&path::WRITE_IS_ROOT)) {
+            let first = step(format!("may edit {file} as root (sudoedit): {why}"), &path::WRITE_IS_ROOT);
+            edges.push(Edge { to: to.to_owned(), steps: vec![first] });
+            continue;
+        }
+        for daemon in DAEMONS.iter().filter(|d| d.configured_in(at).is_some()) {
+            let code: Code = &path::DAEMON_CONFIG_AND_RELOAD;
+            if let Some(reload) = reload(daemon, rights).filter(|_| !accepted(code)) {
+                let first = step(format!("may edit {file} as root (sudoedit): {}", daemon.how), code);
+                edges.push(Edge { to: to.to_owned(), steps: vec![first, reload] });
+            }
+        }
+    }
+    edges
 }
 
 /// The declared path that this one lies at or below, if it is declared to be written.

@@ -6,6 +6,7 @@ static GROUPS: &[(&str, &str)] = &[
     ("podman", "its socket starts containers as root"),
     ("lxd", "`lxc config device add … source=/` gives a container the host's own files, as root"),
     ("incus-admin", "`incus config device add … source=/` gives a container the host's own files, as root"),
+    ("microk8s", "a pod is given the host's own files, as root"),
     ("disk", "it reads and writes the disks themselves, past all rights of files"),
     ("kmem", "it reads and writes the kernel's memory"),
     ("libvirt", "a virtual machine is given the host's own disks"),

@@ -8,6 +8,7 @@ use crate::grants::identity::Identity;
 use crate::grants::programs::{self, Class, Table};
 use crate::grants::sudoers::ast::User;
 use crate::grants::sudoers::{Grant, ThisHost, Tree, rules_for};
+use crate::host::polkit::RuleFile;
 use crate::host::{Accounts, Password};
 use crate::manifest::{Acceptance, Args, CommandRule, KeptRule, Manifest};
 use crate::report::Origin;
@@ -156,6 +157,36 @@ impl Right {
             });
         }
         rights
+    }
+
+    /// Those that rules of polkit give: `systemctl VERB UNIT`, where they say both.
+    pub(super) fn by_polkit(files: &[RuleFile], who: &Identity, accounts: &Accounts) -> Vec<Right> {
+        let locked = accounts.password(&who.name) == Password::Locked;
+        let groups: Vec<&str> = who.groups.iter().map(|(g, _)| g.as_str()).collect();
+        let mut rights = Vec::new();
+        for file in files {
+            for rule in file.rules.iter().filter(|r| r.free || (r.grants && !locked)) {
+                let Some(named) = rule.names(&who.name, &groups) else { continue };
+                rights.extend(rule.jobs().into_iter().map(|(unit, verb)| Right {
+                    command: Some("systemctl".to_owned()),
+                    arguments: Arguments::Exact(vec![verb, unit]),
+                    target: Some(0),
+                    origin: None,
+                    place: Some(format!("{}:{}", file.path.display(), named.line)),
+                    accepted: Vec::new(),
+                }));
+            }
+        }
+        rights
+    }
+
+    /// The files that it lets one edit as the target (sudoedit): none within for any file. `None`: it is another command.
+    pub(super) fn edits(&self) -> Option<Option<&[String]>> {
+        let command = self.command.as_deref()?;
+        (command == "sudoedit").then_some(match &self.arguments {
+            Arguments::Any => None,
+            Arguments::Exact(files) => Some(files.as_slice()),
+        })
     }
 
     /// Whether it is the right to run everything.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::grants::access::Credentials;
+use crate::grants::doas;
 use crate::grants::identity::Identity;
 use crate::sys::{Root, run};
 
@@ -219,6 +220,27 @@ impl Accounts {
         false
     }
 
+    /// Adds the groups that a source other than the files puts the user in, if this is the running host: what a session of
+    /// the account would have (initgroups(3)).
+    pub fn look_elsewhere_for_groups_of(&mut self, name: &str) {
+        if !self.live {
+            return;
+        }
+        let Some(line) = getent("initgroups", name) else { return };
+        let primary = self.user(name).map(|u| u.gid);
+        let gids: Vec<u32> = line.split_whitespace().skip(1).filter_map(|w| w.parse().ok()).collect();
+        for gid in gids.into_iter().filter(|g| Some(*g) != primary) {
+            if !self.groups.iter().any(|g| g.gid == gid) {
+                self.groups.extend(getent("group", &gid.to_string()).and_then(|l| parse_group(&l)));
+            }
+            if let Some(group) = self.groups.iter_mut().find(|g| g.gid == gid)
+                && !group.members.iter().any(|m| m == name)
+            {
+                group.members.push(name.to_owned());
+            }
+        }
+    }
+
     /// Adds a group that a source other than the files has, if this is the running host and there is one.
     pub fn look_elsewhere_for_group(&mut self, name: &str) -> bool {
         if !self.live || self.group(name).is_some() {
@@ -249,6 +271,16 @@ impl Accounts {
         }
         let range = if system { self.ranges.system_gid } else { self.ranges.gid };
         next_id(range, system, used())
+    }
+}
+
+impl doas::Names for Accounts {
+    fn uid(&self, name: &str) -> Option<u32> {
+        self.user(name).map(|u| u.uid)
+    }
+
+    fn gid(&self, name: &str) -> Option<u32> {
+        self.group(name).map(|g| g.gid)
     }
 }
 

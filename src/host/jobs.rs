@@ -89,6 +89,20 @@ pub fn jobs(root: &Root) -> (Vec<Job>, Vec<String>) {
     (jobs, unread)
 }
 
+/// The unit that this one is another name of, if its file is a link to one.
+pub fn unit_link(root: &Root, unit: &str) -> Option<String> {
+    let found = UNIT_FOLDERS.iter().find_map(|f| root.resolve_link(&Path::new(f).join(unit)).ok())?;
+    if found.meta.kind != Kind::Link {
+        return None;
+    }
+    let target = found.handle.link_target().ok()?;
+    let name = String::from_utf8(target.rsplit(|b| *b == b'/').next()?.to_vec()).ok()?;
+    // An instance is no name of its template, and what leads to /dev/null is masked.
+    let ending = |n: &str| n.rsplit_once('.').map(|(_, e)| e.to_owned());
+    let template = name.split_once('@').is_some_and(|(_, rest)| rest.starts_with('.'));
+    (name != unit && !template && ending(&name) == ending(unit)).then_some(name)
+}
+
 struct Reader<'a> {
     root: &'a Root,
     jobs: Vec<Job>,

@@ -7,6 +7,7 @@ pub mod grants;
 pub mod homes;
 pub mod jobs;
 pub mod policy_store;
+pub mod polkit;
 pub mod selinux;
 pub mod stale;
 pub mod store_modules;

@@ -392,7 +392,14 @@ pub static COMMAND: Table = Table {
         },
         Key {
             name: "with",
-            shape: Shape::Word(&[("sudo", "a sudoers fragment"), ("doas", "a rule in doas.conf")]),
+            shape: Shape::Word(&[
+                ("sudo", "a sudoers fragment"),
+                ("doas", "a rule in doas.conf"),
+                (
+                    "polkit",
+                    "a rule of polkit, for `systemctl VERB UNIT` alone, which is then called without sudo",
+                ),
+            ]),
             absent: Absent::Default("`\"sudo\"`"),
             doc: "what grants it",
         },

@@ -107,7 +107,10 @@ impl Lint<'_> {
             self.raise(d.note("why", why).note("help", "nopasswd = true"), accept);
         }
 
-        self.program(rule, command, args);
+        // By polkit nothing that the user starts runs as somebody else.
+        if rule.with != Grantor::Polkit {
+            self.program(rule, command, args);
+        }
 
         if command.value.contains(' ') {
             let words: Vec<_> = command.value.split_whitespace().map(quoted).collect();

@@ -9,6 +9,7 @@ use super::lower::acceptances;
 use super::model::{Args, CommandRule, Grantor};
 use super::text;
 use super::tree::{Flaw, Reader, Sink};
+use crate::grants::polkit::UnitJob;
 use crate::report::codes::manifest as code;
 use crate::report::{Diagnostic, Origin, Spanned};
 
@@ -55,6 +56,7 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
     };
     let with = match table.text("with") {
         Some(("doas", _)) => Grantor::Doas,
+        Some(("polkit", _)) => Grantor::Polkit,
         _ => Grantor::Sudo,
     };
     let nopasswd = table.flag("nopasswd").is_some_and(|(b, _)| b);
@@ -66,6 +68,7 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
     if let Some(run) = &run {
         match with {
             Grantor::Doas => not_in_doas(sink, run),
+            Grantor::Polkit => not_in_polkit(sink, run, args, runas.as_ref()),
             Grantor::Sudo => not_in_sudo(sink, run),
         }
     }
@@ -75,8 +78,14 @@ fn rule(sink: &mut Sink, table: &Reader<'_>) -> Option<CommandRule> {
 
 /// `sha256:…`, for sudo only.
 fn digest(text: &str, with: Grantor) -> Result<String, Flaw> {
-    if with == Grantor::Doas {
-        return Err(Flaw::new(&code::NOT_IN_DOAS, "doas knows no digests", "for sudo only"));
+    match with {
+        Grantor::Sudo => {}
+        Grantor::Doas => {
+            return Err(Flaw::new(&code::NOT_IN_DOAS, "doas knows no digests", "for sudo only"));
+        }
+        Grantor::Polkit => {
+            return Err(Flaw::new(&code::NOT_IN_POLKIT, "polkit knows no digests", "for sudo only"));
+        }
     }
     crate::grants::sudoers::fragment::digest(text)
         .map_err(|e| Flaw::new(&code::BAD_VALUE, e.why, "`sha256sum FILE` prints one"))
@@ -155,6 +164,33 @@ fn not_in_doas(sink: &mut Sink, run: &Spanned<Vec<Spanned<String>>>) {
             Diagnostic::new(&code::NOT_IN_DOAS, message, word.origin.clone(), label)
                 .note("help", "put it in a script that only root can write, and declare that"),
         );
+    }
+}
+
+/// Only what systemd asks polkit for by itself.
+fn not_in_polkit(
+    sink: &mut Sink,
+    run: &Spanned<Vec<Spanned<String>>>,
+    args: Args,
+    runas: Option<&Spanned<String>>,
+) {
+    let mut wrong = |message: String, origin: &Origin, label: &str| {
+        let d = Diagnostic::new(&code::NOT_IN_POLKIT, message, origin.clone(), label);
+        sink.push(d.note(
+            "help",
+            "`with = \"sudo\"`, or `run = [\"/usr/bin/systemctl\", \"reload\", \"UNIT\"]` as root",
+        ));
+    };
+    if args == Args::Any {
+        return wrong("polkit cannot grant any arguments".to_owned(), &run.origin, "with any arguments");
+    }
+    let vector: Vec<&str> = run.value.iter().map(|w| w.value.as_str()).collect();
+    if let Err(e) = UnitJob::of(&vector) {
+        wrong(format!("polkit cannot grant this command: {e}"), &run.origin, "not `systemctl VERB UNIT`");
+    }
+    if let Some(other) = runas.filter(|r| r.value != "root") {
+        let message = format!("polkit cannot let it run as `{}`: systemd does it, as root", other.value);
+        wrong(message, &other.origin, "not root");
     }
 }
 

@@ -267,6 +267,8 @@ pub enum Grantor {
     Sudo,
     /// A block in doas.conf.
     Doas,
+    /// A rule of polkit.
+    Polkit,
 }
 
 /// `[selinux]`.

@@ -1,10 +1,10 @@
-//! `[[command]]` × sudoers and doas.conf: what both have in common.
+//! `[[command]]` × sudoers, doas.conf and polkit's rules: what they have in common.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::accounts::finding;
-use super::{Change, Fix, Item, Names, doas, sudo};
+use super::{Change, Fix, Item, Names, doas, polkit, sudo};
 use crate::host::Host;
 use crate::manifest::Manifest;
 use crate::report::Class;
@@ -21,6 +21,9 @@ pub(super) fn compare_grants(
     let (more, doas) = doas::compare(manifests, host, names);
     items.extend(more);
     contents.extend(doas);
+    let (more, rules) = polkit::compare(manifests, host);
+    items.extend(more);
+    contents.extend(rules);
     (items, contents)
 }
 

@@ -6,11 +6,13 @@ use super::accounts::finding;
 use super::change::{Change, ModuleBuild, ModuleImage, StoreEdit};
 use super::item::{Fix, Sign};
 use super::store::Comparison;
+use crate::host::selinux::Selinux;
 use crate::host::store_modules::StoreModule;
 use crate::manifest::{Manifest, ModuleLanguage, ModuleRule};
 use crate::report::codes::{label, module as codes};
 use crate::report::{Class, Code, Finding, nearest};
 use crate::selinux::module::installed::{self, PRIORITY, heading};
+use crate::sys::Root;
 
 /// Modules up to this priority are a distribution's: its policy, and packages that extend it.
 const DISTRIBUTION: u16 = 200;
@@ -141,6 +143,18 @@ fn lacks_types(c: &mut Comparison<'_>, app: usize, m: &Manifest, rule: &ModuleRu
         c.push(app, Sign::Attention, place, f, Fix::Blocked, &rule.name.origin);
     }
     !lacking.is_empty()
+}
+
+/// The modules that perms installed: name, application, and what is there.
+pub(super) fn of_perms(selinux: &Selinux, root: &Root) -> Vec<(String, String, ModuleImage)> {
+    let at_ours = selinux.modules().iter().filter(|m| m.priority == PRIORITY);
+    at_ours
+        .filter_map(|m| {
+            let (language, content) = m.content(root).ok()?;
+            let app = heading(&content)?.app;
+            Some((m.name.clone(), app, ModuleImage { language, content }))
+        })
+        .collect()
 }
 
 fn image(c: &Comparison<'_>, module: &StoreModule) -> Result<ModuleImage, String> {

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::accounts::finding;
 use super::change::Change;
-use super::grant_files::{Items, MODE, content_change, diff, identity};
+use super::grant_files::{Items, MODE, OwnFile, content_change, header, identity, whole_header};
 use super::item::{Fix, Item, Sign};
 use super::names::Names;
+use super::polkit;
 use crate::grants::programs;
 use crate::grants::sudoers::edit::remove_entries;
 use crate::grants::sudoers::fragment::{FragmentArgs, FragmentRule, fragment_for};
@@ -18,6 +19,7 @@ use crate::grants::sudoers::{
 };
 use crate::host::Host;
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS, SUDOERS_D};
+use crate::host::polkit::{Sort, sort};
 use crate::host::sudo::{Dialect, Sudo};
 use crate::manifest::{Args, CommandRule, Grantor, Manifest};
 use crate::report::codes::sudo as codes;
@@ -34,8 +36,16 @@ pub(super) fn compare(
     // The program is read only where something is to be written for it.
     let sudo = if declared { Sudo::find(&host.root) } else { None };
     let dialect = sudo.map_or(Dialect::default(), |s| s.dialect);
-    let mut c =
-        Comparison { manifests, host, names, files, dialect, new: BTreeMap::new(), items: Items::of("sudo") };
+    let mut c = Comparison {
+        manifests,
+        host,
+        names,
+        files,
+        dialect,
+        polkit: declared && sort(&host.root) == Some(Sort::Rules),
+        new: BTreeMap::new(),
+        items: Items::of("sudo"),
+    };
     match c.files.read(Path::new(SUDOERS)) {
         Ok(_) => c.compare(),
         Err(FilesError::NotFound) if !declared => {}
@@ -62,6 +72,8 @@ struct Comparison<'a> {
     files: HostFiles<'a>,
     /// The sudo that fragments are written for.
     dialect: Dialect,
+    /// polkit could grant what is about one unit.
+    polkit: bool,
     /// New contents; none for a file that goes.
     new: BTreeMap<PathBuf, Option<Vec<u8>>>,
     items: Items,
@@ -129,26 +141,12 @@ impl Comparison<'_> {
     /// The application's own fragment.
     fn fragment(&mut self, app: usize, m: &Manifest) {
         let path = fragment_path(m);
-        let place = path.display().to_string();
-        let first = commands(m).next().map(|c| c.origin.clone());
-        let is = self.files.read(&path);
-        let Some(first) = first else {
-            // Only what perms wrote: a file that somebody else gave this name is a matter of its rules.
-            if let Ok(text) = is
-                && text.bytes.starts_with(format!("# {}", header(m)).as_bytes())
-            {
-                let f = finding(m, &codes::LEFT_OVER, Class::Excess, &place, Some(&m.app.origin))
-                    .is("there", "not there: the manifest declares no command for sudo")
-                    .remedy("perms apply removes it");
-                let details = diff(&text.bytes, b"");
-                self.items.content(app, Sign::Remove, place, Some(&m.app.origin), details, f);
-                self.put(path, None);
-            }
-            return;
-        };
-        let text = match text_of(m, self.dialect) {
-            Ok(text) => text.into_bytes(),
-            Err((origin, why)) => {
+        let first = commands(m).next().map(|c| &c.origin);
+        let wanted = match first.map(|first| (first, text_of(m, self.dialect))) {
+            None => None,
+            Some((first, Ok(text))) => Some((first, text.into_bytes())),
+            Some((_, Err((origin, why)))) => {
+                let place = path.display().to_string();
                 let f = finding(m, &codes::WRONG_FRAGMENT, Class::Wrong, &place, Some(&origin))
                     .is("cannot be written", "the declared commands")
                     .why(why)
@@ -156,48 +154,27 @@ impl Comparison<'_> {
                 return self.items.attention(app, place, Some(&origin), f, Fix::Blocked);
             }
         };
-        match is {
-            Err(FilesError::NotFound) => {
-                let f = finding(m, &codes::MISSING_RULE, Class::Missing, &place, Some(&first))
-                    .is("not there", "a fragment with the declared commands")
-                    .remedy("perms apply writes it");
-                let details =
-                    diff(b"", &text).into_iter().map(|l| l.trim_start_matches("+ ").to_owned()).collect();
-                self.items.content(app, Sign::Add, place, Some(&first), details, f);
-                self.put(path, Some(text));
-            }
-            Err(e) => {
-                let f = finding(m, &codes::NOT_CHECKABLE, Class::Unchecked, &place, Some(&first))
-                    .is(format!("not known: {e}"), "a fragment with the declared commands")
-                    .remedy("run as root");
-                self.items.attention(app, place, Some(&first), f, Fix::Blocked);
-            }
-            Ok(is) => {
-                let looks = (is.uid, is.gid, is.mode & 0o7777) == (0, 0, u32::from(MODE));
-                if is.bytes == text && looks {
-                    return;
-                }
-                let mut details = diff(&is.bytes, &text);
-                let wider = details.iter().any(|l| l.starts_with("- ") && !l.starts_with("- #"));
-                let what = if is.bytes == text {
-                    details.push(format!(
-                        "owner {}:{} mode {:04o} → 0:0 {MODE:04o}",
-                        is.uid,
-                        is.gid,
-                        is.mode & 0o7777
-                    ));
-                    format!("owner {}:{}, mode {:04o}", is.uid, is.gid, is.mode & 0o7777)
-                } else {
-                    details.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
-                };
-                let class = if wider { Class::Excess } else { Class::Wrong };
-                let f = finding(m, &codes::WRONG_FRAGMENT, class, &place, Some(&first))
-                    .is(format!("changed: {what}"), "exactly the declared commands, root's, 0440")
-                    .remedy("perms apply writes it anew");
-                self.items.content(app, Sign::Change, place, Some(&first), details, f);
-                self.put(path, Some(text));
-            }
+        let header = format!("# {}", header(&m.app.name.value));
+        let own = OwnFile {
+            path: &path,
+            mode: MODE,
+            header: &header,
+            wanted,
+            what: "a fragment",
+            by: "sudo",
+            missing: &codes::MISSING_RULE,
+            wrong: &codes::WRONG_FRAGMENT,
+            left_over: &codes::LEFT_OVER,
+            not_checkable: &codes::NOT_CHECKABLE,
+        };
+        let Some(text) = self.items.own_file(app, m, self.files.read(&path), own) else { return };
+        if text.is_some()
+            && self.polkit
+            && let Some(item) = self.items.list.last_mut()
+        {
+            item.details.extend(commands(m).filter_map(polkit::offer));
         }
+        self.put(path, text);
     }
 
     /// Rules for the applications' users that stand elsewhere.
@@ -400,11 +377,6 @@ pub fn fragment_path(m: &Manifest) -> PathBuf {
     Path::new(SUDOERS_D).join(&m.app.name.value)
 }
 
-/// What a fragment's first line says, by which perms knows its own.
-fn header(m: &Manifest) -> String {
-    format!("perms: {}. Written by perms apply", m.app.name.value)
-}
-
 /// The text of an application's fragment.
 fn text_of(m: &Manifest, dialect: Dialect) -> Result<String, (Origin, String)> {
     let rules: Vec<FragmentRule> = commands(m)
@@ -420,8 +392,7 @@ fn text_of(m: &Manifest, dialect: Dialect) -> Result<String, (Origin, String)> {
             digest: c.digest.as_ref().map(|d| d.value.clone()),
         })
         .collect();
-    let header = format!("{}; what is changed here is undone by the next.", header(m));
-    fragment_for(dialect, &m.app.name.value, &header, &rules).map_err(|errors| {
+    fragment_for(dialect, &m.app.name.value, &whole_header(&m.app.name.value), &rules).map_err(|errors| {
         let first = errors.first();
         let origin =
             first.and_then(|e| commands(m).nth(e.rule?)).map_or(&m.app.origin, |c| &c.origin).clone();

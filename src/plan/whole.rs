@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::change::Change;
 use super::item::{Fix, Item};
 use super::label_rules::Rules;
-use super::{Names, accounts, grants, home, labels, path_items, paths, store};
+use super::{Names, accounts, grants, home, labels, orphans, path_items, paths, store};
 use crate::escalation::{Way, World, sudo_tree};
 use crate::host::Host;
 use crate::host::selinux::Selinux;
@@ -28,12 +28,23 @@ pub struct Plan {
     pub ways: Vec<(usize, Way)>,
     /// Files looked at.
     pub seen: usize,
+    /// Applications whose manifests are gone, and that have something left; items' `app` goes on here after the manifests.
+    pub orphans: Vec<String>,
 }
 
 impl Plan {
     /// Compares manifests with a host. `tick` is called with how many files were looked at
     /// since its last call.
     pub fn make(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn(u64)) -> Plan {
+        Plan::of(manifests, host, false, tick)
+    }
+
+    /// As [`Plan::make`], of all manifests that there are: what `perms` wrote for any other application goes.
+    pub fn make_whole(manifests: Vec<Manifest>, host: &mut Host, tick: &dyn Fn(u64)) -> Plan {
+        Plan::of(manifests, host, true, tick)
+    }
+
+    fn of(manifests: Vec<Manifest>, host: &mut Host, whole: bool, tick: &dyn Fn(u64)) -> Plan {
         let mut names = Names::new(&host.accounts);
         let mut items = accounts::compare_accounts(&manifests, &mut host.accounts, &mut names);
         let mut homes = home::compare_homes(&manifests, host, &names);
@@ -49,11 +60,16 @@ impl Plan {
         let seen = diffs.seen;
         items.extend(path_items::items(&manifests, diffs, &names));
         items.extend(store::compare_store(&manifests, host, &selinux));
-        let (grant_items, contents) = grants::compare_grants(&manifests, host, &names);
+        let (grant_items, mut contents) = grants::compare_grants(&manifests, host, &names);
         items.extend(grant_items);
+        let orphans = match whole {
+            true => orphans::find(&manifests, host, &mut contents),
+            false => orphans::Orphans::default(),
+        };
+        items.extend(orphans.items);
         items.sort_by_key(|i| (i.app, i.origin.as_ref().map_or(usize::MAX, |o| o.start)));
         let ways = ways(&manifests, host);
-        Plan { manifests, items, contents, ways, seen }
+        Plan { manifests, items, contents, ways, seen, orphans: orphans.apps }
     }
 
     /// All changes, in the order in which they are made.
@@ -94,7 +110,14 @@ impl Plan {
 
     /// The names of the applications.
     pub fn apps(&self) -> Vec<String> {
-        self.manifests.iter().map(|m| m.app.name.value.clone()).collect()
+        self.manifests.iter().map(|m| m.app.name.value.clone()).chain(self.orphans.iter().cloned()).collect()
+    }
+
+    /// The name of the application with this index.
+    pub fn app_name(&self, app: usize) -> &str {
+        let gone =
+            || app.checked_sub(self.manifests.len()).and_then(|n| self.orphans.get(n)).map(String::as_str);
+        self.manifests.get(app).map(|m| m.app.name.value.as_str()).or_else(gone).unwrap_or_default()
     }
 
     /// All findings, the most telling first within each application.

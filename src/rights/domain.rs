@@ -289,8 +289,16 @@ impl<'p> Domain<'p> {
         steps
     }
 
-    /// What making a file in a folder asks of the new file's label; `name` is its name, where it is known.
-    pub(super) fn create(&self, path: &Path, handle: &Handle, meta: &Meta, name: Option<&[u8]>) -> Vec<Step> {
+    /// What making a file in a folder asks of the new file's label; `name` is its name, where it is known, `file_system` the kind
+    /// that the folder is on, which is asked whether it takes such a label.
+    pub(super) fn create(
+        &self,
+        path: &Path,
+        handle: &Handle,
+        meta: &Meta,
+        name: Option<&[u8]>,
+        file_system: Option<&str>,
+    ) -> Vec<Step> {
         let at = path.display().to_string();
         let policy = self.view().policy();
         // What is wrong with the folder's label was said when the folder itself was asked about.
@@ -305,6 +313,17 @@ impl<'p> Domain<'p> {
             return vec![Step::new(Layer::Selinux, at, "file create", Verdict::No, why)];
         }
         let wanted = Wanted::new(class(crate::sys::Kind::File), &["create", "write", "open"]);
-        vec![self.decide(&at, &self.context, &new, &wanted).note(format!("what it makes there is {text}"))]
+        let mut steps = vec![
+            self.decide(&at, &self.context, &new, &wanted).note(format!("what it makes there is {text}")),
+        ];
+        let of = file_system.and_then(|kind| policy.file_system(kind.as_bytes()).context);
+        if let Some(of) = of {
+            let step = self.decide(&at, &new, of, &Wanted::new("filesystem", &["associate"]));
+            steps.push(step.note(format!(
+                "whether the file system, {}, takes a file labelled {text}",
+                policy.context_text(of)
+            )));
+        }
+        steps
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answer::{Answer, Layer, Object, Step, Verdict};
 use super::domain::{Domain, Wanted};
@@ -12,6 +12,7 @@ use crate::grants::access::{self, CapSet, Capability, Credentials};
 use crate::grants::acl::{Acl, Perms};
 use crate::host::{Accounts, Host};
 use crate::sys::Kind;
+use crate::sys::mounts::Mounts;
 
 /// What may be done to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -323,23 +324,83 @@ impl Asking<'_> {
     }
 
     fn execute(&mut self, object: &Seen) {
-        if object.meta.kind != Kind::File {
-            return self.object(&object.path, Verdict::No, "is not a regular file");
+        if !self.executable(object) {
+            return;
         }
-        if object.handle.mount().is_ok_and(|m| m.no_exec) {
-            let at = object.path.display().to_string();
-            self.steps.push(Step::new(Layer::Mount, at, "execute", Verdict::No, "mounted noexec"));
-        }
-        let may = self.access(object, "execute", |c, o| access::permission(c, o, Perms::X));
         if let Some(domain) = self.domain {
             self.steps.extend(domain.execute(&object.path, &object.handle, &object.meta));
         }
         self.own_server(object);
+        let mut script = interpreter(object);
         // The interpreter of a script opens it as the user.
-        let script = object.handle.read_start(2).is_ok_and(|start| start == b"#!");
-        if may && script {
+        if script.is_some() {
             self.access(object, "read, as its interpreter does", |c, o| access::permission(c, o, Perms::R));
         }
+        for _ in 0..MOST_INTERPRETERS {
+            let Some(path) = script.take() else { return };
+            let way = walk(&self.host.root, &path, true);
+            for passed in &way.passed {
+                match passed {
+                    Passed::Folder(folder) => self.pass_once(folder),
+                    Passed::Link(link, folder) => {
+                        self.protected(link, folder.mode, folder.uid);
+                        self.selinux(link, &Wanted::new("lnk_file", &["read"]));
+                    }
+                }
+            }
+            match &way.end {
+                End::Found(program, _) => {
+                    if !self.executable(program) {
+                        return;
+                    }
+                    self.selinux(program, &Wanted::new("file", &["execute", "open"]));
+                    script = interpreter(program);
+                }
+                End::Missing(at, _) => {
+                    return self.object(
+                        at,
+                        Verdict::No,
+                        "does not exist: the script names it as its interpreter",
+                    );
+                }
+                End::Broken(at, why) => return self.object(at, Verdict::No, why),
+                End::Failed(at, error) => return self.failed(at, "execute", error),
+            }
+        }
+        if let Some(at) = script {
+            self.object(&at, Verdict::No, "is one interpreter too many: the kernel follows five");
+        }
+    }
+
+    /// A folder on the way, unless it was passed already.
+    fn pass_once(&mut self, folder: &Seen) {
+        let at = folder.path.display().to_string();
+        if !self.steps.iter().any(|s| s.at == at && s.what == "search") {
+            self.pass(folder);
+        }
+    }
+
+    /// Whether the file may be executed, by its kind, its mount, its mode and ACL.
+    fn executable(&mut self, object: &Seen) -> bool {
+        if object.meta.kind != Kind::File {
+            self.object(&object.path, Verdict::No, "is not a regular file");
+            return false;
+        }
+        let no_exec = object.handle.mount().is_ok_and(|m| m.no_exec);
+        if no_exec {
+            let at = object.path.display().to_string();
+            self.steps.push(Step::new(Layer::Mount, at, "execute", Verdict::No, "mounted noexec"));
+        }
+        self.access(object, "execute", |c, o| access::permission(c, o, Perms::X)) && !no_exec
+    }
+
+    /// The kind of file system that it is on, of the running host: an image's need not be that of the host it is for.
+    fn file_system(&self, seen: &Seen) -> Option<String> {
+        let mounts = self.host.root.is_host().then(|| Mounts::read().ok())??;
+        let mount = mounts.of_path(&seen.path)?;
+        // Where a context was given with the mount, the file system's own is not known from the policy.
+        let given = mount.options.iter().any(|o| o.starts_with("context=") || o.starts_with("fscontext="));
+        (!given).then(|| mount.kind.clone())
     }
 
     fn make_in(&mut self, folder: &Seen, name: Option<&[u8]>) {
@@ -351,7 +412,14 @@ impl Asking<'_> {
         self.access(folder, "create in", access::create);
         self.selinux(folder, &Wanted::new("dir", &["write", "search", "add_name"]));
         if let Some(domain) = self.domain {
-            self.steps.extend(domain.create(&folder.path, &folder.handle, &folder.meta, name));
+            let kind = self.file_system(folder);
+            self.steps.extend(domain.create(
+                &folder.path,
+                &folder.handle,
+                &folder.meta,
+                name,
+                kind.as_deref(),
+            ));
         }
         self.own_server(folder);
     }
@@ -391,6 +459,19 @@ impl Asking<'_> {
         self.selinux(object, &Wanted::new(class(object.meta.kind), &["setattr"]));
         self.own_server(object);
     }
+}
+
+/// How many interpreters the kernel follows, a script's own being the first (fs/exec.c).
+const MOST_INTERPRETERS: usize = 5;
+
+/// The interpreter that a script's first line names, as the kernel reads it (fs/binfmt_script.c); `None`: it is no script.
+fn interpreter(seen: &Seen) -> Option<PathBuf> {
+    let head = seen.handle.read_start(256).ok()?;
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let start = line.iter().position(|b| !blank(b))?;
+    let name = line.get(start..)?.split(|b| blank(b) || *b == 0).next()?;
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(name)))
 }
 
 /// The policy's class of a kind of object.

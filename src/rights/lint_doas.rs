@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::run::HostNames;
 use crate::grants::doas::{Action, File, Names as _, Rule};
 use crate::grants::programs::{Arguments, Class, Table};
 use crate::host::Host;
@@ -165,7 +164,7 @@ impl Lint<'_> {
 
     fn names(&mut self, item: usize, rule: &Rule) {
         let host = self.host;
-        let names = HostNames(&host.accounts);
+        let names = &host.accounts;
         let mut unknown = Vec::new();
         let identity = String::from_utf8_lossy(&rule.identity).into_owned();
         match identity.strip_prefix(':') {

@@ -11,9 +11,9 @@ use crate::grants::sudoers::{
     Behaviour, Grant, GrantCommand, Outcome, Password, Question, Reading, RsPolicy, Target, ThisHost, Tree,
     decide, default_target, rules_for,
 };
+use crate::host::Host;
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
 use crate::host::sudo::{Dialect, Sudo};
-use crate::host::{Accounts, Host};
 
 /// Where a command without a folder is looked for, as sudo does without a `secure_path`.
 const PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -47,19 +47,6 @@ pub fn doas_conf(host: &Host) -> Option<Result<doas::File, String>> {
         Ok(text) => Some(Ok(doas::File::parse(DOAS_CONF, text))),
         Err(e) if e.is_not_found() => None,
         Err(e) => Some(Err(e.to_string())),
-    }
-}
-
-/// The host's account database, for doas.
-pub struct HostNames<'a>(pub &'a Accounts);
-
-impl doas::Names for HostNames<'_> {
-    fn uid(&self, name: &str) -> Option<u32> {
-        self.0.user(name).map(|u| u.uid)
-    }
-
-    fn gid(&self, name: &str) -> Option<u32> {
-        self.0.group(name).map(|g| g.gid)
     }
 }
 
@@ -302,10 +289,10 @@ fn by_doas(host: &Host, who: &Identity, asked: &Command<'_>) -> Option<Step> {
         let why = format!("doas runs nothing while there is a mistake: {}", m.message);
         return Some(Step::new(Layer::Doas, at, what, Verdict::No, why));
     }
-    let names = HostNames(&host.accounts);
+    let names = &host.accounts;
     let target = target_identity(host, target);
     let args: Vec<&[u8]> = asked.args.iter().map(|a| a.as_bytes()).collect();
-    let decision = doas::decide(&file, who, &target, asked.command.as_bytes(), &args, &names);
+    let decision = doas::decide(&file, who, &target, asked.command.as_bytes(), &args, names);
     let text = |rule: &doas::Rule| format!("{DOAS_CONF}:{}", rule.line);
     Some(match decision.rule {
         Some((item, rule)) if decision.allowed => {
@@ -320,7 +307,7 @@ fn by_doas(host: &Host, who: &Identity, asked: &Command<'_>) -> Option<Step> {
         None => {
             let near = file.rules().rev().find(|(_, r)| {
                 r.command.as_ref().is_some_and(|c| base(c) == base(asked.command.as_bytes()))
-                    && doas::rules_for(&file, who, &names).iter().any(|(_, own)| own == r)
+                    && doas::rules_for(&file, who, names).iter().any(|(_, own)| own == r)
             });
             match near {
                 Some((item, rule)) => {

@@ -6,7 +6,7 @@ use super::answer::{Answer, Step, Verdict};
 use super::domain::{Labels, Wanted};
 use super::files::{Action, Asker, class, may_on};
 use super::programs::HostPrograms;
-use super::run::{HostNames, doas_conf, sudoers};
+use super::run::{doas_conf, sudoers};
 use super::walk::{End, Seen, Way, walk};
 use crate::grants::access::{CapSet, Credentials};
 use crate::grants::doas;
@@ -272,8 +272,8 @@ impl Route<'_> {
     }
 
     fn by_doas(&self, who: &Identity, file: &doas::File) -> Option<String> {
-        let names = HostNames(&self.host.accounts);
-        let rules = doas::rules_for(file, who, &names);
+        let names = &self.host.accounts;
+        let rules = doas::rules_for(file, who, names);
         for (_, rule) in rules.iter().rev().filter(|(_, r)| r.action == doas::Action::Permit) {
             let command = match &rule.command {
                 None => "/bin/sh".to_owned(),
@@ -298,7 +298,7 @@ impl Route<'_> {
             let bytes: Vec<&[u8]> = words.iter().map(|w| w.as_bytes()).collect();
             let target = self.able.iter().find(|name| {
                 let target = self.host.accounts.identity(name);
-                doas::decide(file, who, &target, command.as_bytes(), &bytes, &names).allowed
+                doas::decide(file, who, &target, command.as_bytes(), &bytes, names).allowed
             });
             if let Some(target) = target {
                 let text = if rule.command.is_some() { command.as_str() } else { "any command" };

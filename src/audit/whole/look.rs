@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
 
-use super::known;
 use super::labels::{LabelCheck, Labels};
 use super::secrets;
 use super::sights::{KindWord, Sight, Sights};
 use crate::grants::access::{Credentials, Object, rights};
 use crate::grants::acl::{Acl, Perms};
 use crate::grants::daemons::root_place;
+use crate::grants::set_id;
 use crate::host::Host;
 use crate::sys::mounts::{Class, Mount, Mounts};
 use crate::sys::scan::{Pass, Seen, Visit};
@@ -118,9 +118,9 @@ impl<'a> Look<'a> {
             self.set_id(seen);
         }
         if let Some(value) = seen.attributes.capability().filter(|_| kind == Kind::File && !nosuid()) {
-            let held = known::parse_capabilities(value);
+            let held = set_id::parse_capabilities(value);
             let path = String::from_utf8_lossy(seen.path);
-            if !held.as_ref().is_some_and(|held| known::capabilities(&path, held)) {
+            if !held.as_ref().is_some_and(|held| set_id::capabilities(&path, held)) {
                 self.sights.add(Sight::Capability(held), seen.path, owner);
             }
         }
@@ -160,7 +160,7 @@ impl<'a> Look<'a> {
         let names = &self.scope.host.accounts;
         let path = String::from_utf8_lossy(seen.path);
         let (user_name, group_name) = (user.map(|u| names.user_name(u)), group.map(|g| names.group_name(g)));
-        let known = known::set_id(&path, user_name.as_deref(), group_name.as_deref()).is_some();
+        let known = set_id::set_id(&path, user_name.as_deref(), group_name.as_deref()).is_some();
         let overridden = self.scope.overrides.iter().any(|(p, m)| p == seen.path && *m == mode);
         if !known && !overridden {
             self.sights.add(Sight::SetId { user, group }, seen.path, (uid, mode));

@@ -4,12 +4,10 @@
 //! |---|---|
 //! | `look` | one object: owner, mode, ACL, capabilities, label together |
 //! | `labels` | the label beside the one that the specifications want |
-//! | `known` | programs that are meant to have more rights than their caller |
 //! | `secrets` | what is a secret |
 //! | `sights` | what was seen, gathered and counted |
 //! | `tell` | sights → findings |
 
-mod known;
 mod labels;
 mod look;
 mod secrets;

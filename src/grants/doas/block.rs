@@ -159,6 +159,19 @@ pub fn find_block(text: &[u8], app: &str) -> Result<Option<std::ops::Range<usize
     }
 }
 
+/// The applications that have a beginning of a block, in order.
+pub fn block_names(text: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in text.split(|&c| c == b'\n') {
+        let name =
+            line.trim_ascii().strip_prefix(b"# BEGIN perms ").and_then(|n| std::str::from_utf8(n).ok());
+        if let Some(name) = name.filter(|n| !names.iter().any(|o: &String| o == n)) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// `text` with the application's block put in the place of its old one, or at the end: the last rule that matches
 /// decides, so that what stands before cannot take our rules away.
 ///

@@ -8,6 +8,8 @@ mod decide;
 mod lexer;
 mod parse;
 
-pub use block::{BlockError, BlockRule, block, find_block, line, quote, remove_block, replace_block};
+pub use block::{
+    BlockError, BlockRule, block, block_names, find_block, line, quote, remove_block, replace_block,
+};
 pub use decide::{Decision, Names, NoNames, decide, rules_for};
 pub use parse::{Action, File, Item, Mistake, Options, Rule};

@@ -33,6 +33,7 @@ codes! { "manifest";
     BAD_ARGS => Error, "bad-args", "`args` with another value than \"any\"";
     ARGS_TWICE => Error, "args-twice", "exact arguments, and any arguments";
     DUPLICATE_COMMAND => Error, "duplicate-command", "two [[command]] tables for one command";
+    NOT_IN_POLKIT => Error, "not-in-polkit", "a command that polkit cannot grant by itself";
     NOT_IN_DOAS => Error, "not-in-doas", "what doas.conf cannot hold";
     NOT_IN_SUDO => Error, "not-in-sudo", "what sudoers cannot hold";
     BAD_SELINUX_NAME => Error, "bad-selinux-name", "not the name of an SELinux type or boolean";

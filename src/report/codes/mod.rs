@@ -14,6 +14,7 @@ pub mod log;
 pub mod manifest;
 pub mod module;
 pub mod path;
+pub mod polkit;
 pub mod root;
 pub mod rule;
 pub mod sudo;
@@ -81,6 +82,7 @@ pub fn all() -> impl Iterator<Item = Code> {
         manifest::ALL,
         module::ALL,
         path::ALL,
+        polkit::ALL,
         root::ALL,
         rule::ALL,
         sudo::ALL,

@@ -3,7 +3,7 @@
 
 /// Why a program has more rights than its caller.
 #[derive(Debug)]
-pub(super) struct Known {
+struct Known {
     /// File names.
     names: &'static [&'static str],
     /// Owner that it may run as by its bit; empty for none.
@@ -11,7 +11,7 @@ pub(super) struct Known {
     /// Groups that it may run as by its bit.
     groups: &'static [&'static str],
     /// What it needs that for.
-    pub(super) why: &'static str,
+    why: &'static str,
 }
 
 const fn root(names: &'static [&'static str], why: &'static str) -> Known {
@@ -178,7 +178,7 @@ fn name_in_package(path: &str) -> Option<&str> {
 }
 
 /// Why this program may run as this user or group (of its bits; `None` for a bit that is not set), where that is known.
-pub(super) fn set_id(path: &str, user: Option<&str>, group: Option<&str>) -> Option<&'static str> {
+pub fn set_id(path: &str, user: Option<&str>, group: Option<&str>) -> Option<&'static str> {
     let name = name_in_package(path)?;
     // Both bits may have a line of their own.
     let by_user = |k: &&Known| user.is_none_or(|u| u == k.user);
@@ -195,7 +195,7 @@ pub(super) fn set_id(path: &str, user: Option<&str>, group: Option<&str>) -> Opt
 }
 
 /// Whether these are the capabilities that this program is known for.
-pub(super) fn capabilities(path: &str, held: &[String]) -> bool {
+pub fn capabilities(path: &str, held: &[String]) -> bool {
     let Some(name) = name_in_package(path) else { return false };
     CAPABILITIES
         .iter()
@@ -249,7 +249,7 @@ static NAMES: [&str; 41] = [
 
 /// The capabilities in `security.capability` (capabilities(7), struct vfs_cap_data), permitted and inheritable together;
 /// none for a value of another form.
-pub(super) fn parse_capabilities(value: &[u8]) -> Option<Vec<String>> {
+pub fn parse_capabilities(value: &[u8]) -> Option<Vec<String>> {
     let words: Vec<u32> =
         value.chunks_exact(4).filter_map(|c| Some(u32::from_le_bytes(c.try_into().ok()?))).collect();
     let (low, high) = match (words.first()? >> 24, words.as_slice()) {
