@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use foldhash::quality::RandomState;
+
 use crate::report::{escape, escape_bytes};
 use crate::selinux::policy::{ClassId, Found, Policy, Rule, RuleKind, Symbol, Symbols, TypeId, View};
 
@@ -59,7 +61,7 @@ pub(super) struct Listing<'p> {
     policy: &'p Policy,
     types: Names,
     classes: Names,
-    permissions: HashMap<(ClassId, u32), String>,
+    permissions: HashMap<(ClassId, u32), String, RandomState>,
     conditions: Vec<(String, bool)>,
     /// Whether what a terminal should not see is escaped.
     escaped: bool,
@@ -87,15 +89,20 @@ impl<'p> Listing<'p> {
             u64::from(kind) << 60 | bits(source) << 40 | bits(target) << 20 | bits(class)
         };
         let file = |i: u32| rows.get(i as usize).map(Row::file);
-        let mut keys: Vec<(u64, u32)> = (0u32..).zip(rows).map(|(i, row)| (key(row), i)).collect();
-        keys.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| file(a.1).cmp(&file(b.1))).then_with(|| a.1.cmp(&b.1))
-        });
-        let order = keys.into_iter().map(|(_, i)| i).collect();
+        let mut keys: Vec<u128> =
+            (0u32..).zip(rows).map(|(i, row)| u128::from(key(row)) << 32 | u128::from(i)).collect();
+        keys.sort_unstable();
+        #[expect(clippy::cast_possible_truncation, reason = "the number is the lower half")]
+        let number = |key: u128| key as u32;
+        // Few are equal but for the name of what is made.
+        for equal in keys.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|equal| equal.len() > 1) {
+            equal.sort_by_key(|key| file(number(*key)));
+        }
+        let order = keys.into_iter().map(number).collect();
         let text = |text: String| if escaped { escape(&text) } else { text };
         let conditions =
             policy.conditionals().iter().map(|c| (text(policy.condition_text(c)), view.is_true(c))).collect();
-        (Self { policy, types, classes, permissions: HashMap::new(), conditions, escaped }, order)
+        (Self { policy, types, classes, permissions: HashMap::default(), conditions, escaped }, order)
     }
 
     /// Adds a rule's text, as the policy language writes it and without its condition.
