@@ -3,7 +3,7 @@
 //! Everything here can be merged in any order with the same result: sums, extremes, sets, and samples that keep the
 //! first values in sorting order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Context;
 use super::event::Facts;
@@ -38,8 +38,8 @@ const LONGEST: usize = 1024;
 /// kept are exact, whatever the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// The values kept.
-    pub values: BTreeMap<Box<[u8]>, u64>,
+    /// The values kept, in order.
+    pub values: Vec<(Box<[u8]>, u64)>,
     /// Whether there were more.
     pub more: bool,
 }
@@ -53,19 +53,21 @@ impl Sample {
     /// Takes a value that came so often.
     pub(super) fn add_times(&mut self, value: &[u8], times: u64) {
         let value = value.get(..LONGEST).unwrap_or(value);
-        if let Some(count) = self.values.get_mut(value) {
-            *count = count.saturating_add(times);
-            return;
-        }
-        if self.values.len() >= KEPT {
-            self.more = true;
-            if self.values.last_key_value().is_some_and(|(last, _)| value > &**last) {
+        let at = match self.values.binary_search_by(|(kept, _)| (**kept).cmp(value)) {
+            Ok(at) => {
+                if let Some((_, count)) = self.values.get_mut(at) {
+                    *count = count.saturating_add(times);
+                }
                 return;
             }
-        }
-        self.values.insert(value.into(), times);
-        if self.values.len() > KEPT {
-            self.values.pop_last();
+            Err(at) => at,
+        };
+        self.more |= self.values.len() >= KEPT;
+        if at < KEPT {
+            self.values.truncate(KEPT - 1);
+            // Most samples hold one value: no room is made for more than there are.
+            self.values.reserve_exact(1);
+            self.values.insert(at, (value.into(), times));
         }
     }
 
@@ -89,7 +91,7 @@ impl Sample {
 
     /// The values.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.values.keys().map(|v| &**v)
+        self.values.iter().map(|(v, _)| &**v)
     }
 }
 

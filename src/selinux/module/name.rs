@@ -4,6 +4,7 @@
 //! to reach a policy.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest name taken. The kernel bounds a whole context by a page; no policy comes near this.
 const LONGEST: usize = 255;
@@ -12,7 +13,7 @@ const LONGEST: usize = 255;
 ///
 /// Such a name can be written in CIL. Whether it can be written in a `.te` module, too, is [`Name::in_te`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Box<str>);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// Takes `text` if it is an identifier.
