@@ -248,6 +248,82 @@ fn long_log() -> Vec<u8> {
     bytes.repeat(4)
 }
 
+/// How often each line of the samples is changed; PERMS_CASES raises it.
+fn rounds() -> usize {
+    std::env::var("PERMS_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(14)
+}
+
+/// A line changed in the way that `round` tells, at a place that `dice` tells.
+fn changed(line: &[u8], round: usize, dice: &mut u64) -> Vec<u8> {
+    let mut below = |n: usize| {
+        *dice ^= *dice << 13;
+        *dice ^= *dice >> 7;
+        *dice ^= *dice << 17;
+        usize::try_from(*dice % u64::try_from(n.max(1)).unwrap()).unwrap()
+    };
+    let mut line = line.to_vec();
+    let at = below(line.len() + 1);
+    let insert = |line: &mut Vec<u8>, piece: &[u8]| drop(line.splice(at..at, piece.iter().copied()));
+    match round % 14 {
+        0 => line.truncate(at),
+        1 => drop(line.drain(..at)),
+        2 => line.iter_mut().skip(at).take(1).for_each(|b| *b ^= 1 << below(8)),
+        3 => insert(&mut line, b"\0"),
+        4 => insert(&mut line, b"\xff\xc0\xaf"),
+        5 => insert(&mut line, b"name=0A747970653D415643"),
+        6 => insert(&mut line, b"\ntype=AVC "),
+        // A field twice.
+        7 => {
+            let fields: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
+            let double = [b" ", fields[below(fields.len())]].concat();
+            insert(&mut line, &double);
+        }
+        8 => {
+            let end = (at + below(60)).min(line.len());
+            line.drain(at..end);
+        }
+        9 => insert(&mut line, b"\""),
+        10 => insert(&mut line, b"\x1d"),
+        11 => insert(&mut line, b" scontext=a:b:c_t:s0 tcontext=a:b:d_t:s0 tclass=file"),
+        12 => insert(&mut line, b"}"),
+        // As long as no kernel's; now and then longer than what is read.
+        _ => insert(&mut line, &b"A".repeat(if below(400) == 0 { input::LONGEST_LINE } else { 10_000 })),
+    }
+    line
+}
+
+/// Every line of every sample, changed in every way: each is in the account once, with a reason where it was set
+/// aside; and a summary has the same account.
+#[test]
+fn every_line_of_the_samples_changed_in_every_way_is_accounted_for() {
+    let mut dice = 0x9e37_79b9_7f4a_7c15;
+    for round in 0..rounds() {
+        // Some lines together, as a log has them.
+        for lines in LINES.chunks(64) {
+            let mut bytes = Vec::new();
+            for line in lines {
+                bytes.extend(changed(line, round, &mut dice));
+                bytes.push(b'\n');
+            }
+            let expected = u64::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap();
+            let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(bytes));
+            let options = Options { keep_set_aside: usize::MAX, ..Options::default() };
+            let log = read(&[Source::Stdin], Some(stdin), options);
+            assert_eq!(log.tally.lines, expected);
+            assert_eq!(log.tally.sum(), expected);
+            assert_eq!(log.set_aside.by_code.values().sum::<u64>(), log.tally.set_aside);
+            assert_eq!(u64::try_from(log.set_aside.lines.len()).unwrap(), log.tally.set_aside);
+            assert!(log.set_aside.lines.values().all(|reason| !reason.text.is_empty()));
+            let mut summary = Vec::new();
+            perms::denials::summary::write(&log, "", &mut summary).unwrap();
+            let (again, errors) = perms::denials::summary::read("s", summary.as_slice(), usize::MAX);
+            assert!(errors.is_empty(), "{errors:?}");
+            assert_eq!(again.tally, log.tally);
+            assert_eq!(again.set_aside.by_code, log.set_aside.by_code);
+        }
+    }
+}
+
 #[test]
 fn the_number_of_processors_and_the_cutting_change_nothing() {
     let bytes = long_log();

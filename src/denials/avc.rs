@@ -17,7 +17,7 @@
 
 use memchr::memmem;
 
-use super::fields::{self, Field};
+use super::fields::{self, Field, InOrder};
 use crate::report::Code;
 use crate::report::codes::log::{BAD_RECORD, CUT_LINE, FORGED_RECORD};
 
@@ -148,12 +148,34 @@ struct Contexts<'a> {
     end: usize,
 }
 
+/// The contexts of a kernel's record in its usual form: one field right after the other, and no word after them that
+/// [`forward`] would look at. `before` is where they begin, the fields before being no contexts.
+fn in_order(text: &[u8], before: usize) -> Option<Contexts<'_>> {
+    let rest = text.get(before..)?;
+    let mut fields = InOrder(rest);
+    let scontext = fields.next(b"scontext=")?.value;
+    let tcontext = fields.next(b"tcontext=")?.value;
+    let tclass = fields.next(b"tclass=")?.value;
+    let end = text.len() - fields.0.len();
+    let tail = fields.0;
+    let usual = tail.is_empty() || fields.next(b"permissive=").is_some_and(|_| fields.0.is_empty());
+    usual.then_some(Contexts { start: before, scontext, tcontext, tclass, end })
+}
+
 /// The contexts of a kernel's record: the only set, outside quotes.
 fn forward(text: &[u8]) -> Result<Contexts<'_>, Fault> {
     let mut found: Option<(usize, &[u8])> = None;
     let mut contexts: Option<Contexts<'_>> = None;
     let mut tcontext: Option<&[u8]> = None;
     for field in fields::fields(text) {
+        // The rest of nearly every record.
+        if field.key == b"scontext"
+            && found.is_none()
+            && tcontext.is_none()
+            && let Some(contexts) = in_order(text, field.start)
+        {
+            return Ok(contexts);
+        }
         match field.key {
             b"scontext" if found.replace((field.start, field.value)).is_some() => {
                 return Err((&FORGED_RECORD, "two source contexts: the line was edited or forged"));

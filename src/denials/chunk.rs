@@ -4,13 +4,17 @@
 //! Most lines of an audit log are records of events without a denial: of them only the envelope is read ([`quick`]),
 //! by the same rules as everywhere ([`record::line`]), and a number that tells their event (the tag) is noted.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::FinderRev;
+
 use super::changes::Changes;
 use super::input::{self, Block};
 use super::json;
 use super::kind::Kind;
-use super::record::{self, EventId, Line, Record, TextLine};
+use super::record::{self, Channel, EventId, Line, Record, TextLine};
 use super::tally::{Place, SetAside, Tally};
-use super::time::Clock;
+use super::time::{Clock, When};
 use crate::report::codes::log::{LONG_LINE, UNREAD_LINE};
 
 /// A chunk that was read. Lines are counted from 0 in it.
@@ -44,6 +48,9 @@ pub(super) struct Main {
     pub(super) shard: u32,
     /// Whether it has its line end.
     pub(super) ended: bool,
+    /// Where in the index the other records of its event are, if the event is whole and its lines follow each other,
+    /// all in the plainest envelope: then nothing is to be looked for.
+    pub(super) run: Option<(u32, u32)>,
 }
 
 /// Added to where a SYSCALL record begins.
@@ -81,16 +88,16 @@ impl Before {
     }
 }
 
-/// The kind and the event of a record in the plainest envelope, `type=T msg=audit(SEC.MS:SERIAL):`; `None` for
-/// everything else, which [`record::line`] is to read.
-fn quick(text: &[u8], before: &mut Before) -> Option<(Kind, u32)> {
+/// The kind and the event of a record in the plainest envelope, `type=T msg=audit(SEC.MS:SERIAL):`, and whether the line
+/// before is of the same event; `None` for everything else, which [`record::line`] is to read.
+fn quick(text: &[u8], before: &mut Before) -> Option<(Kind, u32, bool)> {
     let rest = text.strip_prefix(b"type=")?;
     let space = rest.iter().take(41).position(|b| *b == b' ')?;
     let (name, rest) = rest.split_at_checked(space)?;
     let stamp = rest.strip_prefix(b" msg=audit(")?;
     let kind = Kind::by_name(name)?;
     if before.len > 0 && stamp.starts_with(before.stamp.get(..before.len)?) {
-        return Some((kind, before.tag));
+        return Some((kind, before.tag, true));
     }
     let digits = |text: &[u8], most: usize| -> Option<(u64, usize)> {
         let mut n = 0u64;
@@ -113,7 +120,34 @@ fn quick(text: &[u8], before: &mut Before) -> Option<(Kind, u32)> {
     before.tag = tag(EventId { time: seconds * 1000 + ms, serial, node: 0 });
     before.len = len + 5 + serial_len + 2;
     before.stamp.get_mut(..before.len)?.copy_from_slice(stamp.get(..before.len)?);
-    Some((kind, before.tag))
+    Some((kind, before.tag, false))
+}
+
+/// A record in the plainest envelope that was found to be one; what it says of time and event is left out, being that
+/// of the denial it belongs to.
+pub(super) fn plain(line: &[u8]) -> Option<Record<'_>> {
+    let (name, _) = record::split_space(line.strip_prefix(b"type=")?)?;
+    let end = memchr::memchr(b')', line)?;
+    let body = record::trim(line).get(end + 2..)?;
+    let (body, enriched) = record::split_enriched(body.strip_prefix(b" ").unwrap_or(body));
+    Some(Record {
+        kind: Kind::by_name(name)?,
+        channel: Channel::Auditd,
+        node: None,
+        id: None,
+        when: When::Unknown,
+        body,
+        enriched,
+        interpreted: false,
+        tag_pid: None,
+    })
+}
+
+/// Lines of one event that follow each other: where its denials and its other records begin, and what was among them.
+struct Run {
+    main: usize,
+    index: usize,
+    flags: u32,
 }
 
 /// How many lines are kept to be shown, and how wall clocks are read.
@@ -141,6 +175,7 @@ impl Chunk {
         let mut at = 0;
         let mut others = 0;
         let mut number = 0u32;
+        let mut run = Run { main: 0, index: 0, flags: 0 };
         while at < bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
             let (len, ended) = match memchr::memchr(b'\n', rest) {
@@ -149,20 +184,32 @@ impl Chunk {
             };
             let line = rest.get(..len).unwrap_or_default();
             let start = u32::try_from(at).unwrap_or(u32::MAX);
-            match quick(line, &mut before) {
-                Some((kind, tag)) if kind.tells_of_event() => {
-                    others += 1;
-                    chunk.index.push(entry(kind, tag, start));
+            let found = quick(line, &mut before);
+            if !matches!(found, Some((_, _, true))) {
+                chunk.whole(&run);
+                run = Run { main: chunk.main.len(), index: chunk.index.len(), flags: 0 };
+                if found.is_none() {
+                    before = Before::none();
                 }
-                Some((Kind::Other, _)) => others += 1,
-                Some((Kind::Avc, tag)) => {
-                    chunk.main.push(Main { start, line: number, tag: Some(tag), shard: shard(line), ended })
+            }
+            match found {
+                Some((kind, tag, _)) if kind.tells_of_event() => {
+                    others += 1;
+                    let entry = entry(kind, tag, start);
+                    run.flags |= entry.1;
+                    chunk.index.push(entry);
+                }
+                Some((Kind::Other, ..)) => others += 1,
+                Some((Kind::Avc, tag, _)) => {
+                    let tag = Some(tag);
+                    chunk.main.push(Main { start, line: number, tag, shard: shard(line), ended, run: None });
                 }
                 _ => chunk.line(line, start, number, ended, bytes.len(), how),
             }
             number += 1;
             at += len + 1;
         }
+        chunk.whole(&run);
         chunk.tally.other_records += others;
         if let Some(length) = block.long_line {
             let place = Place { source: how.source, line: u64::from(number) };
@@ -172,6 +219,17 @@ impl Chunk {
         chunk.tally.lines = u64::from(number);
         chunk.block = block;
         chunk
+    }
+
+    /// Notes for the denials of a run that their event is whole, if it is.
+    fn whole(&mut self, run: &Run) {
+        let both = CALL | END;
+        if run.flags & both == both
+            && let (Ok(from), Ok(to)) = (u32::try_from(run.index), u32::try_from(self.index.len()))
+        {
+            let mains = self.main.get_mut(run.main..).unwrap_or_default();
+            mains.iter_mut().filter(|main| main.tag.is_some()).for_each(|main| main.run = Some((from, to)));
+        }
     }
 
     fn put_aside(&mut self, place: Place, code: crate::report::Code, reason: impl FnOnce() -> String) {
@@ -187,8 +245,8 @@ impl Chunk {
         }
         let mut start = start;
         let made;
-        let text = if text.first() == Some(&b'{') {
-            match json::to_line(text) {
+        let text = if let Some(object) = json::object(text) {
+            match json::to_line(object) {
                 json::Json::Record(line) => {
                     start = u32::try_from(length + self.extra.len()).unwrap_or(u32::MAX);
                     self.extra.extend_from_slice(&line);
@@ -200,7 +258,11 @@ impl Chunk {
                     self.tally.text += 1;
                     return;
                 }
-                json::Json::Bad => text,
+                json::Json::LeftOut => {
+                    let reason = "journalctl left out the message, for its length: `journalctl --all` has it";
+                    return self.put_aside(place, &UNREAD_LINE, || reason.to_owned());
+                }
+                json::Json::Bad => object,
             }
         } else {
             text
@@ -215,7 +277,7 @@ impl Chunk {
             Line::Record(record) => self.record(
                 &record,
                 text,
-                Main { start, line: number, tag: None, shard: 0, ended },
+                Main { start, line: number, tag: None, shard: 0, ended, run: None },
                 place,
                 how,
             ),
@@ -247,6 +309,13 @@ impl Chunk {
         }
     }
 
+    /// The records of a run.
+    pub(super) fn run(&self, (from, to): (u32, u32)) -> impl Iterator<Item = Record<'_>> {
+        let at = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        let entries = self.index.get(at(from)..at(to)).unwrap_or_default();
+        entries.iter().filter_map(|(_, start)| plain(self.text(*start)))
+    }
+
     /// The line that begins at `start` (as in the index, too), without its line end.
     pub(super) fn text(&self, start: u32) -> &[u8] {
         let start = usize::try_from(start & !(CALL | END)).unwrap_or(usize::MAX);
@@ -262,7 +331,8 @@ impl Chunk {
 
 /// A number of the contexts that a line ends in.
 fn shard(line: &[u8]) -> u32 {
-    let at = memchr::memmem::rfind(line, b"scontext=").unwrap_or(0);
+    static SCONTEXT: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(b"scontext="));
+    let at = SCONTEXT.rfind(line).unwrap_or(0);
     let tail = line.get(at..).unwrap_or_default();
     let tail = tail.get(..tail.len().min(160)).unwrap_or_default();
     let (words, rest) = tail.as_chunks::<8>();
@@ -281,9 +351,13 @@ mod tests {
         let mut before = Before::none();
         let mut check = |text: &[u8]| {
             let fast = quick(text, &mut before);
-            if let Some((kind, number)) = fast {
+            if let Some((kind, number, _)) = fast {
                 let Line::Record(record) = record::line(text) else { panic!("{}", text.escape_ascii()) };
                 assert_eq!((kind, number), (record.kind, tag(record.id.unwrap())), "{}", text.escape_ascii());
+                let plain = plain(text).unwrap();
+                let all = |r: &Record<'_>| format!("{:?}", (r.kind, r.channel, r.node, r.body, r.enriched));
+                assert_eq!(all(&plain), all(&record), "{}", text.escape_ascii());
+                assert_eq!((record.interpreted, record.tag_pid), (false, None));
             }
             fast.is_some()
         };

@@ -1,27 +1,32 @@
 //! What has been found so far, in one lane of the work; lanes merge in any order.
+//!
+//! What decides a denial (contexts, class and permissions, a label on disk) is checked once and then known by a number,
+//! and a denial by the numbers of its parts: so that most records cost a few look-ups, and a distinct denial no texts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::Context;
+use foldhash::fast::RandomState;
+
 use super::avc::{self, Author, Avc, Body, Verdict};
 use super::changes::Changes;
 use super::chunk::Chunk;
-use super::denial::{Denial, DenialKey, Seen};
-use super::event;
+use super::denial::{Denial, Seen, Shared};
+use super::event::{self, Memory};
 use super::fields;
 use super::filter::Filter;
 use super::input::InputError;
+use super::parts::{Not, Part, Parts};
 use super::record::{Kind, Record};
 use super::refusal::{self, Refusal};
 use super::scan::{Log, Options};
-use super::tally::{Place, Reason, SetAside, Tally};
+use super::tally::{Place, SetAside, Tally};
 use super::time::Clock;
 use crate::report::Code;
-use crate::report::codes::log::{BAD_CONTEXT, BAD_RECORD, TOO_MANY, UNKNOWN_CLASS, UNKNOWN_PERMISSION};
-use crate::selinux::module::{Name, classes};
+use crate::report::codes::log::{BAD_RECORD, TOO_MANY};
 
 /// Most distinct denials that are kept apart; further ones are set aside. No host comes near it.
-const MOST: usize = 1_000_000;
+pub(super) const MOST: usize = 1_000_000;
 
 /// What one lane has found.
 #[derive(Debug)]
@@ -29,24 +34,17 @@ pub(super) struct Collected {
     pub(super) tally: Tally,
     clock: Clock,
     filter: Filter,
-    /// From what decides a denial, as written, to what it is: so that each is checked once.
-    known: HashMap<Box<[u8]>, Known>,
-    /// Where each distinct denial is in `denials`.
-    slots: HashMap<DenialKey, usize>,
-    denials: Vec<Denial>,
+    parts: Parts,
+    /// Where each distinct denial is in `denials`; `None`: it is not wanted.
+    slots: HashMap<Part, Option<u32>, RandomState>,
+    denials: Vec<(Part, Denial)>,
+    shared: Shared,
+    memory: Memory,
     refusals: BTreeMap<Refusal, Seen>,
     changes: Changes,
     pub(super) lost: u64,
     set_aside: SetAside,
     pub(super) errors: Vec<(u32, InputError)>,
-    scratch: Vec<u8>,
-}
-
-#[derive(Debug, Clone)]
-enum Known {
-    Denial(usize),
-    LeftOut,
-    Bad(Reason),
 }
 
 impl Collected {
@@ -55,15 +53,16 @@ impl Collected {
             tally: Tally::default(),
             clock: options.clock.clone(),
             filter: options.filter.clone(),
-            known: HashMap::new(),
-            slots: HashMap::new(),
+            parts: Parts::default(),
+            slots: HashMap::default(),
             denials: Vec::new(),
+            shared: Shared::default(),
+            memory: Memory::default(),
             refusals: BTreeMap::new(),
             changes: Changes::default(),
             lost: 0,
             set_aside: SetAside::new(options.keep_set_aside),
             errors: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -107,67 +106,54 @@ impl Collected {
     }
 
     fn denial(&mut self, avc: &Avc<'_>, record: &Record<'_>, others: &[Record<'_>], place: Place) {
-        let mut raw = std::mem::take(&mut self.scratch);
-        raw.clear();
-        let label = avc.trawcon.map_or(&b""[..], |f| f.value);
-        for part in [avc.scontext, avc.tcontext, avc.tclass, avc.permissions.trim_ascii(), label] {
-            raw.extend_from_slice(part);
-            raw.push(0);
+        let (part, unknown) = match self.parts.of(avc) {
+            Ok(known) => known,
+            Err(Not::Bad(bad)) => return self.put_aside(place, bad.code(avc), || bad.reason(avc)),
+            Err(Not::Full) => return self.too_many(place),
+        };
+        let Some(slot) = self.slot(part) else { return self.too_many(place) };
+        let Some((_, denial)) = slot.and_then(|slot| self.denials.get_mut(slot)) else {
+            self.tally.left_out += 1;
+            return;
+        };
+        denial.unknown(unknown);
+        let time = self.clock.millis(record.when);
+        let permissive = avc.permissive == Some(true);
+        let facts = event::facts(avc, record, others, &mut self.memory);
+        if self.filter.time(time) && self.filter.mode(permissive) && self.filter.facts(&facts) {
+            self.tally.denials += 1;
+            denial.seen.one(record.channel, time, place);
+            denial.permissive += u64::from(permissive);
+            denial.note(&facts, record.node, &mut self.shared);
+        } else {
+            self.tally.left_out += 1;
         }
-        if !self.known.contains_key(raw.as_slice()) {
-            if self.known.len() >= MOST {
-                self.scratch = raw;
-                return self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct denials"));
-            }
-            let known = match check(avc) {
-                Ok((key, _)) if !self.filter.key(&key.source, &key.target, key.class.as_str()) => {
-                    Known::LeftOut
-                }
-                Ok((key, unknown)) => {
-                    let slot = self.slot(key);
-                    if let Some(denial) = self.denials.get_mut(slot) {
-                        denial.unknown.extend(unknown);
-                    }
-                    Known::Denial(slot)
-                }
-                Err(reason) => Known::Bad(reason),
-            };
-            self.known.insert(raw.as_slice().into(), known);
-        }
-        match self.known.get(raw.as_slice()) {
-            Some(Known::Denial(slot)) => {
-                let time = self.clock.millis(record.when);
-                let permissive = avc.permissive == Some(true);
-                let facts = event::facts(avc, record, others);
-                if self.filter.time(time) && self.filter.mode(permissive) && self.filter.facts(&facts) {
-                    self.tally.denials += 1;
-                    if let Some(denial) = self.denials.get_mut(*slot) {
-                        denial.seen.one(record.channel, time, place);
-                        denial.permissive += u64::from(permissive);
-                        denial.note(&facts, record.node);
-                    }
-                } else {
-                    self.tally.left_out += 1;
-                }
-            }
-            Some(Known::LeftOut) => self.tally.left_out += 1,
-            Some(Known::Bad(reason)) => {
-                self.tally.set_aside += 1;
-                self.set_aside.push(place, reason.code, || reason.text.clone());
-            }
-            None => {}
-        }
-        self.scratch = raw;
     }
 
-    /// Where the denial `key` is kept; it is made if it is new.
-    fn slot(&mut self, key: DenialKey) -> usize {
-        let next = self.denials.len();
-        let slot = *self.slots.entry(key.clone()).or_insert(next);
-        if slot == next {
-            self.denials.push(Denial::new(key));
-        }
-        slot
+    fn too_many(&mut self, place: Place) {
+        self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct denials"));
+    }
+
+    /// Where the denial of these parts is kept (it is made if it is new); `Some(None)` if it is not wanted, `None` if
+    /// there are too many.
+    fn slot(&mut self, part: Part) -> Option<Option<usize>> {
+        let slot = match self.slots.get(&part) {
+            Some(slot) => *slot,
+            None if self.slots.len() >= MOST => return None,
+            None => {
+                let key = self.parts.key(part)?;
+                let slot = if self.filter.key(&key.source, &key.target, key.class.as_str()) {
+                    let slot = u32::try_from(self.denials.len()).ok()?;
+                    self.denials.push((part, Denial::new(key)));
+                    Some(slot)
+                } else {
+                    None
+                };
+                self.slots.insert(part, slot);
+                slot
+            }
+        };
+        Some(slot.and_then(|slot| usize::try_from(slot).ok()))
     }
 
     fn refusal(&mut self, record: &Record<'_>, place: Place) {
@@ -197,10 +183,21 @@ impl Collected {
     /// Takes what another lane found.
     pub(super) fn merge(&mut self, other: Collected) {
         self.tally.add(&other.tally);
-        for denial in other.denials {
-            let slot = self.slot(denial.key.clone());
-            if let Some(mine) = self.denials.get_mut(slot) {
-                mine.merge(denial);
+        let numbers = self.parts.take(&other.parts);
+        for (part, denial) in other.denials {
+            let slot = numbers.part(part).and_then(|part| self.slot(part)).flatten();
+            match slot.and_then(|slot| self.denials.get_mut(slot)) {
+                Some((_, mine)) => mine.merge(denial),
+                // Only of made-up logs: what is beyond the bound is not kept, but counted.
+                None => {
+                    let records = denial.seen.counts.records();
+                    self.tally.denials -= records;
+                    self.tally.set_aside += records;
+                    let Some(place) = denial.seen.place else { continue };
+                    self.set_aside.push_times(place, &TOO_MANY, records, || {
+                        format!("more than {MOST} distinct denials")
+                    });
+                }
             }
         }
         for (refusal, seen) in other.refusals {
@@ -214,7 +211,7 @@ impl Collected {
 
     /// Gives up memory that only reading on would need.
     pub(super) fn trim(&mut self) {
-        self.known = HashMap::new();
+        self.memory = Memory::default();
     }
 
     /// The result. Sources come in the order of their names, so that it does not matter in which they were named.
@@ -230,56 +227,10 @@ impl Collected {
             set_aside: self.set_aside,
             errors: self.errors.into_iter().map(|(_, e)| e).collect(),
         };
-        self.slots = HashMap::new();
-        let found = self.denials.into_iter().filter(|d| d.seen.counts.records() > 0);
-        log.denials = found.map(|d| (d.key.clone(), d)).collect();
+        (self.slots, self.parts, self.shared) = Default::default();
+        let found = self.denials.into_iter().map(|(_, denial)| denial);
+        let found = found.filter(|d| d.seen.counts.records() > 0);
+        log.denials = found.map(|d| (Arc::clone(&d.key), d)).collect();
         log
     }
-}
-
-/// Checks every name in a denial.
-fn check(avc: &Avc<'_>) -> Result<(DenialKey, BTreeSet<Name>), Reason> {
-    let lossy = |b: &[u8]| String::from_utf8_lossy(b.get(..200).unwrap_or(b)).into_owned();
-    let context = |which: &str, text: &[u8]| {
-        Context::parse(text).ok_or_else(|| {
-            Reason::new(&BAD_CONTEXT, format!("the {which} context `{}` is none", lossy(text)))
-        })
-    };
-    let source = context("source", avc.scontext)?;
-    let target = context("target", avc.tcontext)?;
-    let class_text = lossy(avc.tclass);
-    let class = Name::from_bytes(avc.tclass).filter(|c| classes::is_class(c.as_str())).ok_or_else(|| {
-        let hint =
-            classes::nearest_class(&class_text).map(|c| format!(", did you mean `{c}`?")).unwrap_or_default();
-        Reason::new(&UNKNOWN_CLASS, format!("no class is called `{class_text}`{hint}"))
-    })?;
-    let mut permissions = BTreeSet::new();
-    let mut unknown = BTreeSet::new();
-    let mut first_bad = None;
-    for word in avc.permissions.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty()) {
-        match Name::from_bytes(word) {
-            Some(name) if classes::has_permission(class.as_str(), name.as_str()) => {
-                permissions.insert(name);
-            }
-            other => {
-                first_bad.get_or_insert_with(|| lossy(word));
-                unknown.extend(other);
-            }
-        }
-    }
-    if permissions.is_empty() {
-        let Some(bad) = first_bad else {
-            return Err(Reason::new(&BAD_RECORD, "no permission in the braces"));
-        };
-        let hint = classes::nearest_permission(class.as_str(), &bad)
-            .map(|p| format!(", did you mean `{p}`?"))
-            .unwrap_or_default();
-        return Err(Reason::new(
-            &UNKNOWN_PERMISSION,
-            format!("the class `{class}` has no permission `{bad}`{hint}"),
-        ));
-    }
-    let unknown_label = avc.trawcon.and_then(|f| f.decoded()).map(|l| l.iter().copied().take(1024).collect());
-    let permissions = permissions.into_iter().collect();
-    Ok((DenialKey { source, target, class, permissions, unknown_label }, unknown))
 }

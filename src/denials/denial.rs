@@ -3,7 +3,10 @@
 //! Everything here can be merged in any order with the same result: sums, extremes, sets, and samples that keep the
 //! first values in sorting order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
 
 use super::Context;
 use super::event::Facts;
@@ -32,14 +35,17 @@ const KEPT: usize = 12;
 /// Longest value kept; the rest is cut off.
 const LONGEST: usize = 1024;
 
+/// How many unknown permissions of a denial are kept: the first in sorting order.
+const UNKNOWN: usize = 100;
+
 /// Some of the values seen: the first ones in sorting order, each with how often it came.
 ///
 /// A value that was once pushed out stays out, because the values that pushed it out stay: so the counts of those
 /// kept are exact, whatever the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
-    /// The values kept, in order.
-    pub values: Vec<(Box<[u8]>, u64)>,
+    /// The values kept, in order. Most samples hold none or one: no room is made for more than there are.
+    values: Box<[(Arc<[u8]>, u64)]>,
     /// Whether there were more.
     pub more: bool,
 }
@@ -52,6 +58,11 @@ impl Sample {
 
     /// Takes a value that came so often.
     pub(super) fn add_times(&mut self, value: &[u8], times: u64) {
+        self.add_made(value, times, |value| value.into());
+    }
+
+    /// The same; `make` gives the memory of a value that is kept.
+    pub(super) fn add_made(&mut self, value: &[u8], times: u64, make: impl FnOnce(&[u8]) -> Arc<[u8]>) {
         let value = value.get(..LONGEST).unwrap_or(value);
         let at = match self.values.binary_search_by(|(kept, _)| (**kept).cmp(value)) {
             Ok(at) => {
@@ -64,24 +75,34 @@ impl Sample {
         };
         self.more |= self.values.len() >= KEPT;
         if at < KEPT {
-            self.values.truncate(KEPT - 1);
-            // Most samples hold one value: no room is made for more than there are.
-            self.values.reserve_exact(1);
-            self.values.insert(at, (value.into(), times));
+            let mut values = std::mem::take(&mut self.values).into_vec();
+            values.truncate(KEPT - 1);
+            values.reserve_exact(1);
+            values.insert(at, (make(value), times));
+            self.values = values.into_boxed_slice();
         }
     }
 
     /// Takes another sample.
     pub fn merge(&mut self, other: Sample) {
         self.more |= other.more;
+        if self.values.is_empty() {
+            self.values = other.values;
+            return;
+        }
         for (value, times) in other.values {
-            self.add_times(&value, times);
+            self.add_made(&Arc::clone(&value), times, |_| value);
         }
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// The values, each with how often it came.
@@ -91,7 +112,30 @@ impl Sample {
 
     /// The values.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.values.iter().map(|(v, _)| &**v)
+        self.counted().map(|(v, _)| v)
+    }
+}
+
+/// Values that many denials have in common (programs, users, system calls): one piece of memory for all of them.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    values: HashSet<Arc<[u8]>, RandomState>,
+    /// When to look for values that no sample keeps any more.
+    sweep: usize,
+}
+
+impl Shared {
+    fn get(&mut self, value: &[u8]) -> Arc<[u8]> {
+        if let Some(known) = self.values.get(value) {
+            return Arc::clone(known);
+        }
+        if self.values.len() >= self.sweep {
+            self.values.retain(|v| Arc::strong_count(v) > 1);
+            self.sweep = self.values.len() * 2 + 1024;
+        }
+        let new: Arc<[u8]> = value.into();
+        self.values.insert(Arc::clone(&new));
+        new
     }
 }
 
@@ -223,7 +267,7 @@ impl Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
     /// What was denied.
-    pub key: DenialKey,
+    pub key: Arc<DenialKey>,
     /// How often and when.
     pub seen: Seen,
     /// How many of the records say `permissive=1`: logged, and let through.
@@ -240,7 +284,8 @@ pub struct Denial {
 
 impl Denial {
     /// A denial that has not been seen yet.
-    pub fn new(key: DenialKey) -> Self {
+    pub fn new(key: impl Into<Arc<DenialKey>>) -> Self {
+        let key = key.into();
         Denial {
             key,
             seen: Seen::default(),
@@ -253,21 +298,28 @@ impl Denial {
     }
 
     /// Takes what is known of one occurrence.
-    pub fn note(&mut self, facts: &Facts<'_>, host: Option<&[u8]>) {
+    pub(super) fn note(&mut self, facts: &Facts<'_>, host: Option<&[u8]>, shared: &mut Shared) {
         let e = &mut self.evidence;
-        let pairs = [
+        let common = [
             (&mut e.programs, facts.program.as_deref()),
             (&mut e.commands, facts.command.as_deref()),
             (&mut e.users, facts.user.as_deref()),
             (&mut e.logins, facts.login.as_deref()),
             (&mut e.units, facts.unit.as_deref()),
-            (&mut e.objects, facts.object.as_deref()),
-            (&mut e.wanted, facts.wanted.as_deref()),
-            (&mut e.owners, facts.owner.as_deref()),
             (&mut e.syscalls, facts.syscall.as_deref().map(str::as_bytes)),
             (&mut e.hosts, host),
         ];
-        for (sample, value) in pairs {
+        for (sample, value) in common {
+            if let Some(value) = value {
+                sample.add_made(value, 1, |value| shared.get(value));
+            }
+        }
+        let own = [
+            (&mut e.objects, facts.object.as_deref()),
+            (&mut e.wanted, facts.wanted.as_deref()),
+            (&mut e.owners, facts.owner.as_deref()),
+        ];
+        for (sample, value) in own {
             if let Some(value) = value {
                 sample.add(value);
             }
@@ -277,13 +329,21 @@ impl Denial {
         self.nlmsgs.extend(facts.nlmsg);
     }
 
+    /// Takes permissions that no kernel is known to have for the class.
+    pub(super) fn unknown(&mut self, names: BTreeSet<Name>) {
+        self.unknown.extend(names);
+        while self.unknown.len() > UNKNOWN {
+            self.unknown.pop_last();
+        }
+    }
+
     /// Takes another account of the same denial.
     pub fn merge(&mut self, other: Denial) {
         self.seen.merge(&other.seen);
         self.permissive = self.permissive.saturating_add(other.permissive);
         self.ioctls.extend(other.ioctls);
         self.nlmsgs.extend(other.nlmsgs);
-        self.unknown.extend(other.unknown);
+        self.unknown(other.unknown);
         self.evidence.merge(other.evidence);
     }
 }

@@ -7,10 +7,11 @@ use std::borrow::Cow;
 
 use super::address::socket_address;
 use super::avc::Avc;
+pub(super) use super::call::Memory;
+use super::call::{Call, command};
 use super::fields::{self, Field};
 use super::path::{Object, PathRecord, choose_path, owner, path_record};
 use super::record::{Kind, Record};
-use super::syscalls;
 
 /// What is known of one denial beyond what decides it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Facts<'a> {
     /// The path that the program asked for, if it is not the object's.
     pub wanted: Option<Cow<'a, [u8]>>,
     /// `openat → EACCES`.
-    pub syscall: Option<String>,
+    pub syscall: Option<Cow<'a, str>>,
     /// Of a capability to pass owner and mode: the object that refused, as `PATH mode 0600 uid 33 gid 33`.
     pub owner: Option<Cow<'a, [u8]>>,
     /// The port of name_bind and name_connect.
@@ -85,63 +86,28 @@ const AVC_KEYS: &[&[u8]] = &[
     b"exe",
 ];
 
-/// Keys of a SYSCALL record.
-const SYSCALL_KEYS: &[&[u8]] = &[
-    b"arch", b"syscall", b"success", b"exit", b"a0", b"a1", b"a2", b"a3", b"items", b"ppid", b"pid", b"auid",
-    b"uid", b"gid", b"euid", b"suid", b"fsuid", b"egid", b"sgid", b"fsgid", b"tty", b"ses", b"comm", b"exe",
-    b"subj", b"key",
-];
-
-/// The fields of a body, whichever way it was written.
-pub(super) fn each<'a>(
-    body: &'a [u8],
-    interpreted: bool,
-    keys: &[&[u8]],
-    mut take: impl FnMut(&'a [u8], Cow<'a, [u8]>),
-) {
+/// The fields of a body, whichever way it was written. Of an interpreted one, values stand as they are.
+pub(super) fn each<'a>(body: &'a [u8], interpreted: bool, keys: &[&[u8]], mut take: impl FnMut(&Field<'a>)) {
     if interpreted {
         fields::interpreted(body, keys, |key, value| {
-            if !matches!(value, b"" | b"?" | b"(null)" | b"(none)") {
-                take(key, Cow::Borrowed(value));
+            let field = Field { key, value, quoted: true, start: 0, end: 0 };
+            if field.plain().is_some() {
+                take(&field);
             }
         });
     } else {
-        // The numbers a0 to a3 of a system call look like texts in hexadecimal.
-        for field in fields::fields(body).filter(|f| !matches!(f.key, [b'a', b'0'..=b'9'])) {
-            if let Some(value) = decode(&field) {
-                take(field.key, value);
-            }
-        }
-    }
-}
-
-/// Only texts are ever in hexadecimal; a number such as `ino=10` is not.
-fn decode<'a>(field: &Field<'a>) -> Option<Cow<'a, [u8]>> {
-    let text = matches!(
-        field.key,
-        b"comm"
-            | b"name"
-            | b"path"
-            | b"exe"
-            | b"proctitle"
-            | b"cwd"
-            | b"ocomm"
-            | b"kmod"
-            | b"key_desc"
-            | b"dev"
-    ) || (field.key.first() == Some(&b'a') && field.key.len() <= 3);
-    if text {
-        field.decoded()
-    } else if matches!(field.value, b"" | b"?" | b"(null)" | b"(none)") {
-        None
-    } else {
-        Some(Cow::Borrowed(field.value))
+        fields::fields(body).for_each(|field| take(&field));
     }
 }
 
 /// What `avc` says by itself and together with the other `records` of its event.
-pub fn facts<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
-    if records.is_empty() { own(avc, this).0 } else { joined(avc, this, records) }
+pub(super) fn facts<'a>(
+    avc: &Avc<'a>,
+    this: &Record<'a>,
+    records: &[Record<'a>],
+    memory: &'a mut Memory,
+) -> Facts<'a> {
+    if records.is_empty() { own(avc, this).0 } else { joined(avc, this, records, memory) }
 }
 
 fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
@@ -150,29 +116,37 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
     let mut object = Object::default();
     let (mut interface, mut member, mut dest) = (None, None, None);
     let (mut address, mut other) = (None, None);
-    each(avc.fields, interpreted, AVC_KEYS, |key, value| match key {
-        b"comm" => {
-            facts.comm = Some(value.clone());
-            facts.program.get_or_insert(value);
+    let mut last = None;
+    let borrowed = |value: Option<&'a [u8]>| value.map(Cow::Borrowed);
+    each(avc.fields, interpreted, AVC_KEYS, |field| {
+        last = Some(*field);
+        match field.key {
+            b"comm" => {
+                facts.comm = field.decoded();
+                if facts.program.is_none() {
+                    facts.program.clone_from(&facts.comm);
+                }
+            }
+            // Kernels before 2.6.26 wrote it here.
+            b"exe" if kind == Kind::Avc => facts.program = field.decoded().or(facts.program.take()),
+            b"path" => object.path = field.decoded().or(object.path.take()),
+            b"name" => object.name = field.decoded().or(object.name.take()),
+            b"ino" => object.inode = field.plain(),
+            b"cmdline" => facts.command = borrowed(field.plain()),
+            b"uid" => facts.user = borrowed(field.plain()),
+            b"interface" => interface = field.plain(),
+            b"member" => member = field.plain(),
+            b"dest" => dest = field.plain(),
+            b"src" => address = field.plain(),
+            b"key_desc" | b"kmod" => other = field.decoded(),
+            b"anonclass" => other = borrowed(field.plain()),
+            _ => {}
         }
-        // Kernels before 2.6.26 wrote it here.
-        b"exe" if kind == Kind::Avc => facts.program = Some(value),
-        b"path" => object.path = Some(value),
-        b"name" => object.name = Some(value),
-        b"ino" => object.inode = borrowed(value),
-        b"cmdline" => facts.command = Some(value),
-        b"uid" => facts.user = Some(value),
-        b"interface" => interface = borrowed(value),
-        b"member" => member = borrowed(value),
-        b"dest" => dest = borrowed(value),
-        b"src" => address = borrowed(value),
-        b"key_desc" | b"kmod" | b"anonclass" => other = Some(value),
-        _ => {}
     });
     for field in fields::fields(this.enriched) {
         match field.key {
             b"UNIT" => facts.unit = Some(Cow::Borrowed(field.value)),
-            b"AUID" if field.quoted => facts.login = login(Cow::Borrowed(field.value)),
+            b"AUID" if field.quoted => facts.login = login(field.value),
             _ => {}
         }
     }
@@ -181,7 +155,9 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
         // The port is `src=` of a bind and `dest=` of a connect; nothing else may be both.
         let port = if avc.permissions.windows(12).any(|w| w == b"name_connect") { dest } else { address };
         facts.port = port.and_then(super::record::number).and_then(|n| u16::try_from(n).ok());
-        if let Some(last) = fields::fields(avc.fields).last() {
+        // These are taken only from the end of the kernel's own text.
+        let last = if interpreted { fields::fields(avc.fields).last() } else { last };
+        if let Some(last) = last {
             match last.key {
                 b"ioctlcmd" => facts.ioctl = hexadecimal(last.value),
                 b"nl-msgtype" => facts.nlmsg = last.number().and_then(|n| u16::try_from(n).ok()),
@@ -205,40 +181,49 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
     (facts, object)
 }
 
-pub(super) fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
-    match value {
-        Cow::Borrowed(b) => Some(b),
-        Cow::Owned(_) => None,
-    }
-}
-
-fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts<'a> {
+fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>], memory: &'a mut Memory) -> Facts<'a> {
     let (mut facts, object) = own(avc, this);
     let mut paths: Vec<PathRecord<'a>> = Vec::new();
     let mut cwd = None;
     let mut argv: Vec<Cow<'a, [u8]>> = Vec::new();
     let mut address = None;
+    let calls = records.iter().filter(|r| r.kind == Kind::Syscall).take(2).count();
     // Without serial numbers (the journal), several events may share a time: then only the process tells.
-    let ambiguous = this.id.is_some_and(|id| id.serial == 0)
-        && records.iter().filter(|r| r.kind == Kind::Syscall).take(2).count() > 1;
+    let ambiguous = this.id.is_some_and(|id| id.serial == 0) && calls > 1;
+    let Memory { calls: known, titles } = memory;
+    // What is remembered serves for one record of each kind: an event has no more.
+    let mut known = (calls == 1).then_some(known);
+    let mut titles = Some(titles);
     for record in records {
         if ambiguous && (record.kind != Kind::Syscall || record.tag_pid != this.tag_pid) {
             continue;
         }
         match record.kind {
-            Kind::Syscall => syscall(record, &mut facts),
+            Kind::Syscall => {
+                let remembered = known.take().and_then(|known| known.call(record));
+                remembered.unwrap_or_else(|| Call::of(record)).tell(&mut facts);
+            }
             Kind::Path => paths.extend(path_record(record)),
-            Kind::Cwd => each(record.body, record.interpreted, &[b"cwd"], |_, value| cwd = Some(value)),
-            Kind::AvcPath => each(record.body, record.interpreted, &[b"path"], |_, value| {
-                facts.object = Some(value);
+            Kind::Cwd => each(record.body, record.interpreted, &[b"cwd"], |field| {
+                if field.key == b"cwd" {
+                    cwd = field.decoded();
+                }
             }),
-            Kind::Proctitle => each(record.body, record.interpreted, &[b"proctitle"], |_, value| {
-                facts.command.get_or_insert(arguments(value));
+            Kind::AvcPath => each(record.body, record.interpreted, &[b"path"], |field| {
+                if field.key == b"path" {
+                    facts.object = field.decoded();
+                }
             }),
+            Kind::Proctitle if facts.command.is_none() => {
+                facts.command = match titles.take() {
+                    Some(titles) => titles.command(record),
+                    None => command(record),
+                };
+            }
             Kind::Execve if !record.interpreted => {
                 for field in fields::fields(record.body).filter(|f| f.key.first() == Some(&b'a')).take(32) {
                     if field.key != b"argc" && !field.key.contains(&b'[') {
-                        argv.extend(decode(&field));
+                        argv.extend(field.decoded());
                     }
                 }
             }
@@ -249,10 +234,10 @@ fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts
     if facts.command.is_none() && !argv.is_empty() {
         facts.command = Some(Cow::Owned(argv.join(&b' ')));
     }
-    if this.kind == Kind::Avc && memchr::memmem::find(avc.permissions, b"dac_").is_some() {
+    if this.kind == Kind::Avc && avc.permissions.windows(4).any(|w| w == b"dac_") {
         facts.owner = owner(&paths, cwd.as_deref()).map(Cow::Owned);
     }
-    choose_path(&mut facts, &object, paths, cwd.as_deref());
+    choose_path(&mut facts, &object, &paths, cwd.as_deref());
     if let Some(address) = address {
         let plain = facts.object.as_ref().is_none_or(|o| o.starts_with(b"port "));
         if plain && !address.is_empty() {
@@ -263,90 +248,8 @@ fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>]) -> Facts
 }
 
 /// A login; nobody had logged in to start a service.
-fn login(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
-    (!matches!(&*value, b"unset" | b"4294967295" | b"-1")).then_some(value)
-}
-
-/// Arguments of a PROCTITLE are parted by NUL bytes.
-fn arguments(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
-    if !value.contains(&0) {
-        return value;
-    }
-    let mut text = value.into_owned();
-    while text.last() == Some(&0) {
-        text.pop();
-    }
-    for b in &mut text {
-        if *b == 0 {
-            *b = b' ';
-        }
-    }
-    Cow::Owned(text)
-}
-
-fn syscall<'a>(record: &Record<'a>, facts: &mut Facts<'a>) {
-    let (mut arch, mut number, mut exit, mut success) = (None, None, None, None);
-    let mut exe = None;
-    each(record.body, record.interpreted, SYSCALL_KEYS, |key, value| match key {
-        b"arch" => arch = borrowed(value),
-        b"syscall" => number = borrowed(value),
-        b"exit" => exit = borrowed(value),
-        b"success" => success = borrowed(value),
-        b"exe" => exe = Some(value),
-        b"uid" => facts.user = Some(value),
-        b"auid" => facts.login = login(value),
-        _ => {}
-    });
-    if exe.is_some() {
-        facts.program = exe;
-    }
-    let mut name: Option<Cow<'_, [u8]>> = None;
-    for field in fields::fields(record.enriched) {
-        match field.key {
-            b"SYSCALL" => name = Some(Cow::Borrowed(field.value)),
-            b"AUID" if field.quoted && !field.value.starts_with(b"unknown(") => {
-                facts.login = login(Cow::Borrowed(field.value));
-            }
-            b"UID" if field.quoted && !field.value.starts_with(b"unknown(") => {
-                facts.user = Some(Cow::Borrowed(field.value));
-            }
-            _ => {}
-        }
-    }
-    let name = name.or_else(|| {
-        let number = number?;
-        let known = arch
-            .and_then(|a| u32::from_str_radix(std::str::from_utf8(a).ok()?, 16).ok())
-            .zip(super::record::number(number).and_then(|n| u32::try_from(n).ok()))
-            .and_then(|(a, n)| syscalls::syscall_name(a, n));
-        Some(match known {
-            Some(known) => Cow::Borrowed(known.as_bytes()),
-            None if number.iter().all(u8::is_ascii_digit) => {
-                Cow::Owned(format!("system call {}", String::from_utf8_lossy(number)).into_bytes())
-            }
-            None => Cow::Borrowed(number),
-        })
-    });
-    if let Some(name) = name {
-        let name = String::from_utf8_lossy(&name).into_owned();
-        let outcome = match (success, exit) {
-            (Some(b"yes"), _) => "success".to_owned(),
-            (_, Some(exit)) => outcome(exit),
-            (Some(_), None) => "failure".to_owned(),
-            (None, None) => String::new(),
-        };
-        facts.syscall = Some(if outcome.is_empty() { name } else { format!("{name} → {outcome}") });
-    }
-}
-
-/// `-13` and `EACCES(Permission denied)` are both EACCES.
-fn outcome(exit: &[u8]) -> String {
-    let number = exit.strip_prefix(b"-").and_then(super::record::number).and_then(|n| u32::try_from(n).ok());
-    if let Some(name) = number.and_then(syscalls::errno_name) {
-        return name.to_owned();
-    }
-    let word = exit.split(|b| *b == b'(').next().unwrap_or(exit);
-    String::from_utf8_lossy(word).into_owned()
+pub(super) fn login(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+    (!matches!(value, b"unset" | b"4294967295" | b"-1")).then_some(Cow::Borrowed(value))
 }
 
 /// `0x5401`, or `5401` as old kernels wrote it.
@@ -373,7 +276,7 @@ mod tests {
         let author = if this.interpreted { Author::Program } else { Author::Kernel };
         let Body::Avc(avc) = parse(this.body, author, true) else { panic!("{}", lines[0]) };
         let rest: Vec<_> = lines[1..].iter().map(|l| record(l)).collect();
-        let facts = joined(&avc, &this, &rest);
+        let facts = joined(&avc, &this, &rest, Box::leak(Box::default()));
         let s = |v: &Option<Cow<'_, [u8]>>| v.as_ref().map(|b| String::from_utf8_lossy(b).into_owned());
         (s(&facts.object), s(&facts.wanted), facts)
     }

@@ -41,33 +41,68 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Field<'a>> {
         let rest = self.text.get(self.at..)?;
-        let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b',')).count();
-        let start = self.at + skipped;
+        let start = self.at + rest.iter().position(|b| !matches!(b, b' ' | b','))?;
         let rest = self.text.get(start..)?;
-        if rest.is_empty() {
-            return None;
+        // Keys and most values are so short that no search is worth its beginning.
+        let word = rest.iter().position(|b| matches!(b, b'=' | b' ')).unwrap_or(rest.len());
+        if rest.get(word) != Some(&b'=') {
+            self.at = start + word;
+            return Some(Field { key: b"", value: rest.get(..word)?, quoted: false, start, end: self.at });
         }
-        let word_end = memchr(b' ', rest).unwrap_or(rest.len());
-        let word = rest.get(..word_end)?;
-        let Some(eq) = memchr(b'=', word) else {
-            self.at = start + word_end;
-            return Some(Field { key: b"", value: word, quoted: false, start, end: self.at });
-        };
-        let key = word.get(..eq)?;
-        let value = rest.get(eq + 1..)?;
+        let key = rest.get(..word)?;
+        let value = rest.get(word + 1..)?;
         let (value, quoted, len) = match value.strip_prefix(b"\"").and_then(|v| Some((v, memchr(b'"', v)?))) {
             Some((inner, close)) => (inner.get(..close)?, true, close + 2),
             None => {
-                let len = word_end - eq - 1;
+                let len = word_len(value);
                 (value.get(..len)?, false, len)
             }
         };
-        self.at = start + eq + 1 + len;
+        self.at = start + word + 1 + len;
         Some(Field { key, value, quoted, start, end: self.at })
     }
 }
 
+/// Reads fields in the order in which the kernel writes them: what a reader of all fields would find, where it is so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InOrder<'a>(pub(super) &'a [u8]);
+
+impl<'a> InOrder<'a> {
+    /// The value of `key` (with its `=`), if that is what comes next, whether in quotes or not.
+    pub(super) fn next(&mut self, key: &'static [u8]) -> Option<Field<'a>> {
+        let rest = self.0.strip_prefix(b" ").unwrap_or(self.0).strip_prefix(key)?;
+        let (value, quoted, rest) = match rest.strip_prefix(b"\"") {
+            None => {
+                let (value, rest) = rest.split_at_checked(word_len(rest))?;
+                (value, false, rest)
+            }
+            Some(inner) => {
+                let (value, rest) = inner.split_at_checked(memchr(b'"', inner)?)?;
+                (value, true, rest.get(1..)?)
+            }
+        };
+        // Whatever follows must be another field, or the end.
+        if !rest.is_empty() && !matches!(rest, [b' ', next, ..] if !matches!(next, b' ' | b',')) {
+            return None;
+        }
+        self.0 = rest;
+        let key = key.strip_suffix(b"=")?;
+        Some(Field { key, value, quoted, start: 0, end: 0 })
+    }
+}
+
+/// How far it is to the next space.
+fn word_len(text: &[u8]) -> usize {
+    let near = text.get(..24).unwrap_or(text);
+    near.iter().position(|b| *b == b' ').unwrap_or_else(|| memchr(b' ', text).unwrap_or(text.len()))
+}
+
 impl<'a> Field<'a> {
+    /// The value as it is, `?` and `(null)` as nothing: of what is never written in hexadecimal, as numbers are.
+    pub fn plain(&self) -> Option<&'a [u8]> {
+        (!matches!(self.value, b"" | b"?" | b"(null)" | b"(none)")).then_some(self.value)
+    }
+
     /// The value as the program meant it: hexadecimal decoded, `?` and `(null)` as nothing.
     pub fn decoded(&self) -> Option<Cow<'a, [u8]>> {
         if self.quoted {
@@ -90,7 +125,12 @@ pub fn unhex(value: &[u8]) -> Option<Vec<u8>> {
     if value.is_empty() || !value.len().is_multiple_of(2) {
         return None;
     }
-    value.chunks_exact(2).map(|pair| pair.iter().try_fold(0u8, |n, b| Some(n << 4 | nibble(*b)?))).collect()
+    let (pairs, _) = value.as_chunks::<2>();
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(nibble(*high)? << 4 | nibble(*low)?);
+    }
+    Some(bytes)
 }
 
 fn nibble(b: u8) -> Option<u8> {

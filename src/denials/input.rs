@@ -60,6 +60,14 @@ pub enum InputError {
         /// Which.
         path: PathBuf,
     },
+    /// It is compressed in a way that is not read here.
+    #[error("`{source_name}` is compressed: `{tool} {source_name} | perms learn -` reads it")]
+    Packed {
+        /// Which.
+        source_name: String,
+        /// What unpacks it.
+        tool: &'static str,
+    },
     /// A folder without a file in it.
     #[error("there is no file in the folder `{}`", path.display())]
     EmptyFolder {
@@ -112,11 +120,17 @@ pub fn open(source: &Source, stdin: Option<Box<dyn Read + Send>>) -> Result<Bloc
     match source {
         Source::Stdin => {
             let stdin = stdin.unwrap_or_else(|| Box::new(io::empty()));
-            decompress(stdin).map_err(|error| InputError::Read {
+            let blocks = decompress(stdin).map_err(|error| InputError::Read {
                 source_name: source.name(),
                 lines: 0,
                 error,
-            })
+            })?;
+            if let Blocks::Stream(stream) = &blocks
+                && let Some(tool) = Packed::tool(&stream.rest)
+            {
+                return Err(InputError::Packed { source_name: source.name(), tool });
+            }
+            Ok(blocks)
         }
         Source::File(path) => {
             let failed = |error| InputError::Open { path: path.clone(), error };
@@ -131,6 +145,9 @@ pub fn open(source: &Source, stdin: Option<Box<dyn Read + Send>>) -> Result<Bloc
                 let head = head.get(..n).unwrap_or_default();
                 if head.starts_with(b"LPKSHHRH") {
                     return Err(InputError::Journal { path: path.clone() });
+                }
+                if let Some(tool) = Packed::tool(head) {
+                    return Err(InputError::Packed { source_name: source.name(), tool });
                 }
                 if Packed::by(head).is_none() {
                     return Ok(Blocks::Plain(Arc::new(file), 0, about.len()));
@@ -153,6 +170,15 @@ impl Packed {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Packed::Gzip),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Packed::Bzip2),
+            _ => None,
+        }
+    }
+
+    /// What unpacks a format that is not read here.
+    fn tool(head: &[u8]) -> Option<&'static str> {
+        match head {
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xzcat"),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstdcat"),
             _ => None,
         }
     }

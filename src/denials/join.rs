@@ -145,8 +145,8 @@ impl Joiner {
             return;
         }
         let waiting = self.open.iter().chain(&self.held);
-        let wanted =
-            Wanted::new(mains.iter().filter_map(|(_, main)| main.tag).chain(waiting.map(|open| open.tag)));
+        let apart = mains.iter().filter(|(_, main)| main.run.is_none());
+        let wanted = Wanted::new(apart.filter_map(|(_, main)| main.tag).chain(waiting.map(|open| open.tag)));
         let chunks: Vec<&(u64, Chunk)> = old.iter().chain(new).collect();
         let mut hits: Vec<Hit> = chunks
             .par_iter()
@@ -180,22 +180,26 @@ impl Joiner {
         self.seen += mains.len();
         let count = lanes.len().max(1);
         let whole = |(at, main): &(usize, Main)| {
-            main.tag.is_none_or(|tag| of(tag).iter().fold(0, |all, hit| all | hit.2) & BOTH == BOTH)
+            main.run.is_some()
+                || main.tag.is_none_or(|tag| of(tag).iter().fold(0, |all, hit| all | hit.2) & BOTH == BOTH)
                 // No kernel writes such a line; there may be many.
                 || chunks.get(*at).is_none_or(|(_, chunk)| chunk.text(main.start).len() > MOST_KEPT)
         };
         let join = |(at, main): &(usize, Main), lane: &mut Collected| {
             let Some((first_line, chunk)) = chunks.get(*at) else { return };
             let Line::Record(record) = record::line(chunk.text(main.start)) else { return };
-            let others: Vec<Record<'_>> = main
-                .tag
-                .map_or(&[][..], of)
-                .iter()
-                .filter_map(|hit| match record::line(text(hit)) {
-                    Line::Record(other) if other.id == record.id => Some(other),
-                    _ => None,
-                })
-                .collect();
+            let others: Vec<Record<'_>> = match main.run {
+                Some(run) => chunk.run(run).take(MOST_OF_EVENT).collect(),
+                None => main
+                    .tag
+                    .map_or(&[][..], of)
+                    .iter()
+                    .filter_map(|hit| match record::line(text(hit)) {
+                        Line::Record(other) if other.id == record.id => Some(other),
+                        _ => None,
+                    })
+                    .collect(),
+            };
             let place = Place { source, line: first_line + u64::from(main.line) };
             lane.main(&record, &others, place, main.ended);
         };

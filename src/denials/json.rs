@@ -1,4 +1,4 @@
-//! The journal as JSON (`journalctl -o json`): one object a line.
+//! The journal as JSON: one object a line (`journalctl -o json`, `json-seq`, `json-sse`).
 //!
 //! Here the journal says itself that a message came through the kernel's audit socket (`_TRANSPORT`, which no
 //! program can write), and of which type and event it is.
@@ -13,15 +13,28 @@ pub(super) enum Json {
     Record(Vec<u8>),
     /// A message of another kind.
     Other,
+    /// An audit record whose message journalctl left out.
+    LeftOut,
     /// Not a line of the journal.
     Bad,
+}
+
+/// The object of a line: in json-seq it begins with byte 0x1E, in json-sse with `data: `.
+pub(super) fn object(line: &[u8]) -> Option<&[u8]> {
+    let rest = line.strip_prefix(b"\x1e").or_else(|| line.strip_prefix(b"data: ")).unwrap_or(line);
+    rest.starts_with(b"{").then_some(rest)
 }
 
 /// Reads one line.
 pub(super) fn to_line(text: &[u8]) -> Json {
     let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(text) else { return Json::Bad };
     let Some(message) = object.get("MESSAGE").and_then(bytes) else {
-        return if object.contains_key("__CURSOR") { Json::Other } else { Json::Bad };
+        let audit = word(&object, "_TRANSPORT") == Some("audit");
+        return match object.contains_key("__CURSOR") {
+            true if audit => Json::LeftOut,
+            true => Json::Other,
+            false => Json::Bad,
+        };
     };
     if message.iter().any(|b| matches!(b, b'\n' | 0)) {
         return Json::Other;
@@ -49,33 +62,36 @@ pub(super) fn to_line(text: &[u8]) -> Json {
             unit(&object, &mut line);
             Json::Record(line)
         }
-        Some("kernel") => match message.strip_prefix(b"audit: ").unwrap_or(&message) {
-            rest if rest.starts_with(b"type=") => {
-                let mut whole = b"audit: ".to_vec();
-                whole.extend_from_slice(rest);
-                Json::Record(whole)
-            }
+        Some("kernel") => told(&object, "kernel", &message, None),
+        // A program's own message: the object manager of a user's bus writes denials there.
+        _ if message.starts_with(b"avc:") => match word("SYSLOG_IDENTIFIER") {
+            // A program may call itself `kernel[1]`.
+            Some(tag) if is_program(tag) => told(&object, tag, &message, word("_PID")),
             _ => Json::Other,
         },
-        // A program's own message: the object manager of a user's bus writes denials there.
-        _ if message.starts_with(b"avc:") => {
-            let (Some(tag), Some(micros)) = (word("SYSLOG_IDENTIFIER"), word("__REALTIME_TIMESTAMP")) else {
-                return Json::Other;
-            };
-            let stamp = micros.parse().ok().and_then(|m| jiff::Timestamp::from_microsecond(m).ok());
-            let Some(stamp) = stamp else { return Json::Other };
-            let mut line =
-                format!("{stamp:.6} {} {tag}", word("_HOSTNAME").unwrap_or("localhost")).into_bytes();
-            if let Some(pid) = word("_PID") {
-                let _ = write!(line, "[{pid}]");
-            }
-            line.extend_from_slice(b": ");
-            line.extend_from_slice(&message);
-            unit(&object, &mut line);
-            Json::Record(line)
-        }
         _ => Json::Other,
     }
+}
+
+/// Whether a tag is one that only programs have.
+fn is_program(tag: &str) -> bool {
+    !matches!(tag, "kernel" | "audit" | "auditd" | "audispd" | "audisp-syslog")
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"@._-".contains(&b))
+}
+
+/// The line that syslog would have: time, host, tag, message, and the service.
+fn told(object: &Map<String, Value>, tag: &str, message: &[u8], pid: Option<&str>) -> Json {
+    let micros = word(object, "__REALTIME_TIMESTAMP").and_then(|micros| micros.parse().ok());
+    let stamp = micros.and_then(|m| jiff::Timestamp::from_microsecond(m).ok()).unwrap_or_default();
+    let mut line =
+        format!("{stamp:.6} {} {tag}", word(object, "_HOSTNAME").unwrap_or("localhost")).into_bytes();
+    if let Some(pid) = pid {
+        let _ = write!(line, "[{pid}]");
+    }
+    line.extend_from_slice(b": ");
+    line.extend_from_slice(message);
+    unit(object, &mut line);
+    Json::Record(line)
 }
 
 /// Adds the service, as auditd adds names.
@@ -121,6 +137,16 @@ mod tests {
         let forged =
             r#"{"_TRANSPORT":"syslog","SYSLOG_IDENTIFIER":"audit","MESSAGE":"AVC avc:  denied  { read }"}"#;
         assert!(line(forged).is_none());
+        for tag in ["kernel", "audit", "kernel[1]", "a:"] {
+            let forged = format!(
+                r#"{{"_TRANSPORT":"syslog","SYSLOG_IDENTIFIER":"{tag}","MESSAGE":"avc:  denied  {{ read }}"}}"#
+            );
+            assert!(line(&forged).is_none(), "{tag}");
+        }
+        let kernel = r#"{"_TRANSPORT":"kernel","_HOSTNAME":"vm","MESSAGE":"audit: backlog limit exceeded"}"#;
+        assert!(line(kernel).unwrap().ends_with(" vm kernel: audit: backlog limit exceeded"));
+        let left_out = r#"{"__CURSOR":"x","_TRANSPORT":"audit","_AUDIT_TYPE":"1400","MESSAGE":null}"#;
+        assert!(matches!(to_line(left_out.as_bytes()), Json::LeftOut));
         assert!(
             line(
                 r#"{"_TRANSPORT":"audit","_AUDIT_TYPE":"1400","_AUDIT_ID":"1","MESSAGE":"AVC a\ntype=AVC"}"#

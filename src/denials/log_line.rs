@@ -13,6 +13,11 @@ use super::time::{self, Wall, When};
 
 /// A line of syslog, the journal, dmesg or logcat.
 pub(super) fn log_line(line: &[u8]) -> Line<'_> {
+    // `dmesg -x` has facility and level first.
+    let line = match line.strip_prefix(b"kern  :").and_then(|rest| Some((memchr(b':', rest)?, rest))) {
+        Some((level @ ..=8, rest)) => rest.get(level + 1..).unwrap_or_default().trim_ascii_start(),
+        _ => line,
+    };
     if let Some(message) = dmesg_prefix(line) {
         // `journalctl -o short-monotonic` has host and tag after the time.
         if let Some((host, tag)) = tagged(message)
@@ -25,23 +30,28 @@ pub(super) fn log_line(line: &[u8]) -> Line<'_> {
     if starts_like_kernel(line) {
         return kernel(line, None);
     }
+    if let Some(message) = logcat(line) {
+        return message;
+    }
     if let Some((wall, rest)) = time::of_log_line(line) {
-        return match tagged(rest) {
+        if starts_like_kernel(rest) && line.first().is_some_and(u8::is_ascii_digit) {
+            // `dmesg --time-format iso` has neither host nor tag. (syslog has a host, whichever the message.)
+            return kernel(rest, None);
+        }
+        return match tagged(rest).or_else(|| protocol(line, rest)) {
             Some((host, tag)) => by_tag(Some(host), tag, Some(wall)),
             None => Line::Text(TextLine::Plain),
         };
-    }
-    if let Some(rest) = logcat_prefix(line) {
-        if rest.starts_with(b"type=") {
-            return audit(rest, None, Channel::Kernel);
-        }
-        return Line::Text(TextLine::Plain);
     }
     // A bare line of the kernel or of an object manager, copied out of its log.
     if line.starts_with(b"avc:") {
         return Line::Record(bare(line, Channel::Daemon));
     }
-    if line.starts_with(b"-- ") {
+    // `journalctl -o cat` of the audit socket.
+    if [&b"AVC avc:"[..], b"USER_AVC pid=", b"SELINUX_ERR op="].iter().any(|head| line.starts_with(head)) {
+        return journal(None, None, line, None);
+    }
+    if line.starts_with(b"-- ") || line.starts_with(b"--------- beginning of ") {
         return Line::Text(TextLine::Plain);
     }
     Line::Unread("no audit record and no log line that is known")
@@ -69,6 +79,20 @@ fn tagged(line: &[u8]) -> Option<(&[u8], Tagged<'_>)> {
         None => (word, None),
     };
     Some((host, Tagged { tag, pid, message }))
+}
+
+/// The same in the syslog protocol (RFC 5424), `<PRIORITY>1 TIME HOST TAG PID MESSAGE-ID DATA MESSAGE`, the data being
+/// none (`-`). `rest` is what follows the time.
+fn protocol<'a>(line: &[u8], rest: &'a [u8]) -> Option<(&'a [u8], Tagged<'a>)> {
+    let version = memchr(b'>', line.strip_prefix(b"<")?.get(..4)?)?;
+    line.get(version + 2..)?.strip_prefix(b"1 ")?;
+    let (host, rest) = split_space(rest)?;
+    let (tag, rest) = split_space(rest)?;
+    let (pid, rest) = split_space(rest)?;
+    let (_, rest) = split_space(rest)?;
+    let message = rest.strip_prefix(b"- ")?;
+    let message = message.strip_prefix("\u{feff}".as_bytes()).unwrap_or(message);
+    Some((host, Tagged { tag, pid: number(pid).and_then(|n| u32::try_from(n).ok()), message }))
 }
 
 fn by_tag<'a>(host: Option<&'a [u8]>, tagged: Tagged<'a>, wall: Option<Wall>) -> Line<'a> {
@@ -144,8 +168,9 @@ fn kernel<'a>(message: &'a [u8], host: Option<&'a [u8]>) -> Line<'a> {
     }
     let lost = [
         &b"audit_lost="[..],
-        b"audit: backlog limit exceeded",
         b"backlog limit exceeded",
+        b"rate limit exceeded",
+        b"queue overflow",
         b"callbacks suppressed",
     ]
     .iter()
@@ -174,15 +199,11 @@ fn journal<'a>(host: Option<&'a [u8]>, pid: Option<u32>, message: &'a [u8], wall
     })
 }
 
-/// What follows `[   12.345678] `, `[Sat Nov 21 …] ` or `<5>[…] ` (also `kern  :notice: [`).
+/// What follows `[   12.345678] `, `[Sat Nov 21 …] ` or `<5>[…] `.
 fn dmesg_prefix(line: &[u8]) -> Option<&[u8]> {
     let line = match line.strip_prefix(b"<").and_then(|l| Some((memchr(b'>', l)?, l))) {
         Some((end @ 1..=3, l)) => l.get(end + 1..)?,
         _ => line,
-    };
-    let line = match line.strip_prefix(b"kern  :") {
-        Some(rest) => rest.get(memchr(b'[', rest)?..)?,
-        None => line,
     };
     let inner = line.strip_prefix(b"[")?;
     let end = memchr(b']', inner)?;
@@ -199,17 +220,40 @@ fn dmesg_prefix(line: &[u8]) -> Option<&[u8]> {
     Some(rest.strip_prefix(b" ").unwrap_or(rest))
 }
 
-/// What follows the tag of Android's `MM-DD HH:MM:SS.mmm PID TID LEVEL TAG: `.
-fn logcat_prefix(line: &[u8]) -> Option<&[u8]> {
-    let plausible = line.get(2) == Some(&b'-')
-        && line.get(5) == Some(&b' ')
-        && number(line.get(..2)?).is_some()
-        && number(line.get(3..5)?).is_some()
-        && time::clock_micros(line.get(6..)?).is_some();
-    if !plausible {
+/// A line of Android's logcat: `[YYYY-]MM-DD HH:MM:SS.mmm PID TID LEVEL TAG: MESSAGE` (threadtime), `… LEVEL/TAG( PID): `
+/// (time), and without the time (brief, tag).
+///
+/// The kernel's own lines reach logcat through auditd; what a manager (of services, of properties) says comes under its
+/// tag, which any program may take.
+fn logcat(line: &[u8]) -> Option<Line<'_>> {
+    let year = line.get(4) == Some(&b'-') && number(line.get(..4)?).is_some();
+    let day = if year { line.get(5..)? } else { line };
+    let dated = day.get(2) == Some(&b'-')
+        && day.get(5) == Some(&b' ')
+        && number(day.get(..2)?).is_some()
+        && number(day.get(3..5)?).is_some()
+        && time::clock_micros(day.get(6..)?).is_some();
+    let rest = if dated { day.get(18..)? } else { line };
+    let rest = rest.trim_ascii_start();
+    let level =
+        |text: &[u8]| matches!(text, [b'V' | b'D' | b'I' | b'W' | b'E' | b'F' | b'S', b' ' | b'/', ..]);
+    let tagged = if level(rest) && rest.get(1) == Some(&b'/') {
+        rest
+    } else if dated {
+        let (pid, rest) = split_space(rest)?;
+        let (tid, rest) = split_space(rest)?;
+        (number(pid).is_some() && number(tid).is_some() && level(rest)).then_some(rest)?
+    } else {
         return None;
-    }
+    };
     // The tag holds no `: `; the first one ends it.
-    let at = memmem::find(line.get(18..)?, b": ")?;
-    line.get(18 + at + 2..)
+    let at = memmem::find(tagged, b": ")?;
+    let message = tagged.get(at + 2..)?;
+    Some(if message.starts_with(b"type=") {
+        audit(message, None, Channel::Kernel)
+    } else if message.starts_with(b"avc:") {
+        Line::Record(bare(message, Channel::Daemon))
+    } else {
+        Line::Text(TextLine::Plain)
+    })
 }

@@ -10,8 +10,9 @@
 //! | [`refusal`] | SELINUX_ERR records |
 //! | [`context`] | security contexts |
 //! | `chunk` | every line of a chunk accounted for; what is to be joined |
+//! | `parts` | what decides a denial, each text checked once and known by a number |
 //! | `join` | denials joined with the records of their events, near and far |
-//! | [`event`] | what the other records of the event tell: program, system call, and by `path` and `address` the object |
+//! | [`event`] | what the other records of the event tell: program, system call, and by `path` and `address` the object; `call` remembers programs |
 //! | [`denial`] | distinct denials with counts and bounded evidence |
 //! | [`filter`] | which denials are wanted |
 //! | [`changes`] | boots, policy loads, modes and booleans meanwhile |
@@ -24,6 +25,7 @@
 
 mod address;
 pub mod avc;
+mod call;
 pub mod changes;
 mod chunk;
 mod collect;
@@ -38,6 +40,7 @@ mod json;
 mod kind;
 pub mod live;
 mod log_line;
+mod parts;
 mod path;
 pub mod record;
 pub mod refusal;

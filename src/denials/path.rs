@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::event::{Facts, borrowed, each};
+use super::event::{Facts, each};
+use super::fields::InOrder;
 use super::record::Record;
 
 /// Keys of a PATH record.
@@ -18,27 +19,62 @@ pub(super) struct Object<'a> {
 }
 
 /// What matters of a PATH record.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct PathRecord<'a> {
     name: Option<Cow<'a, [u8]>>,
     inode: Option<&'a [u8]>,
     parent: bool,
-    mode: Option<Cow<'a, [u8]>>,
-    uid: Option<Cow<'a, [u8]>>,
-    gid: Option<Cow<'a, [u8]>>,
+    mode: Option<&'a [u8]>,
+    uid: Option<&'a [u8]>,
+    gid: Option<&'a [u8]>,
 }
 
 pub(super) fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
+    if !record.interpreted
+        && let Some(path) = usual(record.body)
+    {
+        return path.name.is_some().then_some(path);
+    }
+    any(record)
+}
+
+/// A record of whatever form.
+fn any<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
     let mut path = PathRecord { name: None, inode: None, parent: false, mode: None, uid: None, gid: None };
-    each(record.body, record.interpreted, PATH_KEYS, |key, value| match key {
-        b"name" => path.name = Some(value),
-        b"inode" => path.inode = borrowed(value),
-        b"nametype" => path.parent = *value == *b"PARENT",
-        b"mode" => path.mode = Some(value),
-        b"ouid" => path.uid = Some(value),
-        b"ogid" => path.gid = Some(value),
+    each(record.body, record.interpreted, PATH_KEYS, |field| match field.key {
+        b"name" => path.name = field.decoded(),
+        b"inode" => path.inode = field.plain(),
+        b"nametype" => path.parent = field.value == b"PARENT",
+        b"mode" => path.mode = field.plain(),
+        b"ouid" => path.uid = field.plain(),
+        b"ogid" => path.gid = field.plain(),
         _ => {}
     });
     path.name.is_some().then_some(path)
+}
+
+/// A record with just the fields that kernels write, in their order.
+fn usual(body: &[u8]) -> Option<PathRecord<'_>> {
+    let mut rest = InOrder(body);
+    rest.next(b"item=")?;
+    let name = rest.next(b"name=")?;
+    let inode = rest.next(b"inode=")?;
+    rest.next(b"dev=")?;
+    let (mode, uid, gid) = (rest.next(b"mode=")?, rest.next(b"ouid=")?, rest.next(b"ogid=")?);
+    rest.next(b"rdev=")?;
+    rest.next(b"obj=")?;
+    let nametype = rest.next(b"nametype=")?;
+    for key in [&b"cap_fp="[..], b"cap_fi=", b"cap_fe=", b"cap_fver=", b"cap_frootid="] {
+        rest.next(key)?;
+    }
+    rest.0.is_empty().then_some(PathRecord {
+        name: name.decoded(),
+        inode: inode.plain(),
+        parent: nametype.value == b"PARENT",
+        mode: mode.plain(),
+        uid: uid.plain(),
+        gid: gid.plain(),
+    })
 }
 
 /// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
@@ -46,32 +82,29 @@ pub(super) fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
 pub(super) fn choose_path<'a>(
     facts: &mut Facts<'a>,
     object: &Object<'a>,
-    paths: Vec<PathRecord<'a>>,
+    paths: &[PathRecord<'a>],
     cwd: Option<&[u8]>,
 ) {
-    let whole = |name: &[u8]| absolute(name, cwd);
+    let whole = |path: &PathRecord<'a>| Some(absolute(path.name.as_ref()?, cwd));
     let mut chosen = None;
     if let Some(inode) = object.inode {
-        chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(|p| p.name.as_deref()).map(whole);
+        chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(whole);
     }
     if chosen.is_none()
         && let Some(name) = object.name.as_deref()
         && object.path.is_none()
     {
-        chosen = paths
-            .iter()
-            .filter(|p| !p.parent)
-            .filter_map(|p| p.name.as_deref())
-            .find_map(|p| up_to(&whole(p), name));
+        let named = paths.iter().filter(|p| !p.parent).filter_map(whole);
+        chosen = named.filter_map(|path| up_to(path, name)).next();
     }
-    let asked = paths.iter().filter(|p| !p.parent).chain(&paths).find_map(|p| p.name.as_deref()).map(whole);
+    let asked = paths.iter().filter(|p| !p.parent).chain(paths).find(|p| p.name.is_some()).and_then(whole);
     if let Some(chosen) = chosen.filter(|_| object.path.is_none() || object.name.is_some()) {
-        facts.object = Some(Cow::Owned(chosen));
+        facts.object = Some(chosen);
     }
     if let Some(asked) = asked
-        && facts.object.as_deref() != Some(asked.as_slice())
+        && facts.object.as_deref() != Some(&*asked)
     {
-        facts.wanted = Some(Cow::Owned(asked));
+        facts.wanted = Some(asked);
     }
 }
 
@@ -79,13 +112,13 @@ pub(super) fn choose_path<'a>(
 pub(super) fn owner(paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<Vec<u8>> {
     let known = |p: &&PathRecord<'_>| p.mode.is_some() && p.name.is_some();
     let path = paths.iter().filter(known).max_by_key(|p| !p.parent)?;
-    let mode = path.mode.as_deref()?;
+    let mode = path.mode?;
     // `0100640` in a record, `file,640` interpreted.
     let mode = mode.get(mode.len().saturating_sub(4)..).unwrap_or(mode);
-    let mut text = absolute(path.name.as_deref()?, cwd);
+    let mut text = absolute(path.name.as_ref()?, cwd).into_owned();
     text.extend_from_slice(b" mode ");
     text.extend(mode.iter().filter(|b| b.is_ascii_digit()));
-    for (word, id) in [(" uid ", &path.uid), (" gid ", &path.gid)] {
+    for (word, id) in [(" uid ", path.uid), (" gid ", path.gid)] {
         if let Some(id) = id {
             text.extend_from_slice(word.as_bytes());
             text.extend_from_slice(id);
@@ -95,27 +128,32 @@ pub(super) fn owner(paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<Vec<
 }
 
 /// The part of `path` up to a component `name`, if exactly one component is called so (or the last one is).
-fn up_to(path: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+fn up_to<'a>(path: Cow<'a, [u8]>, name: &[u8]) -> Option<Cow<'a, [u8]>> {
     if name.is_empty() || name == b"/" {
         return None;
     }
-    let mut at = 0;
-    let mut ends = Vec::new();
+    let (mut at, mut found, mut end) = (0, 0, 0);
     for part in path.split(|b| *b == b'/') {
         at += part.len();
         if part == name {
-            ends.push(at);
+            found += 1;
+            end = at;
         }
         at += 1;
     }
-    match ends.as_slice() {
-        [end] => path.get(..*end).map(<[u8]>::to_vec),
-        [.., end] if *end == path.len() => Some(path.to_vec()),
-        _ => None,
+    if found == 0 || found > 1 && end != path.len() {
+        return None;
+    }
+    match path {
+        Cow::Borrowed(path) => path.get(..end).map(Cow::Borrowed),
+        Cow::Owned(mut path) => {
+            path.truncate(end);
+            Some(Cow::Owned(path))
+        }
     }
 }
 
-fn absolute(name: &[u8], cwd: Option<&[u8]>) -> Vec<u8> {
+fn absolute<'a>(name: &Cow<'a, [u8]>, cwd: Option<&[u8]>) -> Cow<'a, [u8]> {
     match cwd {
         Some(cwd) if !name.starts_with(b"/") && cwd.starts_with(b"/") => {
             let mut path = cwd.to_vec();
@@ -123,8 +161,44 @@ fn absolute(name: &[u8], cwd: Option<&[u8]>) -> Vec<u8> {
                 path.push(b'/');
             }
             path.extend_from_slice(name.strip_prefix(b"./").unwrap_or(name));
-            path
+            Cow::Owned(path)
         }
-        _ => name.to_vec(),
+        _ => name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Kind, Line, line};
+    use super::*;
+
+    #[test]
+    fn the_usual_form_is_read_as_any_other() {
+        let mut usual = 0;
+        for folder in std::fs::read_dir("audit-samples").unwrap() {
+            let log = std::fs::read(folder.unwrap().path().join("log")).unwrap_or_default();
+            for text in log.split(|b| *b == b'\n') {
+                let Line::Record(record) = line(text) else { continue };
+                if record.kind == Kind::Path {
+                    assert_eq!(path_record(&record), any(&record), "{}", text.escape_ascii());
+                    usual += usize::from(super::usual(record.body).is_some());
+                }
+            }
+        }
+        assert!(usual > 100, "{usual}");
+        let line = |end: &str| {
+            format!("item=0 name=\"/a\" inode=1 dev=1 mode=1 ouid=1 ogid=1 rdev=1 obj=a nametype=NORMAL{end}")
+        };
+        let caps = " cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0";
+        assert!(super::usual(line(caps).as_bytes()).is_some());
+        for other in [
+            line(""),
+            line(&format!("{caps} name=\"/b\"")),
+            line(&format!(" {caps}")),
+            format!(" {}", line(caps)),
+        ] {
+            let known = super::usual(other.as_bytes()).is_some();
+            assert!(!known || other.starts_with(' '), "{other}");
+        }
     }
 }

@@ -10,7 +10,10 @@
 //! An envelope is recognised only where it belongs: at the start of the line or right after the syslog tag. A
 //! program that logs the text of a record in the middle of its own message is not believed.
 
-use memchr::{memchr, memmem};
+use std::sync::LazyLock;
+
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 pub use super::kind::Kind;
 use super::log_line::log_line;
@@ -169,13 +172,15 @@ pub(super) fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel
     })
 }
 
+static SCONTEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"scontext="));
+
 /// The body, and what auditd appended to it after byte 0x1D: upper-case keys. A program's message may hold such a byte,
 /// too, to have its own end cut off: then what follows is not of that form.
 pub(super) fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
     if let Some(at) = memchr::memrchr(0x1d, body)
         && let (Some(before), Some(after)) = (body.get(..at), body.get(at + 1..))
         && after.first().is_none_or(u8::is_ascii_uppercase)
-        && memmem::find(after, b"scontext=").is_none()
+        && SCONTEXT.find(after).is_none()
     {
         return (before, after);
     }
@@ -189,7 +194,8 @@ pub(super) fn split_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((text.get(..at)?, rest.trim_ascii_start()))
 }
 
-fn trim(line: &[u8]) -> &[u8] {
+/// A line without what a crash or a copy put around it.
+pub(super) fn trim(line: &[u8]) -> &[u8] {
     let mut line = line;
     // A crash leaves blocks of NUL bytes before the next record; CR and spaces end lines in copies.
     while let [b'\0' | b'\r', rest @ ..] = line {

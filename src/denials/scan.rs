@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -46,7 +47,7 @@ pub struct Log {
     /// The account of all lines.
     pub tally: Tally,
     /// Distinct denials.
-    pub denials: BTreeMap<DenialKey, Denial>,
+    pub denials: BTreeMap<Arc<DenialKey>, Denial>,
     /// Distinct SELINUX_ERR records.
     pub refusals: BTreeMap<Refusal, Seen>,
     /// What changed meanwhile.
@@ -64,7 +65,7 @@ impl Log {
         match self.denials.get_mut(&denial.key) {
             Some(mine) => mine.merge(denial),
             None => {
-                self.denials.insert(denial.key.clone(), denial);
+                self.denials.insert(Arc::clone(&denial.key), denial);
             }
         }
     }
@@ -121,7 +122,7 @@ impl Log {
             match self.denials.get_mut(key) {
                 Some(mine) => mine.merge(denial.clone()),
                 None => {
-                    self.denials.insert(key.clone(), denial.clone());
+                    self.denials.insert(Arc::clone(key), denial.clone());
                 }
             }
         }

@@ -126,11 +126,20 @@ impl SetAside {
 
     /// Takes a line; `reason` is made only if it is kept.
     pub fn push(&mut self, place: Place, code: Code, reason: impl FnOnce() -> String) {
-        *self.by_code.entry(code.id).or_default() += 1;
-        if self.keeps(place) {
-            self.lines.insert(place, Reason { code, text: reason() });
-            self.trim();
-        }
+        self.push_times(place, code, 1, reason);
+    }
+
+    /// Takes some lines of one kind, the first of which is at `place`.
+    pub(super) fn push_times(
+        &mut self,
+        place: Place,
+        code: Code,
+        times: u64,
+        reason: impl FnOnce() -> String,
+    ) {
+        let count = self.by_code.entry(code.id).or_default();
+        *count = count.saturating_add(times);
+        self.keep_made(place, || Reason { code, text: reason() });
     }
 
     /// Takes another list.
@@ -146,8 +155,12 @@ impl SetAside {
 
     /// Keeps a line that was counted, if it is one of the first.
     pub(super) fn keep(&mut self, place: Place, reason: Reason) {
+        self.keep_made(place, || reason);
+    }
+
+    fn keep_made(&mut self, place: Place, reason: impl FnOnce() -> Reason) {
         if self.keeps(place) {
-            self.lines.insert(place, reason);
+            self.lines.insert(place, reason());
             self.trim();
         }
     }

@@ -172,8 +172,8 @@ fn date(year: Option<u64>, month: u64, day: u64, micros: u64, offset: Option<i32
 /// The time that begins a line of syslog or the journal, and what follows it.
 ///
 /// `Nov 21 06:54:40`, `2026-11-21T06:54:40.855+01:00` (syslog's and the journal's forms of ISO 8601),
-/// `Sat 2026-11-21 06:54:40 UTC` and `2026-11-21 06:54:40` (`journalctl -o short-full`), each also after `<PRIORITY>`,
-/// and after it the version of RFC 5424.
+/// `Sat 2026-11-21 06:54:40 UTC` and `2026-11-21 06:54:40` (`journalctl -o short-full`), `1795244080.855000` (`-o
+/// short-unix`), each also after `<PRIORITY>`, and after it the version of RFC 5424.
 pub(super) fn of_log_line(line: &[u8]) -> Option<(Wall, &[u8])> {
     const MONTHS: [&[u8]; 12] =
         [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
@@ -193,6 +193,11 @@ pub(super) fn of_log_line(line: &[u8]) -> Option<(Wall, &[u8])> {
         let (clock, rest) = split_space(rest)?;
         let (micros, _) = clock_micros(clock)?;
         return Some((date(None, u64::try_from(month).ok()? + 1, number(day)?, micros, None)?, rest));
+    }
+    if let Some((seconds, after)) = split_space(line)
+        && let Some(wall) = since_1970(seconds)
+    {
+        return Some((wall, after));
     }
     let (text, mut rest) = match split_space(line)? {
         (b"Mon" | b"Tue" | b"Wed" | b"Thu" | b"Fri" | b"Sat" | b"Sun", rest) => split_space(rest)?,
@@ -221,6 +226,19 @@ pub(super) fn of_log_line(line: &[u8]) -> Option<(Wall, &[u8])> {
         rest = after;
     }
     Some((date(Some(year), month, day, clock, offset)?, rest))
+}
+
+/// `1795244080.855000`: seconds since 1970, with microseconds.
+fn since_1970(text: &[u8]) -> Option<Wall> {
+    let (seconds, fraction) = text.split_at_checked(memchr(b'.', text)?)?;
+    let micros = fraction.strip_prefix(b".").filter(|f| f.len() == 6).and_then(number)?;
+    let seconds = i64::try_from(number(seconds)?).ok()?;
+    let civil = Offset::UTC.to_datetime(jiff::Timestamp::from_second(seconds).ok()?);
+    let part = |n: i8| u64::try_from(n).ok();
+    let (hour, minute, second) = (part(civil.hour())?, part(civil.minute())?, part(civil.second())?);
+    let micros = ((hour * 60 + minute) * 60 + second) * 1_000_000 + micros;
+    let year = u64::try_from(civil.year()).ok()?;
+    date(Some(year), part(civil.month())?, part(civil.day())?, micros, Some(0))
 }
 
 /// `HH:MM:SS[.FRACTION][ZONE]`: microseconds since midnight, and the zone.
@@ -287,6 +305,7 @@ mod tests {
             "Sat 2026-11-21 06:54:40.855 UTC host app: x",
             "Sat 2026-11-21 07:54:40.855 CET host app: x",
             "2026-11-21 07:54:40.855 host app: x",
+            "1795244080.855000 host app: x",
         ] {
             assert_eq!(at(line), Some(1_795_244_080_855), "{line}");
         }

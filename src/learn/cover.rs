@@ -1,6 +1,7 @@
 //! Few booleans for many denials: where several sets would do for one, the one that others need anyway is taken.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::causes::{Judge, Judged};
 use super::verdict::Remedy;
@@ -30,7 +31,8 @@ pub fn settle(judge: &mut Judge<'_>, judged: &mut [Judged]) -> BTreeMap<String, 
         let Some((set, opens)) = taken else { continue };
         chosen.extend(set.iter().cloned());
         if let Some(one) = judged.get_mut(at) {
-            one.verdict.remedy = Remedy::Booleans { set: set.into_iter().collect(), opens };
+            Rc::make_mut(&mut one.verdict).remedy =
+                Remedy::Booleans { set: set.into_iter().collect(), opens };
         }
     }
     chosen
@@ -58,10 +60,11 @@ pub fn follow_ups(denials: &[&Denial], judged: &mut [Judged]) {
             && let Some(one) = judged.get_mut(at)
             && one.verdict.code == &DAC_OVERRIDE
         {
-            one.verdict.cause =
+            let verdict = Rc::make_mut(&mut one.verdict);
+            verdict.cause =
                 "asked only because dac_read_search was denied just before: with that it is not asked"
                     .to_owned();
-            one.verdict.remedy = Remedy::Nothing;
+            verdict.remedy = Remedy::Nothing;
         }
     }
 }

@@ -345,7 +345,7 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
     let place = why::place(lesson, d);
     DenialOut {
         number: learned.number,
-        verdict: learned.verdict.as_ref().map(verdict),
+        verdict: learned.verdict.as_deref().map(verdict),
         source: d.key.source.to_string(),
         target: d.key.target.to_string(),
         class: d.key.class.to_string(),
@@ -396,11 +396,7 @@ fn advice(advice: &Advice, place: &str) -> Finding {
 
 fn values(sample: &Sample) -> Values {
     Values {
-        values: sample
-            .values
-            .iter()
-            .map(|(v, times)| Value { value: escape_bytes(v), times: *times })
-            .collect(),
+        values: sample.counted().map(|(v, times)| Value { value: escape_bytes(v), times }).collect(),
         more: sample.more,
     }
 }

@@ -1,6 +1,7 @@
 //! What a log teaches: groups of denials, each with advice and rules, and cautions about the whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::denials::denial::Seen;
 use crate::denials::refusal::Refusal;
@@ -121,7 +122,7 @@ pub struct Learned<'a> {
     /// What to look at.
     pub advice: Vec<Advice>,
     /// Cause and remedy, where a policy was read.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<Rc<Verdict>>,
 }
 
 impl Learned<'_> {
@@ -172,7 +173,7 @@ pub fn judge<'a>(
     for (number, (denial, owners)) in denials.iter().zip(owners).enumerate() {
         let verdict = settled.as_ref().and_then(|s| s.judged.get(number)).map(|j| &j.verdict);
         for owner in owners {
-            let advice = advice_beside(advice::denial(denial), verdict);
+            let advice = advice_beside(advice::denial(denial), verdict.map(|v| &**v));
             let group = groups.entry(owner.clone()).or_insert_with(|| Group::new(owner));
             group.add(Learned { denial, number, advice, verdict: verdict.cloned() });
         }
@@ -297,6 +298,7 @@ fn advice_beside(mut advice: Vec<Advice>, verdict: Option<&Verdict>) -> Vec<Advi
     if !matches!(verdict.remedy, Remedy::Allow { .. }) {
         advice.clear();
     }
+    advice.shrink_to_fit();
     advice
 }
 

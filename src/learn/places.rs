@@ -5,6 +5,7 @@
 //! names of new types are made of the module's name: nothing that a log holds becomes part of a name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::causes::{After, Judge, Judged, file_kind, may_be_a_place};
 use super::verdict::{Not, Place, Remedy};
@@ -122,7 +123,7 @@ pub fn settle(
 /// Gives a denial its place as remedy; what was its remedy before is worse.
 fn put(judge: &mut Judge<'_>, judged: &mut Judged, denial: &Denial, place: &Place) {
     let Some(shared) = &judged.shared else { return };
-    let verdict = &mut judged.verdict;
+    let verdict = Rc::make_mut(&mut judged.verdict);
     let is = denial.key.target.kind.as_str();
     verdict.code = &GENERIC_TYPE;
     verdict.cause = format!("no specification of its own: {is} is what a whole tree has");

@@ -264,7 +264,7 @@ pub(super) fn more(
 /// Values of a sample, in a line.
 pub fn sample(values: &Sample, at_most: usize) -> String {
     let mut list: Vec<String> = values.iter().take(at_most).map(escape_bytes).collect();
-    let hidden = values.values.len().saturating_sub(at_most);
+    let hidden = values.len().saturating_sub(at_most);
     if values.more {
         list.push("and more".to_owned());
     } else if hidden > 0 {

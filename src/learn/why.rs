@@ -46,7 +46,7 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
     line(out, "login", &text::sample(&e.logins, 4))?;
     line(out, "unit", &text::sample(&e.units, 4))?;
     line(out, "call", &arrow(text::sample(&e.syscalls, 4)))?;
-    if e.objects.values.len() > 1 || e.objects.more {
+    if e.objects.len() > 1 || e.objects.more {
         line(out, "objects", &text::sample(&e.objects, 8))?;
     }
     line(out, "asked for", &text::sample(&e.wanted, 4))?;

@@ -9,7 +9,7 @@ use super::{allowed, blocked, boolean, label, names, noise, ownership, port, rul
 use crate::denials::Denial;
 use crate::learn::ground::Ground;
 use crate::learn::verdict::Verdict;
-use crate::selinux::contexts::Lookups;
+use crate::selinux::contexts::{Lookups, Spec};
 use crate::selinux::module::Name;
 use crate::selinux::policy::{Bitmap, BooleanId, ClassId, Command, Context, TypeId, View};
 
@@ -45,7 +45,7 @@ pub enum After {
 #[derive(Debug)]
 pub struct Judged {
     /// Cause and remedy.
-    pub verdict: Verdict,
+    pub verdict: Rc<Verdict>,
     /// The denial in the policy's numbers; `None` where the policy lacks a name.
     pub question: Option<Question>,
     /// What the object is once the remedy is applied.
@@ -66,6 +66,8 @@ pub struct Judge<'g> {
     sets: FxHashMap<(TypeId, TypeId, ClassId, u32), BooleanSets>,
     opens: FxHashMap<Vec<(BooleanId, bool)>, usize>,
     sources: FxHashMap<(TypeId, ClassId, u32), Rc<Bitmap>>,
+    /// What specifications give, by where they lie in memory.
+    specified: FxHashMap<usize, Option<Context>>,
 }
 
 impl<'g> Judge<'g> {
@@ -84,6 +86,7 @@ impl<'g> Judge<'g> {
             sets: FxHashMap::default(),
             opens: FxHashMap::default(),
             sources: FxHashMap::default(),
+            specified: FxHashMap::default(),
         }
     }
 
@@ -100,17 +103,20 @@ impl<'g> Judge<'g> {
     /// Finds the cause of a denial.
     pub fn judge(&mut self, denial: &Denial) -> Judged {
         if let Some(verdict) = label::unknown(self, denial) {
-            return Judged { verdict, question: None, after: After::Same, shared: None };
+            return Judged { verdict: Rc::new(verdict), question: None, after: After::Same, shared: None };
         }
         match names::question(self, denial) {
             Ok(question) => {
                 let mut judged = self.cause(denial, question);
                 if let Some(question) = &judged.question {
-                    names::remarks(self, denial, question, &mut judged.verdict.evidence);
+                    let verdict = Rc::make_mut(&mut judged.verdict);
+                    names::remarks(self, denial, question, &mut verdict.evidence);
                 }
                 judged
             }
-            Err(verdict) => Judged { verdict: *verdict, question: None, after: After::Same, shared: None },
+            Err(verdict) => {
+                Judged { verdict: (*verdict).into(), question: None, after: After::Same, shared: None }
+            }
         }
     }
 
@@ -137,12 +143,19 @@ impl<'g> Judge<'g> {
                 }
             }
         };
-        Judged { verdict, question: Some(question), after, shared }
+        Judged { verdict: verdict.into(), question: Some(question), after, shared }
     }
 
     /// What of a question the policy allows: permissions, and whether every command passes.
     pub fn allowed(&self, q: &Question) -> (u32, bool) {
         answer(&self.view, q)
+    }
+
+    /// The context that a specification of the ground gives, if the policy has it.
+    pub(super) fn spec_context(&mut self, spec: &'g Spec) -> Option<Context> {
+        let policy = &self.ground.policy;
+        let parse = || policy.parse_context(spec.context.as_deref()?).ok();
+        self.specified.entry(std::ptr::from_ref(spec).addr()).or_insert_with(parse).clone()
     }
 
     /// The sets of booleans that would let rules allow all of `vector`.

@@ -61,7 +61,7 @@ fn expected<'g>(judge: &mut Judge<'g>, path: &[u8], kind: FileKind) -> Option<Ex
     let labels = judge.ground.labels()?;
     let lookups = judge.lookups.get_or_insert_with(|| labels.contexts.lookups());
     let Answer::Context(spec) = lookups.lookup(path, Some(kind)) else { return None };
-    let context = judge.ground.policy.parse_context(spec.context.as_deref()?).ok()?;
+    let context = judge.spec_context(spec)?;
     Some(Expected { spec, context })
 }
 
@@ -98,16 +98,23 @@ pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Opt
     let all: Vec<Box<[u8]>> = paths(denial).into_iter().map(Into::into).collect();
     let mut first: Option<(&Spec, Context, bool)> = None;
     let mut wrong = 0usize;
+    // Most paths of a denial have the same specification.
+    let mut answers: Vec<(Context, (bool, bool))> = Vec::new();
     for path in &all {
         let Some(e) = expected(judge, path, kind) else { continue };
         if e.context.ty == q.target.ty {
             continue;
         }
-        // restorecon changes the type alone, unless it is forced.
-        let after = Context { ty: e.context.ty, ..q.target.clone() };
-        let asked = |target: Context| Question { target, ..q.clone() };
-        let passes = |q: &Question| judge.allowed(q) == (q.vector, true);
-        let (plain, whole) = (passes(&asked(after)), passes(&asked(e.context.clone())));
+        let known = answers.iter().find(|(context, _)| *context == e.context).map(|(_, answer)| *answer);
+        let (plain, whole) = known.unwrap_or_else(|| {
+            // restorecon changes the type alone, unless it is forced.
+            let after = Context { ty: e.context.ty, ..q.target.clone() };
+            let asked = |target: Context| Question { target, ..q.clone() };
+            let passes = |q: &Question| judge.allowed(q) == (q.vector, true);
+            let answer = (passes(&asked(after)), passes(&asked(e.context.clone())));
+            answers.push((e.context.clone(), answer));
+            answer
+        });
         if !plain && !whole {
             continue;
         }

@@ -3,6 +3,7 @@
 //! Everything that `perms` writes into a module passes through [`Name`]: there is no other way for a text from a log
 //! to reach a policy.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,8 +13,29 @@ const LONGEST: usize = 255;
 /// An identifier of SELinux: a letter or `_`, then letters, digits, `_`, `-`, and `.` within.
 ///
 /// Such a name can be written in CIL. Whether it can be written in a `.te` module, too, is [`Name::in_te`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Hash)]
 pub struct Name(Arc<str>);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Name {}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> Ordering {
+        // Names of one log share their memory.
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Name {
     /// Takes `text` if it is an identifier.

@@ -4,7 +4,7 @@
 //! about. What else a change opens goes through all conditional rules; whoever asks for many remembers it
 //! ([`View::opened_by_changes`]).
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use super::decide::View;
 use super::id::{BooleanId, ClassId, TypeId};
@@ -115,7 +115,7 @@ impl<'p> View<'p> {
     /// does not.
     fn opened_by(&self, other: &View<'p>) -> usize {
         let policy = self.policy();
-        let mut seen = BTreeMap::new();
+        let mut seen = FxHashMap::default();
         for conditional in policy.conditionals() {
             let (before, after) = (self.is_true(conditional), other.is_true(conditional));
             if before == after {

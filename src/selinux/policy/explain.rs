@@ -3,6 +3,7 @@
 //! The causes are those that the kernel's decision has, each by itself: that one is there does not hide another (an
 //! `allow` rule alone does not help where a constraint denies too).
 
+use super::constraint_eval::{Parties, holds};
 use super::constraint_tree::{Leaf, Tree};
 use super::context::Context;
 use super::decide::View;
@@ -102,12 +103,12 @@ impl<'p> View<'p> {
         let policy = self.policy();
         let Some(class) = policy.classes().get(class) else { return Vec::new() };
         let touching = class.constraints.iter().filter(|c| c.permissions & requested != 0);
+        let parties = Parties { source, target, process: None };
+        // Few fail: a tree, with all its texts, is made only of those.
         touching
+            .filter(|constraint| !holds(policy, constraint, &parties))
             .filter_map(|constraint| {
                 let tree = Tree::new(policy, constraint, source, target, None)?;
-                if tree.holds() {
-                    return None;
-                }
                 let ways = tree.ways();
                 Some(FailedConstraint { permissions: constraint.permissions & requested, tree, ways })
             })

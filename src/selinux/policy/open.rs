@@ -131,6 +131,7 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, OpenError> {
 fn read_limited(input: impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut out = Vec::new();
     let read = input.take(LIMIT + 1).read_to_end(&mut out)?;
+    out.shrink_to_fit();
     Ok((read as u64 <= LIMIT).then_some(out))
 }
 

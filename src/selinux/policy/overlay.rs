@@ -280,8 +280,9 @@ impl Overlay {
     /// # Errors
     /// It is not valid.
     pub fn finish(self) -> Result<Policy> {
-        let mut rules: Vec<Written> =
-            self.policy.rules().iter().map(|r| (r, self.policy.extended(&r))).collect();
+        let known = self.policy.rules().iter().map(|r| (r, self.policy.extended(&r)));
+        let mut rules: Vec<Written> = Vec::with_capacity(self.policy.rules().len() + self.added.len());
+        rules.extend(known);
         // The kernel takes each pair of types and class once for each kind: what is there already is widened.
         let mut places: HashMap<(u16, u16, u16, u16), Option<usize>> = HashMap::new();
         for (rule, _) in self.added.iter().filter(|(r, _)| r.permissions().is_some()) {
