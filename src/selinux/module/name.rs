@@ -13,16 +13,8 @@ const LONGEST: usize = 255;
 /// An identifier of SELinux: a letter or `_`, then letters, digits, `_`, `-`, and `.` within.
 ///
 /// Such a name can be written in CIL. Whether it can be written in a `.te` module, too, is [`Name::in_te`].
-#[derive(Clone, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name(Arc<str>);
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Name) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
-    }
-}
-
-impl Eq for Name {}
 
 impl Ord for Name {
     fn cmp(&self, other: &Name) -> Ordering {
