@@ -103,7 +103,7 @@ fn query(policy: &Policy, random: &mut Random) -> (Query, Value) {
 /// The query as setools takes it: an attribute that no type has is no criterion for it (it asks for the length).
 fn without_empty_attributes(policy: &Policy, query: &Query) -> Query {
     let there = |party: &Option<Party>| {
-        party.clone().filter(|p| {
+        (*party).filter(|p| {
             let (Party::Written(id) | Party::About(id)) = p;
             !policy.expand(*id).is_empty()
         })
