@@ -57,9 +57,8 @@ impl Read for Made {
                 self.lines = self.lines.saturating_sub(lines);
             }
         }
-        let rest = self.text.as_bytes().get(self.at..).unwrap();
-        let n = rest.len().min(buffer.len());
-        buffer.get_mut(..n).unwrap().copy_from_slice(rest.get(..n).unwrap());
+        let mut rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let n = rest.read(buffer)?;
         self.at += n;
         Ok(n)
     }
