@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::label_show::{Shown, Tally};
+use crate::host::contexts::file_kind;
 use crate::report::escape::escape_path;
 use crate::report::{Format, escape, escape_bytes};
 use crate::selinux::contexts::{Answer, FileContexts, FileKind, Lookups, Precedence, compare};
@@ -265,7 +266,7 @@ fn show_all(
                 continue;
             }
         };
-        let kind = kind_of(resolved.meta.kind);
+        let kind = file_kind(resolved.meta.kind);
         status |= quick(args, &mut lookups, loaded, &resolved.path, kind, label.as_deref(), &mut tally).0;
         Shown::of(&resolved.path, kind, label, &mut lookups, loaded).write(out, args.format, &mut tally)?;
     }
@@ -311,8 +312,4 @@ fn quick(
             (if wrong { WRONG } else { 0 }, verdict == Some(compare::Comparison::Equal) || !wrong)
         }
     }
-}
-
-fn kind_of(kind: crate::sys::Kind) -> FileKind {
-    u8::try_from(kind.letter()).ok().and_then(FileKind::of_letter).unwrap_or(FileKind::File)
 }

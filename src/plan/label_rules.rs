@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::labels::stem;
 use super::specifications::{Declared, stand};
 use crate::host::Host;
+use crate::host::contexts::file_kind;
 use crate::host::policy_store::{LocalContext, parse_contexts};
 use crate::host::selinux::Selinux;
 use crate::manifest::{LabelRule, Manifest, ModuleLanguage};
@@ -137,7 +138,7 @@ impl<'r, 'm> Asker<'r, 'm> {
     /// What decides for a file; none if no declared rule speaks of it.
     pub(super) fn ask(&mut self, path: &Path, kind: Kind) -> Option<Decides<'r, 'm>> {
         let path = path.as_os_str().as_bytes();
-        let kind = u8::try_from(kind.letter()).ok().and_then(FileKind::of_letter);
+        let kind = Some(file_kind(kind));
         let own = self.rules.rule(self.own.lookup(path, kind).spec()?)?;
         Some(match self.host.lookup(path, kind) {
             Answer::Context(spec) | Answer::LeaveAlone(spec) => match self.rules.rule(spec) {

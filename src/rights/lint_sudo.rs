@@ -109,7 +109,9 @@ impl Lint<'_> {
         notes: &[(&'static str, String)],
     ) {
         let Some(found) = self.tree.files.get(file) else { return };
-        let entry = found.items.iter().find(|i| i.span.range().contains(&span.start));
+        let after = found.items.partition_point(|i| i.span.start <= span.start);
+        let entry = after.checked_sub(1).and_then(|i| found.items.get(i));
+        let entry = entry.filter(|i| i.span.range().contains(&span.start));
         let start = entry.map_or(span.start, |i| i.span.start);
         if self.accepted.contains(&(file, start, code.id.to_owned())) {
             return;

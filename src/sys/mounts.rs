@@ -84,6 +84,17 @@ impl Mount {
         Class::Local
     }
 
+    /// Whether it was mounted with one SELinux context for all that is in it (mount(8), `context=`).
+    pub fn one_label(&self) -> bool {
+        self.options.iter().any(|o| o.starts_with("context="))
+    }
+
+    /// Whether its objects have labels of their own. Where the running kernel has a policy loaded (`active`) file systems
+    /// say so themselves.
+    pub fn keeps_labels(&self, active: bool) -> bool {
+        !self.one_label() && (!active || self.has("seclabel"))
+    }
+
     /// Whether it has this option.
     pub fn has(&self, option: &str) -> bool {
         self.options.iter().any(|o| o == option)

@@ -43,8 +43,7 @@ impl LabelCheck<'_> {
         match self.mount {
             Some((id, answer)) if id == mount.id => answer,
             _ => {
-                let fixed = mount.options.iter().any(|o| o.starts_with("context="));
-                let answer = !fixed && (!self.labels.active || mount.has("seclabel"));
+                let answer = mount.keeps_labels(self.labels.active);
                 self.mount = Some((mount.id, answer));
                 answer
             }

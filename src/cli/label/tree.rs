@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::load::Loaded;
-use super::{Args, Shown, Tally, UNCHECKED, kind_of, quick};
+use super::{Args, Shown, Tally, UNCHECKED, quick};
+use crate::host::contexts::file_kind;
 use crate::report::escape::escape_path;
 use crate::report::{Format, escape};
 use crate::selinux::contexts::Lookups;
@@ -44,7 +45,7 @@ impl Visit for Look<'_> {
             self.unread.push((path.to_owned(), HIDDEN.to_owned()));
             return true;
         }
-        let kind = kind_of(seen.meta.kind);
+        let kind = file_kind(seen.meta.kind);
         let (status, quiet) =
             quick(self.args, &mut self.lookups, self.loaded, path, kind, label, &mut self.tally);
         self.status |= status;
@@ -62,12 +63,10 @@ impl Visit for Look<'_> {
 
     fn enter(&mut self, path: &[u8], mount: Option<&Mount>) -> bool {
         let Some(mount) = mount else { return true };
-        let fixed = mount.options.iter().any(|o| o.starts_with("context="));
-        let keeps = if self.active { mount.has("seclabel") } else { mount.class() != Class::Pseudo };
-        if keeps && !fixed {
+        if mount.keeps_labels(self.active) && (self.active || mount.class() != Class::Pseudo) {
             return true;
         }
-        let why = match fixed {
+        let why = match mount.one_label() {
             true => "mounted with one label for all".to_owned(),
             false => format!("{} keeps no labels of its own", mount.kind),
         };

@@ -75,6 +75,7 @@ pub struct File {
     pub mode: u32,
     /// Where each line begins.
     pub(super) lines: Arc<[usize]>,
+    source: Arc<Source>,
 }
 
 impl File {
@@ -85,7 +86,14 @@ impl File {
         included_by: Option<(usize, Span)>,
     ) -> File {
         let ends = text.bytes.iter().enumerate().filter(|(_, c)| **c == b'\n').map(|(i, _)| i + 1);
+        // Once for all findings: each of thousands keeps it.
+        let mut shown = String::with_capacity(text.bytes.len());
+        for chunk in text.bytes.utf8_chunks() {
+            shown.push_str(chunk.valid());
+            shown.extend(chunk.invalid().iter().map(|_| '?'));
+        }
         File {
+            source: Source::new(path.clone(), shown),
             path,
             lines: std::iter::once(0).chain(ends).collect(),
             text: Arc::from(text.bytes),
@@ -122,18 +130,13 @@ impl File {
 
     /// The file as a text that a finding can cite. Bytes that are no UTF-8 are shown as `?`, one for one, so that
     /// offsets hold.
-    pub fn source(&self) -> Arc<Source> {
-        let mut text = String::with_capacity(self.text.len());
-        for chunk in self.text.utf8_chunks() {
-            text.push_str(chunk.valid());
-            text.extend(chunk.invalid().iter().map(|_| '?'));
-        }
-        Source::new(self.path.clone(), text)
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
     }
 
     /// A span as the place of a finding.
     pub fn origin(&self, span: Span) -> Origin {
-        Origin::new(&self.source(), span.range())
+        Origin::new(&self.source, span.range())
     }
 }
 
