@@ -12,12 +12,16 @@ pub struct Source {
     pub path: PathBuf,
     /// The whole text.
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Source {
     /// Wraps `text`, read from `path`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Source { path: path.into(), text: text.into() })
+        let text = text.into();
+        let lines = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1));
+        Arc::new(Source { path: path.into(), lines: lines.collect(), text })
     }
 
     /// Line (from 1) and column (from 1, in characters) of a byte offset; an offset past the end is the end.
@@ -26,10 +30,9 @@ impl Source {
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = self.text.get(..end).unwrap_or("");
-        let line = before.bytes().filter(|&b| b == b'\n').count() + 1;
-        let start = before.rfind('\n').map_or(0, |i| i + 1);
-        let column = before.get(start..).unwrap_or("").chars().count() + 1;
+        let line = self.lines.partition_point(|start| *start <= end);
+        let start = line.checked_sub(1).and_then(|n| self.lines.get(n)).copied().unwrap_or(0);
+        let column = self.text.get(start..end).unwrap_or("").chars().count() + 1;
         (line, column)
     }
 }

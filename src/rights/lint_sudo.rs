@@ -51,10 +51,7 @@ pub fn sudoers(host: &Host, main: &Path, programs: &Table, dialect: Option<Diale
         }
     }
     let mut found = lint.found;
-    found.sort_by(|a, b| {
-        let key = |d: &Diagnostic| (d.origin.path().to_owned(), d.origin.start);
-        key(a).cmp(&key(b))
-    });
+    found.sort_by(|a, b| (a.origin.path(), a.origin.start).cmp(&(b.origin.path(), b.origin.start)));
     found
 }
 
