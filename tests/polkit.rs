@@ -63,6 +63,14 @@ fn a_rule_is_written_kept_exact_taken_out_and_rolled_back() {
     );
     t.expect(0, &["audit"]);
     assert!(t.perms(&["plan"]).out.contains("nothing to change"));
+    let said = t.expect(4, &["can", "app", "run", "--", "/usr/bin/systemctl", "reload", "nginx"]);
+    let note = format!("without sudo, polkit lets app do it: /{OWN}:4");
+    assert!(said.out.contains(&note), "{}", said.out);
+    assert!(
+        !t.perms(&["can", "app", "run", "--", "/usr/bin/systemctl", "restart", "nginx"])
+            .out
+            .contains("polkit")
+    );
 
     // Each drift is found and put right.
     let text = t.read(OWN);

@@ -66,6 +66,12 @@ pub(super) fn command(
                     loaded.files += 1;
                     loaded.diagnostics.extend(found);
                 }
+                // The path is said with it.
+                Err(e) if e.is_not_found() => {
+                    loaded
+                        .unreadable
+                        .push((path, io::Error::new(io::ErrorKind::NotFound, "there is no such file")));
+                }
                 Err(e) => loaded.unreadable.push((path, e.into())),
             }
         }
@@ -220,7 +226,7 @@ fn summary(asked: &[PathBuf], what: &str, loaded: &Loaded) -> String {
 }
 
 /// Without the number that Rust puts after the words.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {
         Some((words, _)) => words.to_lowercase(),

@@ -120,7 +120,7 @@ pub(super) fn load_manifests(
         writeln!(ui.err, "{text}")?;
     }
     for (path, e) in &loaded.unreadable {
-        let error = CliError::new(format!("{}: {e}", path.display()));
+        let error = CliError::new(format!("{}: {}", path.display(), super::check::reason(e)));
         match e.kind() {
             std::io::ErrorKind::NotFound => error.hint("name the manifests, or put them there").show(ui),
             _ => error.show(ui),

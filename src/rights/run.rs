@@ -7,12 +7,14 @@ use super::files::{Action, Asker, may};
 use super::programs::HostPrograms;
 use crate::grants::doas;
 use crate::grants::identity::Identity;
+use crate::grants::polkit::UnitJob;
 use crate::grants::sudoers::{
     Behaviour, Grant, GrantCommand, Outcome, Password, Question, Reading, RsPolicy, Target, ThisHost, Tree,
     decide, default_target, rules_for,
 };
 use crate::host::Host;
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
+use crate::host::polkit;
 use crate::host::sudo::{Dialect, Sudo};
 
 /// Where a command without a folder is looked for, as sudo does without a `secure_path`.
@@ -81,7 +83,33 @@ pub fn may_run(host: &Host, user: &str, command: &Command<'_>) -> Answer {
         routes.push(Step::new(Layer::Object, command.command, "run", Verdict::No, why));
         verdict = Verdict::No;
     }
+    if let Some(note) = by_polkit(host, &who, command)
+        && let Some(last) = routes.last_mut()
+    {
+        last.notes.push(note);
+    }
     Answer { verdict, steps: routes, path }
+}
+
+/// That polkit lets the user have systemd do it, called without sudo: what is asked about is to run it as somebody else.
+fn by_polkit(host: &Host, who: &Identity, asked: &Command<'_>) -> Option<String> {
+    let vector: Vec<&str> = std::iter::once(asked.command).chain(asked.args.iter().copied()).collect();
+    let job = UnitJob::of(&vector).ok()?;
+    let groups: Vec<&str> = who.groups.iter().map(|(g, _)| g.as_str()).collect();
+    for file in polkit::all(&host.root).0 {
+        for rule in &file.rules {
+            let does = rule.jobs().iter().any(|(unit, verb)| *unit == job.unit && *verb == job.verb);
+            if let Some(named) = rule.names(&who.name, &groups).filter(|_| does) {
+                let how = if rule.free { "" } else { ", after their own password" };
+                let at = file.path.display();
+                return Some(format!(
+                    "without sudo, polkit lets {} do it{how}: {at}:{}",
+                    who.name, named.line
+                ));
+            }
+        }
+    }
+    None
 }
 
 fn this_host(name: &str, local: bool) -> ThisHost {
