@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 use support::tree::{Tree, run};
@@ -31,6 +31,7 @@ recursive = false
 path = "/home/bigwebsite/media"
 group = "bigwebsite"
 mode = "u=rwX,g=rX,o="
+recursive = true
 "#;
 
 const SEARCHENGINE: &str = r#"[app]
@@ -178,7 +179,7 @@ fn many_applications_separated_by_user() {
     let db = "home/bornhack/db.sqlite3";
     type Found<'a> = &'a [(&'a str, &'a str)];
     let drifts: &[(&str, i32, Found<'_>)] = &[
-        ("chmod 644 home/bornhack/db.sqlite3", 4, &[("path::wrong-mode", "/home/bornhack/db.sqlite3")]),
+        ("chmod 644 home/bornhack/db.sqlite3", 8, &[("path::wrong-mode", "/home/bornhack/db.sqlite3")]),
         (
             "setfacl -m u:2002:r home/bornhack/db.sqlite3",
             8,
