@@ -2,11 +2,14 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::CliError;
 use super::label::load;
+use crate::learn::files::Tree;
 use crate::learn::{Ground, Labels};
 use crate::report::escape;
+use crate::report::escape::escape_path;
 use crate::selinux::policy::{Origin, Policy, locate};
 use crate::sys::Root;
 
@@ -23,10 +26,29 @@ pub struct GroundArgs {
     /// the store or beside the policy.
     #[arg(long, value_name = "FILE")]
     pub contexts: Option<PathBuf>,
+    /// Count this host's files by their labels, to say what a rule would open: always; never; or (auto) for some seconds
+    /// and only where the policy is this host's own.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub count_files: CountFiles,
     /// The tree: that of the common option; empty for the host.
     #[arg(skip)]
     pub root: PathBuf,
 }
+
+/// When files are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum CountFiles {
+    /// For some seconds, where the policy is this host's own.
+    #[default]
+    Auto,
+    /// All of them, however long it takes.
+    Always,
+    /// Not at all: specifications are counted in their place.
+    Never,
+}
+
+/// How long files are counted unless more is asked for: about a million with a warm cache.
+const AUTO: Duration = Duration::from_secs(4);
 
 /// Finds the policy and reads it.
 pub(super) fn policy(named: Option<&Path>, root: &Path) -> Result<(Origin, Policy), CliError> {
@@ -66,9 +88,22 @@ pub(super) fn open(args: &GroundArgs, err: &mut dyn Write) -> io::Result<Result<
         }
     };
     let (path, reason) = (origin.path().display().to_string(), origin.reason());
-    let (contexts, root) = (args.contexts.clone(), args.root.clone());
-    let labels = move || labels(&origin, contexts.as_deref(), &root);
-    Ok(Ok(Some(Ground::new(policy, path, reason, Box::new(labels)))))
+    let own = !matches!(origin, Origin::Named(_));
+    let (contexts, folder) = (args.contexts.clone(), args.root.clone());
+    let labels = move || labels(&origin, contexts.as_deref(), &folder);
+    let mut ground = Ground::new(policy, path, reason, Box::new(labels));
+    let most = match args.count_files {
+        CountFiles::Never => return Ok(Ok(Some(ground))),
+        CountFiles::Auto if !own => return Ok(Ok(Some(ground))),
+        CountFiles::Auto => Some(AUTO),
+        CountFiles::Always => None,
+    };
+    let tree = root.unwrap_or(Path::new("/"));
+    ground.tree = Root::open(tree).ok().and_then(|root| Tree::labelled(root, most));
+    if ground.tree.is_none() && args.count_files == CountFiles::Always {
+        writeln!(err, "warning: no file is counted: {} has no label that can be read", escape_path(tree))?;
+    }
+    Ok(Ok(Some(ground)))
 }
 
 /// Reads the specifications: those that were named, else those that belong to the policy.

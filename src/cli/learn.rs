@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::ground::GroundArgs;
 use super::learn_follow;
 use super::learn_input::{self, InputArgs};
+use super::learn_interfaces::{self, FOLDER};
 use super::learn_summary::{self, SummaryArgs};
 use crate::learn::text::Look;
 use crate::learn::{self, Options, json, module, text, text_fixes};
@@ -71,6 +73,17 @@ pub struct Args {
     /// The form of `.te` files.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     pub form: Form,
+    /// Call interfaces of the reference policy in place of rules where they open little else (form policy-module). They
+    /// are read from DIR, else from the host's headers, /usr/share/selinux/devel/include.
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = FOLDER,
+        conflicts_with_all = ["install", "into", "no_policy"]
+    )]
+    pub interfaces: Option<PathBuf>,
     /// What is judged by.
     #[command(flatten)]
     pub ground: GroundArgs,
@@ -100,8 +113,25 @@ pub fn run(
     err: &mut dyn Write,
 ) -> io::Result<u8> {
     let Some(merge) = read_modules(&args.into, err)? else { return Ok(1) };
-    let options =
-        Options { name: args.name.clone(), xperms: args.xperms, prove: args.prove, form: args.form, merge };
+    if args.install && args.form == Form::PolicyModule {
+        writeln!(
+            err,
+            "error: a policy_module is built by the headers' Makefile: --install takes --form module"
+        )?;
+        return Ok(2);
+    }
+    let interfaces = match &args.interfaces {
+        Some(folder) => learn_interfaces::read(&args.ground.root, folder, err)?.map(Rc::new),
+        None => None,
+    };
+    let options = Options {
+        name: args.name.clone(),
+        xperms: args.xperms,
+        prove: args.prove,
+        form: if interfaces.is_some() { Form::PolicyModule } else { args.form },
+        interfaces,
+        merge,
+    };
     if args.input.follow {
         let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
         return follow(args, &options, (manifests, ground.as_ref()), stdin, out, err);
@@ -173,6 +203,11 @@ pub fn run(
         writeln!(out, "No denial was found.")?;
     } else if args.output.is_none() && lesson.groups.iter().any(|g| !g.te.is_empty() || !g.cil.is_empty()) {
         writeln!(out, "\nNothing was written: -o DIR writes the modules.")?;
+    } else if status == 0 && options.form == Form::PolicyModule && !names.is_empty() {
+        writeln!(
+            out,
+            "\nTo build and install: make -f /usr/share/selinux/devel/Makefile NAME.pp && semodule -i NAME.pp"
+        )?;
     } else if status == 0 && names.iter().flatten().any(|n| n.ends_with(".te")) {
         writeln!(
             out,

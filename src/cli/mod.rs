@@ -14,6 +14,7 @@ pub mod learn;
 mod learn_follow;
 pub mod learn_input;
 mod learn_install;
+mod learn_interfaces;
 pub mod learn_summary;
 mod load;
 mod module_files;

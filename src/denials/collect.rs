@@ -124,6 +124,7 @@ impl Collected {
             self.tally.denials += 1;
             denial.seen.one(record.channel, time, place);
             denial.permissive += u64::from(permissive);
+            denial.enforced += u64::from(avc.permissive == Some(false));
             denial.note(&facts, record.node, &mut self.shared);
         } else {
             self.tally.left_out += 1;

@@ -272,6 +272,8 @@ pub struct Denial {
     pub seen: Seen,
     /// How many of the records say `permissive=1`: logged, and let through.
     pub permissive: u64,
+    /// How many say `permissive=0`: stopped. Old kernels and some object managers do not say.
+    pub enforced: u64,
     /// Commands of ioctl.
     pub ioctls: BTreeSet<u16>,
     /// Netlink message types.
@@ -290,6 +292,7 @@ impl Denial {
             key,
             seen: Seen::default(),
             permissive: 0,
+            enforced: 0,
             ioctls: BTreeSet::new(),
             nlmsgs: BTreeSet::new(),
             unknown: BTreeSet::new(),
@@ -341,6 +344,7 @@ impl Denial {
     pub fn merge(&mut self, other: Denial) {
         self.seen.merge(&other.seen);
         self.permissive = self.permissive.saturating_add(other.permissive);
+        self.enforced = self.enforced.saturating_add(other.enforced);
         self.ioctls.extend(other.ioctls);
         self.nlmsgs.extend(other.nlmsgs);
         self.unknown(other.unknown);

@@ -10,7 +10,7 @@ use super::avc::Avc;
 pub(super) use super::call::Memory;
 use super::call::{Call, command};
 use super::fields::{self, Field};
-use super::path::{Object, PathRecord, choose_path, owner, path_record};
+use super::path::{Object, PathRecord, about, choose_path, owner, path_record};
 use super::record::{Kind, Record};
 
 /// What is known of one denial beyond what decides it.
@@ -149,6 +149,9 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
             b"AUID" if field.quoted => facts.login = login(field.value),
             _ => {}
         }
+    }
+    if kind == Kind::Avc {
+        about(&mut object, avc.tclass, avc.permissions);
     }
     let own_path = object.path.clone().or_else(|| object.name.clone());
     if kind == Kind::Avc {
@@ -299,6 +302,56 @@ mod tests {
         let relative = "type=PATH msg=audit(1.000:1): item=1 name=\"./x\" inode=7 nametype=NORMAL";
         let cwd = "type=CWD msg=audit(1.000:1): cwd=\"/srv/www\"";
         assert_eq!(join(&[avc, relative, cwd]).0.as_deref(), Some("/srv/www/x"));
+    }
+
+    /// As the kernel wrote them: a call that fails leaves the folder's record alone, one that passes the entry's too.
+    #[test]
+    fn what_is_made_or_taken_away_is_joined_with_its_folder() {
+        let avc = |permission: &str, fields: &str, class: &str| {
+            leak(format!(
+                "type=AVC msg=audit(1.000:1): avc:  denied  {{ {permission} }} for  pid=1 comm=\"a\" {fields} {C}{class}"
+            ))
+        };
+        let of = |avc: &'static str, rest: &[&'static str]| {
+            let (object, wanted, _) = join(&[&[avc], rest].concat());
+            (object.unwrap_or_default(), wanted.unwrap_or_default())
+        };
+        let s = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let parent = "type=PATH msg=audit(1.000:1): item=0 name=\"/srv/site/\" inode=5 nametype=PARENT";
+        let made = "type=PATH msg=audit(1.000:1): item=1 name=\"/srv/site/x\" inode=7 nametype=CREATE";
+        let cwd = "type=CWD msg=audit(1.000:1): cwd=\"/srv\"";
+        let create = avc("create", "name=\"x\"", "file");
+        assert_eq!(of(create, &[parent]), s("/srv/site/x", ""));
+        assert_eq!(of(create, &[parent, made]), s("/srv/site/x", ""));
+        let add = avc("add_name", "name=\"x\"", "dir");
+        assert_eq!(of(add, &[parent]), s("/srv/site", "/srv/site/x"));
+        assert_eq!(of(add, &[parent, made]), s("/srv/site", "/srv/site/x"));
+        // Relative names: the folder's record has what the program said of it, or the working folder itself.
+        let below = "type=PATH msg=audit(1.000:1): item=0 name=\"site/\" inode=5 nametype=PARENT";
+        assert_eq!(of(create, &[below, cwd]), s("/srv/site/x", ""));
+        let here = "type=PATH msg=audit(1.000:1): item=0 name=\"/srv\" inode=5 nametype=PARENT";
+        assert_eq!(of(add, &[here, cwd]), s("/srv", "/srv/x"));
+        assert_eq!(
+            of(
+                avc("create", "name=\"x\"", "dir"),
+                &["type=PATH msg=audit(1.000:1): item=0 name=\"/\" inode=2 nametype=PARENT"]
+            ),
+            s("/x", "")
+        );
+        // A rename: taken away from the first folder, put into the second.
+        let to = "type=PATH msg=audit(1.000:1): item=1 name=\"/tmp/\" inode=6 nametype=PARENT";
+        let old = "type=PATH msg=audit(1.000:1): item=2 name=\"/srv/site/x\" inode=7 nametype=DELETE";
+        let remove = avc("remove_name", "name=\"x\" dev=\"vda\" ino=7", "dir");
+        assert_eq!(of(remove, &[parent, to, old]), s("/srv/site", "/srv/site/x"));
+        assert_eq!(of(remove, &[parent, to]), s("/srv/site", "/srv/site/x"));
+        assert_eq!(of(avc("add_name", "name=\"y\"", "dir"), &[parent, to, old]), s("/tmp", "/tmp/y"));
+        // Nothing to join with: the name alone, and it is not taken for a path. A name is never a way elsewhere.
+        assert_eq!(of(add, &[]), s("x", ""));
+        assert_eq!(of(avc("create", "name=\"../x\"", "file"), &[parent]), s("../x", "/srv/site/"));
+        assert_eq!(of(avc("create", "name=2F6574632F78", "file"), &[parent]).0, "/etc/x");
+        // Looking into a folder is about the folder.
+        let search = avc("search", "name=\"site\" dev=\"vda\" ino=5", "dir");
+        assert_eq!(of(search, &[parent]).0, "/srv/site/");
     }
 
     #[test]

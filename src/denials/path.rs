@@ -16,6 +16,18 @@ pub(super) struct Object<'a> {
     pub(super) name: Option<Cow<'a, [u8]>>,
     pub(super) path: Option<Cow<'a, [u8]>>,
     pub(super) inode: Option<&'a [u8]>,
+    /// The object is a folder, and `name` (and `inode`) that of the entry in it which is to be made or taken away.
+    pub(super) entry: bool,
+    /// The object is to be made: `name` is the last part of its path, and it has no number yet.
+    pub(super) made: bool,
+}
+
+/// What an AVC of these permissions on this class says by its `name=`: for entries of a folder the kernel names the
+/// entry (`may_create` and `may_link` in security/selinux/hooks.c), else the object.
+pub(super) fn about<'a>(object: &mut Object<'a>, class: &[u8], permissions: &[u8]) {
+    let has = |wanted: &[u8]| permissions.split(u8::is_ascii_whitespace).any(|p| p == wanted);
+    object.entry = class == b"dir" && (has(b"add_name") || has(b"remove_name"));
+    object.made = !object.entry && has(b"create");
 }
 
 /// What matters of a PATH record.
@@ -86,6 +98,18 @@ pub(super) fn choose_path<'a>(
     cwd: Option<&[u8]>,
 ) {
     let whole = |path: &PathRecord<'a>| Some(absolute(path.name.as_ref()?, cwd));
+    if object.entry || object.made && object.inode.is_none() {
+        if let Some((folder, child)) = place(object, paths, cwd) {
+            let (is, asked) = if object.entry { (folder, Some(child)) } else { (child, None) };
+            facts.object = Some(Cow::Owned(is));
+            facts.wanted = asked.map(Cow::Owned);
+            return;
+        }
+        // The entry's name is not the folder's.
+        if object.entry {
+            return;
+        }
+    }
     let mut chosen = None;
     if let Some(inode) = object.inode {
         chosen = paths.iter().find(|p| p.inode == Some(inode)).and_then(whole);
@@ -106,6 +130,38 @@ pub(super) fn choose_path<'a>(
     {
         facts.wanted = Some(asked);
     }
+}
+
+/// The folder of an entry that is made or taken away, and the entry's path: by the entry's own record, else by that of
+/// its folder. A call that fails early leaves only the latter (`PARENT`).
+fn place(object: &Object<'_>, paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<(Vec<u8>, Vec<u8>)> {
+    let name = object.name.as_deref()?;
+    if name.is_empty() || name.contains(&b'/') || matches!(name, b"." | b"..") || object.path.is_some() {
+        return None;
+    }
+    let plain = |mut path: Vec<u8>| {
+        while path.len() > 1 && path.last() == Some(&b'/') {
+            path.pop();
+        }
+        path
+    };
+    let whole = |p: &PathRecord<'_>| p.name.as_ref().map(|n| plain(absolute(n, cwd).into_owned()));
+    let is = |p: &&PathRecord<'_>| object.inode.is_none() || p.inode.is_none() || p.inode == object.inode;
+    let ends = |path: &Vec<u8>| {
+        let at = path.iter().rposition(|b| *b == b'/');
+        path.starts_with(b"/") && at.and_then(|at| path.get(at + 1..)) == Some(name)
+    };
+    let child = paths.iter().filter(|p| !p.parent).filter(is).filter_map(whole).find(ends);
+    if let Some(child) = child {
+        let at = child.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        return Some((child.get(..at.max(1))?.to_vec(), child));
+    }
+    // Of two (rename, link) the first is where something is taken away, the last where it is put.
+    let mut parents = paths.iter().filter(|p| p.parent);
+    let parent = if object.inode.is_some() { parents.next() } else { parents.next_back() };
+    let folder = parent.and_then(whole).filter(|f| f.starts_with(b"/"))?;
+    let child = absolute(&Cow::Borrowed(name), Some(&folder)).into_owned();
+    Some((folder, child))
 }
 
 /// Whose the object is that refused: the last one whose mode is in the log (what could not be looked up has none).

@@ -85,6 +85,8 @@ struct DenialOut {
     unknown_label: Option<Value>,
     seen: SeenOut,
     permissive: u64,
+    #[serde(default)]
+    enforced: u64,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     ioctls: BTreeSet<u16>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -255,6 +257,7 @@ fn denial_out(denial: &Denial) -> DenialOut {
         unknown_label: denial.key.unknown_label.as_deref().map(bytes_out),
         seen: (&denial.seen).into(),
         permissive: denial.permissive,
+        enforced: denial.enforced,
         ioctls: denial.ioctls.clone(),
         nlmsgs: denial.nlmsgs.clone(),
         ports,
@@ -463,6 +466,7 @@ fn denial_in(out: &DenialOut, sources: u32) -> Result<Denial, String> {
     let mut denial = Denial::new(key);
     denial.seen = out.seen.seen(sources);
     denial.permissive = out.permissive;
+    denial.enforced = out.enforced;
     denial.ioctls.clone_from(&out.ioctls);
     denial.nlmsgs.clone_from(&out.nlmsgs);
     denial.unknown = out.unknown_permissions.iter().take(100).filter_map(|p| Name::new(p)).collect();

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Group;
 use super::advice::shell_word;
+use super::files::Below;
 use super::text;
 use super::verdict::Remedy;
 use crate::report::Code;
@@ -60,12 +61,14 @@ struct Together<'g> {
     more: bool,
     opens: usize,
     denials: usize,
+    below: Option<&'g Below>,
 }
 
 fn relabels(group: &Group<'_>) -> Vec<Fix> {
     let mut by_type: BTreeMap<(&str, bool), Together<'_>> = BTreeMap::new();
     for learned in &group.denials {
-        let Some(Remedy::Relabel { paths, more, to, force }) = learned.verdict.as_ref().map(|v| &v.remedy)
+        let Some(Remedy::Relabel { paths, more, to, force, below }) =
+            learned.verdict.as_ref().map(|v| &v.remedy)
         else {
             continue;
         };
@@ -73,6 +76,7 @@ fn relabels(group: &Group<'_>) -> Vec<Fix> {
         entry.paths.extend(paths.iter().map(|p| &**p));
         entry.more |= more;
         entry.denials += 1;
+        entry.below = entry.below.into_iter().chain(below).max_by_key(|b| b.wrong);
     }
     by_type
         .into_iter()
@@ -81,7 +85,7 @@ fn relabels(group: &Group<'_>) -> Vec<Fix> {
             Fix {
                 remedy: "relabel",
                 what: format!("{n}{} to {to}", if together.more { " and more" } else { "" }),
-                note: String::new(),
+                note: together.below.map_or_else(String::new, |b| b.text(force)),
                 steps: restorecon(&together.paths, force),
                 denials: together.denials,
             }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::files::{Counted, Tree};
 use crate::selinux::contexts::FileContexts;
 use crate::selinux::policy::Policy;
 
@@ -20,8 +21,9 @@ pub struct Ground {
     pub reason: &'static str,
     /// Booleans whose states were set apart from those in the policy file, with the state.
     pub booleans: BTreeMap<String, bool>,
-    /// How many files on this host have each type, where they were counted.
-    pub files: Option<BTreeMap<String, u64>>,
+    /// The host's files, where they may be counted.
+    pub tree: Option<Tree>,
+    counted: OnceCell<Option<Counted>>,
     load: LoadLabels,
     labels: OnceCell<Result<Labels, String>>,
 }
@@ -55,12 +57,31 @@ impl Labels {
 impl Ground {
     /// A policy from `path`, and how specifications are read.
     pub fn new(policy: Policy, path: String, reason: &'static str, load: LoadLabels) -> Self {
-        Ground { policy, path, reason, booleans: BTreeMap::new(), files: None, load, labels: OnceCell::new() }
+        Ground {
+            policy,
+            path,
+            reason,
+            booleans: BTreeMap::new(),
+            tree: None,
+            counted: OnceCell::new(),
+            load,
+            labels: OnceCell::new(),
+        }
     }
 
     /// The specifications, read when this is first called; `None` where there are none.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.get_or_init(|| (self.load)()).as_ref().ok()
+    }
+
+    /// How many files on this host have each type, counted when this is first called; `None` where they may not be.
+    pub fn files(&self) -> Option<&Counted> {
+        self.counted.get_or_init(|| self.tree.as_ref().and_then(Tree::count)).as_ref()
+    }
+
+    /// What was counted; `None` as long as nothing asked for it.
+    pub fn counted(&self) -> Option<&Counted> {
+        self.counted.get().and_then(Option::as_ref)
     }
 
     /// Where the specifications were read from, or why none were; `None` as long as nothing asked for them.

@@ -1,10 +1,14 @@
 //! Which denial belongs to which application.
 //!
-//! A manifest's application is known by its domain (`selinux.domain`) and its user. Several applications may share a
-//! domain (all of a web server's are `httpd_t`): then the user decides. What belongs to no application is sorted by
-//! domain.
+//! A manifest's application is known by its domain (`selinux.domain`), its user, its units and its executables. Several
+//! applications may share a domain (all of a web server's are `httpd_t`): then, one after the other, the unit, the user
+//! and the executable decide. What belongs to no application is sorted by domain.
+//!
+//! Unit, user and executable are the kernel's word, or the journal's. A command line is anybody's, and decides nothing.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use super::{Group, Options};
 use crate::denials::Denial;
@@ -50,20 +54,44 @@ pub fn owners(denial: &Denial, manifests: &[Manifest], options: &Options) -> Vec
         .iter()
         .filter(|m| m.selinux.as_ref().and_then(|s| s.domain.as_ref()).is_some_and(|d| d.value == domain))
         .collect();
-    let users = &denial.evidence.users;
-    let by_user = |m: &&Manifest| users.iter().any(|user| is_user(m, user));
     let apps: Vec<&Manifest> = match of_domain.as_slice() {
-        // Without a domain of its own, a confined program is known by its user. A user that every program may have
-        // tells nothing.
-        [] => manifests.iter().filter(|m| m.app.user.name.value != "root").filter(by_user).collect(),
+        // Without a domain of its own, a confined program is known by what else is its own. A user that every program
+        // may have tells nothing.
+        [] => told_apart(denial, &manifests.iter().collect::<Vec<_>>()),
         [only] => vec![only],
-        several => several.iter().copied().filter(by_user).collect(),
+        several => told_apart(denial, several),
     };
     if apps.is_empty() {
         return vec![Owner::Domain(denial.key.source.kind.clone())];
     }
     let names: BTreeSet<&str> = apps.iter().map(|m| m.app.name.value.as_str()).collect();
     names.into_iter().map(|n| Owner::App(n.to_owned())).collect()
+}
+
+/// The applications whose it is: by the unit where the log has one of theirs, else by the user, else by the executable.
+fn told_apart<'m>(denial: &Denial, manifests: &[&'m Manifest]) -> Vec<&'m Manifest> {
+    let e = &denial.evidence;
+    let by = |is: &dyn Fn(&Manifest) -> bool| -> Vec<&'m Manifest> {
+        manifests.iter().copied().filter(|m| is(m)).collect()
+    };
+    let unit = |m: &Manifest| m.app.units.iter().any(|u| e.units.iter().any(|v| is_unit(&u.value, v)));
+    let user = |m: &Manifest| m.app.user.name.value != "root" && e.users.iter().any(|u| is_user(m, u));
+    let program = |m: &Manifest| {
+        let own = |path: &Path| e.programs.iter().any(|p| p == path.as_os_str().as_bytes());
+        m.app.executables.iter().any(|path| own(&path.value))
+    };
+    let ways: [&dyn Fn(&Manifest) -> bool; 3] = [&unit, &user, &program];
+    ways.into_iter().map(by).find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+/// Whether a unit is this one, or an instance of this template (`app@.service`).
+fn is_unit(declared: &str, unit: &[u8]) -> bool {
+    if declared.as_bytes() == unit {
+        return true;
+    }
+    let Some((stem, kind)) = declared.split_once("@.") else { return false };
+    let instance = unit.strip_prefix(stem.as_bytes()).and_then(|rest| rest.strip_prefix(b"@"));
+    instance.is_some_and(|rest| rest.strip_suffix(kind.as_bytes()).is_some_and(|r| r.ends_with(b".")))
 }
 
 fn is_user(manifest: &Manifest, user: &[u8]) -> bool {

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::fixes::Fix;
-use super::replay::{Proof, Replay};
+use super::interfaces::{self, TooWide};
+use super::replay::{CallProof, Proof, Replay};
 use super::verdict::{Not, Place, Remedy, Verdict};
-use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, text, why};
+use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, mode, text, why};
 use crate::denials::denial::{Counts, Sample};
 use crate::denials::tally::Tally;
 use crate::report::escape_bytes;
+use crate::selinux::module::te;
 
 /// Version of the form.
 pub const VERSION: u32 = 1;
@@ -27,6 +29,7 @@ pub struct Report {
     replay: Option<Replay>,
     booleans: BTreeMap<String, bool>,
     proofs: Option<Vec<Proof>>,
+    interface_proofs: Vec<CallProof>,
     sources: Vec<String>,
     lines: Tally,
     distinct: usize,
@@ -67,9 +70,20 @@ struct GroupOut {
     rules: Vec<RuleOut>,
     statements: Vec<String>,
     types: Vec<TypeOut>,
+    interfaces: Vec<CallOut>,
+    interfaces_too_wide: Vec<TooWide>,
     surplus: Vec<String>,
     denials: Vec<DenialOut>,
     refusals: Vec<RefusalOut>,
+}
+
+/// An interface that is called in place of rules.
+#[derive(Debug, Serialize)]
+struct CallOut {
+    call: String,
+    rules: Vec<String>,
+    opens: usize,
+    surplus: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +93,14 @@ struct PolicyOut {
     version: u32,
     specifications: Option<String>,
     specifications_error: Option<String>,
+    /// The files that were counted by their labels.
+    files: Option<FilesOut>,
+}
+
+#[derive(Debug, Serialize)]
+struct FilesOut {
+    seen: u64,
+    whole: bool,
 }
 
 /// A type that the module makes.
@@ -107,6 +129,7 @@ struct RemedyOut {
     filtered: bool,
     paths: Vec<String>,
     more_paths: bool,
+    below: Option<BelowOut>,
     #[serde(rename = "type")]
     ty: Option<String>,
     places: Vec<Place>,
@@ -114,6 +137,14 @@ struct RemedyOut {
     ports: Vec<u16>,
     booleans: BTreeMap<String, bool>,
     opens: Option<usize>,
+}
+
+/// Files below a folder of this host whose labels are wrong.
+#[derive(Debug, Serialize)]
+struct BelowOut {
+    folder: String,
+    wrong: u64,
+    whole: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +172,8 @@ struct DenialOut {
     times: u64,
     records: Counts,
     permissive: u64,
+    enforced: u64,
+    mode: &'static str,
     forgeable: bool,
     first: Option<u64>,
     last: Option<u64>,
@@ -195,6 +228,7 @@ pub fn report(command: &'static str, lesson: &Lesson<'_>, files: &[Vec<String>])
         replay: lesson.judgement.as_ref().map(|j| j.replay.clone()),
         booleans: lesson.judgement.as_ref().map(|j| j.booleans.clone()).unwrap_or_default(),
         proofs: lesson.judgement.as_ref().and_then(|j| j.proofs.clone()),
+        interface_proofs: lesson.judgement.as_ref().map(|j| j.call_proofs.clone()).unwrap_or_default(),
         sources: log.sources.clone(),
         lines: log.tally.clone(),
         distinct: log.denials.len(),
@@ -287,6 +321,17 @@ fn group(lesson: &Lesson<'_>, group: &Group<'_>, files: &[String]) -> GroupOut {
                     .collect(),
             })
             .collect(),
+        interfaces: group
+            .calls
+            .iter()
+            .map(|call| CallOut {
+                call: call.text(),
+                rules: call.covers.iter().map(|(rule, g)| te::one_line(rule, &g.permissions)).collect(),
+                opens: call.opens,
+                surplus: interfaces::surplus(call),
+            })
+            .collect(),
+        interfaces_too_wide: group.too_wide.clone(),
         surplus: group.surplus.clone(),
         denials: group.denials.iter().map(|d| denial(lesson, d)).collect(),
         refusals: group.refusals.iter().map(refusal).collect(),
@@ -301,6 +346,7 @@ fn policy(judgement: &Judgement) -> PolicyOut {
         version: judgement.version,
         specifications: labels.and_then(|l| l.as_ref().ok().cloned()),
         specifications_error: labels.and_then(|l| l.as_ref().err().cloned()),
+        files: judgement.files.map(|(seen, whole)| FilesOut { seen, whole }),
     }
 }
 
@@ -309,7 +355,12 @@ fn verdict(verdict: &Verdict) -> VerdictOut {
         RemedyOut { kind: verdict.remedy.word(), steps: verdict.remedy.steps(), ..RemedyOut::default() };
     match &verdict.remedy {
         Remedy::Nothing | Remedy::ByHand { .. } | Remedy::Statement(_) => {}
-        Remedy::Relabel { paths, more, to, .. } => {
+        Remedy::Relabel { paths, more, to, below, .. } => {
+            remedy.below = below.as_ref().map(|b| BelowOut {
+                folder: escape_bytes(&b.folder),
+                wrong: b.wrong,
+                whole: b.whole,
+            });
             remedy.paths = paths.iter().map(|p| escape_bytes(p)).collect();
             remedy.more_paths = *more;
             remedy.ty = Some(to.clone());
@@ -354,6 +405,8 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
         times: d.seen.counts.least(),
         records: d.seen.counts,
         permissive: d.permissive,
+        enforced: d.enforced,
+        mode: mode::of(lesson.log, d).0.word(),
         forgeable: d.seen.counts.forgeable(),
         first: d.seen.first,
         last: d.seen.last,

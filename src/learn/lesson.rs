@@ -10,15 +10,18 @@ use crate::manifest::Manifest;
 use crate::report::Code;
 use crate::report::codes::log::{FORGEABLE, LOST_RECORDS, OLD_POLICY, PERMISSIVE, UNKNOWN_PERMISSION};
 use crate::report::codes::rule;
+use crate::selinux::interfaces::Headers;
 use crate::selinux::module::te::Form;
 use crate::selinux::module::{Content, Name, Rule, parse};
+use crate::selinux::policy::OverlayError;
 
 use super::advice::{self, Advice};
 use super::causes::{Judge, Judged, refused};
 use super::ground::Ground;
 use super::group::{self, Owner};
+use super::interfaces::{self, Call, Known, TooWide};
 use super::places::{self, FileSpec, NewType};
-use super::replay::{self, Fixes, Proof, Replay};
+use super::replay::{self, CallProof, Fixes, Proof, Replay};
 use super::surplus;
 use super::verdict::{Remedy, Verdict};
 use super::{cover, text};
@@ -34,6 +37,8 @@ pub struct Options {
     pub prove: bool,
     /// The form of `.te` modules.
     pub form: Form,
+    /// Interfaces of the reference policy, called in place of rules where they open little else.
+    pub interfaces: Option<Rc<Headers>>,
     /// Modules whose content is kept: each is merged with the group's whose module has its name.
     pub merge: Vec<parse::Module>,
 }
@@ -68,12 +73,16 @@ pub struct Judgement {
     pub mls: bool,
     /// The specifications' file, or why there are none; `None` where no path asked for them.
     pub labels: Option<Result<String, String>>,
+    /// How many files of the host were counted by their labels, and whether these are all; `None` where none were.
+    pub files: Option<(u64, bool)>,
     /// How the denials fare with all remedies.
     pub replay: Replay,
     /// Booleans to set.
     pub booleans: BTreeMap<String, bool>,
     /// The proof that no permission is too much, where it was asked for.
     pub proofs: Option<Vec<Proof>>,
+    /// The same for the interfaces that are called.
+    pub call_proofs: Vec<CallProof>,
 }
 
 /// A caution about the whole log.
@@ -106,6 +115,10 @@ pub struct Group<'a> {
     pub new_types: Vec<NewType>,
     /// Specifications of the module's `.fc`.
     pub specs: BTreeSet<FileSpec>,
+    /// Interfaces that are called in place of rules.
+    pub calls: Vec<Call>,
+    /// Some interfaces that would do, and open too much.
+    pub too_wide: Vec<TooWide>,
     /// What else became possible, a line each.
     pub surplus: Vec<String>,
     /// What a module that is merged with said before.
@@ -213,6 +226,10 @@ pub fn judge<'a>(
         (group.te, group.cil) = whole.split();
     }
     group::name_modules(&mut groups);
+    if let (Some(judge), Some(headers)) = (&judge, &options.interfaces) {
+        let known = Known::new(&judge.ground().policy, headers);
+        groups.iter_mut().for_each(|group| interfaces::cover(judge, &known, group));
+    }
     let judgement = judge.zip(settled).map(|(mut judge, settled)| {
         for group in &mut groups {
             group.surplus = surplus::lines(&mut judge, group);
@@ -235,7 +252,7 @@ impl Settled {
         let module = |owners: &Vec<Owner>| owners.first().map(Owner::module_name);
         let modules: Vec<Name> = owners.iter().filter_map(module).collect();
         let new_types = places::settle(judge, denials, &mut judged, &modules);
-        let booleans = cover::settle(judge, &mut judged);
+        let booleans = cover::settle(judge, denials, &mut judged);
         cover::follow_ups(denials, &mut judged);
         Settled { judged, new_types, booleans }
     }
@@ -249,21 +266,26 @@ impl Settled {
         }
         let mut kept = Content::default();
         groups.iter().for_each(|g| kept.merge(g.kept.clone()));
+        let calls: Vec<&Call> = groups.iter().flat_map(|g| &g.calls).collect();
         let types: Vec<NewType> = self.new_types.into_iter().map(|(_, t)| t).collect();
         let fixes = Fixes {
             content: &content,
             kept: &kept,
+            calls: &calls,
             types: &types,
             booleans: &self.booleans,
             xperms: options.xperms,
         };
         let mut replay = replay::replay(judge, &self.judged, &fixes);
-        let proofs = options.prove.then(|| replay::prove(judge, &self.judged, &fixes));
-        let proofs = match proofs.transpose() {
-            Ok(proofs) => proofs,
+        let prove = || {
+            let calls = replay::prove_calls(judge, &self.judged, &fixes)?;
+            Ok::<_, OverlayError>((replay::prove(judge, &self.judged, &fixes)?, calls))
+        };
+        let (proofs, call_proofs) = match options.prove.then(prove).transpose() {
+            Ok(proofs) => proofs.map_or((None, Vec::new()), |(rules, calls)| (Some(rules), calls)),
             Err(error) => {
                 replay.failed = Some(error.to_string());
-                None
+                (None, Vec::new())
             }
         };
         let ground = judge.ground();
@@ -274,9 +296,11 @@ impl Settled {
             version: ground.policy.version(),
             mls: ground.policy.mls(),
             labels: ground.labels_read().map(owned),
+            files: ground.counted().map(|c| (c.seen, c.whole)),
             replay,
             booleans: self.booleans,
             proofs,
+            call_proofs,
         }
     }
 }
@@ -315,6 +339,8 @@ impl<'a> Group<'a> {
             cil: Content::default(),
             new_types: Vec::new(),
             specs: BTreeSet::new(),
+            calls: Vec::new(),
+            too_wide: Vec::new(),
             surplus: Vec::new(),
             kept: Content::default(),
         }

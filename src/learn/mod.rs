@@ -12,10 +12,13 @@
 //! | [`verdict`] | cause and remedy |
 //! | [`places`] | folders that get a type of their own instead of a rule on a shared one |
 //! | [`cover`] | few booleans for many denials |
+//! | [`interfaces`] | interfaces of the reference policy in place of rules |
 //! | [`replay`] | all remedies laid over the policy, every denial asked again; the proof that none is too much |
+//! | [`files`] | this host's files by their labels: what a rule on a type opens |
 //! | [`surplus`] | what else became possible |
 //! | [`group`] | which denial belongs to which application or domain |
 //! | [`fixes`] | the remedies of an application, each said once |
+//! | [`mode`] | whether it was stopped, or logged and let through |
 //! | [`advice`] | dangers of a rule; what can be told without a policy |
 //! | [`types`] | the types, classes and permissions that advice is about |
 //! | [`module`] | rules as module texts, and their files |
@@ -26,11 +29,14 @@
 pub mod advice;
 pub mod causes;
 pub mod cover;
+pub mod files;
 pub mod fixes;
 pub mod ground;
 pub mod group;
+pub mod interfaces;
 pub mod json;
 pub mod lesson;
+pub mod mode;
 pub mod module;
 pub mod places;
 pub mod replay;

@@ -218,7 +218,8 @@ fn folders(judge: &mut Judge<'_>, judged: &[Judged], modules: &[Name]) -> BTreeM
 fn folder_of(judge: &mut Judge<'_>, path: &[u8], q: &super::causes::Question) -> Option<(String, bool)> {
     let text = |p: &[u8]| String::from_utf8(p.to_vec()).ok();
     let class = judge.ground().policy.classes().name(q.class);
-    if class == "dir" {
+    let made = judge.ground().policy.permission(q.class, "create").is_some_and(|b| b & q.vector != 0);
+    if class == "dir" && !made {
         return may_be_a_place(judge, path).then(|| text(path)).flatten().map(|p| (p, true));
     }
     let end = path.iter().rposition(|b| *b == b'/')?;
@@ -229,7 +230,6 @@ fn folder_of(judge: &mut Judge<'_>, path: &[u8], q: &super::causes::Question) ->
     // A single file in somebody's home is theirs, not the application's; and one that is only being made takes the
     // type of its folder, whatever the specifications say.
     let is = judge.ty(q.target.ty);
-    let made = judge.ground().policy.permission(q.class, "create").is_some_and(|b| b & q.vector != 0);
     (!types::HOMES.contains(&is) && !made).then_some((text(path)?, false))
 }
 

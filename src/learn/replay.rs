@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::causes::{After, Judge, Judged, Question, answer};
+use super::interfaces::Call;
 use super::places::NewType;
 use super::verdict::Remedy;
 use crate::selinux::module::{Content, Name, Rule, Statement, Target};
@@ -55,6 +56,8 @@ pub struct Fixes<'a> {
     pub content: &'a Content,
     /// What modules that are merged with said before.
     pub kept: &'a Content,
+    /// Interfaces that modules call.
+    pub calls: &'a [&'a Call],
     /// Types that modules make.
     pub types: &'a [NewType],
     /// Booleans to set.
@@ -68,6 +71,16 @@ type Without<'a> = BTreeMap<&'a Rule, &'a Name>;
 
 /// The policy with the fixes.
 fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Result<Policy, OverlayError> {
+    patched_but(judge, fixes, without, None)
+}
+
+/// The same without the call of this number.
+fn patched_but(
+    judge: &Judge<'_>,
+    fixes: &Fixes<'_>,
+    without: &Without<'_>,
+    call: Option<usize>,
+) -> Result<Policy, OverlayError> {
     let mut overlay = judge.ground().policy.overlay();
     for (name, attributes) in &fixes.content.types {
         if overlay.so_far().types().find(name.as_str()).is_some() {
@@ -82,6 +95,15 @@ fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Resul
     }
     for statement in &fixes.content.statements {
         add_statement(&mut overlay, statement)?;
+    }
+    for (_, call) in fixes.calls.iter().enumerate().filter(|(at, _)| Some(*at) != call) {
+        for (rule, grant) in call.rules.iter() {
+            let Some(about) = ids(overlay.so_far(), rule) else { continue };
+            let bits = grant.permissions.iter();
+            let bits = bits.filter_map(|p| overlay.so_far().permission(about.2, p.as_str()));
+            let vector = bits.fold(0, |a, b| a | b);
+            overlay.add_rule(RuleKind::Allow, about.0, about.1, about.2, vector)?;
+        }
     }
     for (kind, rules) in
         [(RuleKind::Allow, &fixes.content.rules), (RuleKind::DontAudit, &fixes.content.silent)]
@@ -133,7 +155,7 @@ fn add_statement(overlay: &mut Overlay, statement: &Statement) -> Result<(), Ove
     Ok(())
 }
 
-fn ids(policy: &Policy, rule: &Rule) -> Option<(TypeId, TypeId, ClassId)> {
+pub(super) fn ids(policy: &Policy, rule: &Rule) -> Option<(TypeId, TypeId, ClassId)> {
     let source = policy.type_id(rule.source.as_str())?;
     let target = match &rule.target {
         Target::Itself => source,
@@ -254,6 +276,38 @@ pub fn prove(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Result<
         round += 1;
     }
     proofs.sort_by(|a, b| (&a.rule, &a.permission).cmp(&(&b.rule, &b.permission)));
+    Ok(proofs)
+}
+
+/// An interface that is called, and the denial that returns without it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallProof {
+    /// `NAME(DOMAIN)`
+    pub call: String,
+    /// What returns: the denial's place in the log's order; `None` where nothing does.
+    pub returns: Option<usize>,
+}
+
+/// Takes each call out in turn, and finds the denial that returns.
+///
+/// # Errors
+/// The policy with the rules cannot be made.
+pub fn prove_calls(
+    judge: &Judge<'_>,
+    judged: &[Judged],
+    fixes: &Fixes<'_>,
+) -> Result<Vec<CallProof>, OverlayError> {
+    let whole = patched(judge, fixes, &Without::new())?;
+    let with_all = view(judge, &whole, fixes);
+    let passing: Vec<bool> = judged.iter().map(|j| passes(&with_all, j)).collect();
+    let mut proofs = Vec::new();
+    for (at, call) in fixes.calls.iter().enumerate() {
+        let policy = patched_but(judge, fixes, &Without::new(), Some(at))?;
+        let view = view(judge, &policy, fixes);
+        let mut all = judged.iter().zip(&passing);
+        let returns = all.position(|(one, passed)| *passed && !passes(&view, one));
+        proofs.push(CallProof { call: call.text(), returns });
+    }
     Ok(proofs)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::causes::Judge;
 use super::text;
-use super::{Group, types};
+use super::{Group, interfaces, types};
 use crate::selinux::module::{Statement, Target};
 use crate::selinux::policy::RuleKind;
 
@@ -26,8 +26,8 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
         }
         let names: Vec<&str> = grant.permissions.iter().map(|p| p.as_str()).collect();
         let what = if types::FILES.contains(&class) {
-            let objects = judge.objects(target).unwrap_or_else(|| "every file".to_owned());
-            (format!("{} to", rule.source), format!("everything labelled {target} ({objects})"))
+            let objects = judge.objects(target).map_or_else(String::new, |n| format!(" ({n})"));
+            (format!("{} to", rule.source), format!("everything labelled {target}{objects}"))
         } else if class.ends_with("_socket") && policy.type_id(target).is_some_and(|t| is_port(judge, t)) {
             let id = policy.type_id(target);
             let ports = policy.object_contexts().ports.iter().filter(|p| Some(p.context.ty) == id);
@@ -40,6 +40,13 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
         };
         let names = names.join(" ");
         by_target.entry(what).or_default().insert(format!("{class} {{ {names} }}"));
+    }
+    for call in &group.calls {
+        let more = interfaces::surplus(call);
+        out.push(match more.is_empty() {
+            true => format!("by {}: nothing else", call.text()),
+            false => format!("by {}: {}", call.text(), more.join(", ")),
+        });
     }
     for ((who, what), permissions) in by_target {
         let list: Vec<String> = permissions.into_iter().collect();

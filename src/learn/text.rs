@@ -69,9 +69,16 @@ pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
                 Some(Err(error)) => format!("; no specifications of file contexts: {error}"),
                 None => String::new(),
             };
+            let files = match judgement.files {
+                Some((seen, true)) => format!("; {} counted by their labels", count(seen, "file", "files")),
+                Some((seen, false)) => {
+                    format!("; {} counted by their labels, not all", count(seen, "file", "files"))
+                }
+                None => String::new(),
+            };
             writeln!(
                 out,
-                "policy {} ({}), version {}{}",
+                "policy {} ({}), version {}{}{files}",
                 escape(&judgement.policy),
                 judgement.reason,
                 judgement.version,
@@ -190,8 +197,35 @@ fn rules(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -
         }
         more(out, "    ", rules, SHOWN * 4, "rules, in the module")?;
     }
+    let calls = group.calls.len();
+    if calls > 0 {
+        let covered: usize = group.calls.iter().map(|c| c.covers.len()).sum();
+        writeln!(
+            out,
+            "  {} for {}{}",
+            count(len(calls), "interface", "interfaces"),
+            count(len(covered), "rule", "rules"),
+            if rules == 0 { to.as_str() } else { "" }
+        )?;
+        for call in group.calls.iter().take(SHOWN * 4) {
+            let opens = count(len(call.opens), "other access", "other accesses");
+            writeln!(out, "    {}  {}", call.text(), look.paint.faint(&format!("(opens {opens})")))?;
+        }
+        more(out, "    ", calls, SHOWN * 4, "interfaces, in the module")?;
+    }
+    for wide in &group.too_wide {
+        writeln!(
+            out,
+            "    {} {}: it would open {} for {} needed{}",
+            look.paint.faint("not"),
+            wide.call,
+            count(len(wide.opens), "other access", "other accesses"),
+            thousands(len(wide.needed)),
+            if wide.changes { ", and let files be changed" } else { "" }
+        )?;
+    }
     if silenced > 0 {
-        let to = if rules == 0 { to.as_str() } else { "" };
+        let to = if rules + calls == 0 { to.as_str() } else { "" };
         writeln!(
             out,
             "  {} that need nothing{to}",
@@ -256,7 +290,10 @@ pub(super) fn more(
     what: &str,
 ) -> io::Result<()> {
     match all.checked_sub(shown) {
-        Some(rest) if rest > 0 => writeln!(out, "{indent}and {} more {what}", thousands(len(rest))),
+        Some(rest) if rest > 0 => {
+            let space = if what.starts_with(';') { "" } else { " " };
+            writeln!(out, "{indent}and {} more{space}{what}", thousands(len(rest)))
+        }
         _ => Ok(()),
     }
 }

@@ -98,12 +98,21 @@ pub fn replay(out: &mut dyn Write, judgement: &Judgement, look: Look) -> io::Res
     let needed = proofs.iter().filter(|p| p.returns.is_some()).count();
     let kept = proofs.iter().filter(|p| p.returns.is_none() && p.kept).count();
     let idle: Vec<_> = proofs.iter().filter(|p| p.returns.is_none() && !p.kept).collect();
-    writeln!(
-        out,
-        "Proved: without {} of {} a denial returns",
-        thousands(len(needed)),
-        count(len(proofs.len()), "permission", "permissions")
-    )?;
+    match proofs.len() {
+        0 => writeln!(out, "Proved: no rule is written, so none is too much")?,
+        all => writeln!(
+            out,
+            "Proved: without {} of {} a denial returns",
+            thousands(len(needed)),
+            count(len(all), "permission", "permissions")
+        )?,
+    }
+    let calls = &judgement.call_proofs;
+    if !calls.is_empty() {
+        let needed = calls.iter().filter(|p| p.returns.is_some()).count();
+        let all = count(len(calls.len()), "interface", "interfaces");
+        writeln!(out, "  and without {} of {all}", thousands(len(needed)))?;
+    }
     if kept > 0 {
         writeln!(out, "  {} kept, which was there before", count(len(kept), "is", "are"))?;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::files::Below;
 use crate::report::Code;
 use crate::selinux::module::{Name, Statement};
 
@@ -52,6 +53,8 @@ pub enum Remedy {
         to: String,
         /// Only `restorecon -F` changes it: the type is one that administrators choose, or the level is wrong.
         force: bool,
+        /// The folder of the first on this host, if more files than these are wrong below it.
+        below: Option<Below>,
     },
     /// Specifications of their own for files that have the type of a whole tree.
     Places(Vec<Place>),
@@ -85,6 +88,17 @@ pub enum Remedy {
         /// The policy filters commands of ioctl (or netlink messages) here: they need an `allowxperm` rule.
         filtered: bool,
     },
+}
+
+impl Below {
+    /// The sentence for a report, with the command.
+    pub fn text(&self, force: bool) -> String {
+        let least = if self.whole { "" } else { "at least " };
+        let folder = super::advice::shell_word(&self.folder).unwrap_or_else(|| "FOLDER".to_owned());
+        let files = super::text::count(self.wrong, "file is", "files are");
+        let flag = if force { "F" } else { "" };
+        format!("{least}{files} wrong below {folder} on this host: restorecon -R{flag}v {folder}")
+    }
 }
 
 /// A place in the file system that gets a type of its own.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::mode::{self, Mode};
 use super::text::Look;
 use super::verdict::{Remedy, Verdict};
 use super::{Learned, Lesson, text};
@@ -21,10 +22,11 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
         one => format!(" {one}"),
     };
     let itself = if key.source.kind == key.target.kind { ", itself" } else { "" };
-    let verdict = match denial.permissive {
-        0 => "was denied",
-        n if n >= denial.seen.counts.records() => "would be denied (permissive)",
-        _ => "was denied (sometimes permissive)",
+    let (mode, how) = mode::of(lesson.log, denial);
+    let verdict = match mode {
+        Mode::Enforcing | Mode::Unknown => "was denied",
+        Mode::Permissive => "would be denied (permissive)",
+        Mode::Both => "was denied (sometimes permissive)",
     };
     write!(
         out,
@@ -53,6 +55,7 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
     line(out, "host", &text::sample(&e.hosts, 6))?;
     line(out, "source", &key.source.to_string())?;
     line(out, "target", &key.target.to_string())?;
+    line(out, "mode", &how)?;
     line(out, "first in", &place(lesson, denial))?;
     if let Some(last) = denial.seen.last {
         let since = lesson.log.changes.after(last);
@@ -111,6 +114,9 @@ fn judged(out: &mut dyn Write, learned: &Learned<'_>, verdict: &Verdict, look: L
         _ => {
             for (i, step) in steps.iter().enumerate() {
                 line(out, if i == 0 { "fix" } else { "" }, &fix(step))?;
+            }
+            if let Remedy::Relabel { below: Some(below), force, .. } = &verdict.remedy {
+                line(out, "", &super::text_fixes::shown(&below.text(*force)))?;
             }
         }
     }

@@ -91,6 +91,10 @@ pub struct Text {
 
 const APP_NAME: Text = Text { what: "an application's name", pattern: Some("^[a-z][a-z0-9_-]{0,31}$") };
 const USER: Text = Text { what: "a user's name", pattern: Some("^[A-Za-z_][A-Za-z0-9_.@-]*\\$?$") };
+const UNIT: Text = Text {
+    what: "a systemd unit's name, such as `shop.service`",
+    pattern: Some("^[A-Za-z0-9:_.@\\\\-]+\\.[a-z]+$"),
+};
 const GROUP: Text = Text { what: "a group's name", pattern: Some("^[A-Za-z_][A-Za-z0-9_.@-]*\\$?$") };
 const OWNER: Text =
     Text { what: "a user's name or number", pattern: Some("^([A-Za-z_][A-Za-z0-9_.@-]*\\$?|[0-9]+)$") };
@@ -199,6 +203,18 @@ pub static APP: Table = Table {
             shape: Shape::TextOrTable(USER, &USER_TABLE),
             absent: Absent::Default("the account that has the application's name; it is not managed"),
             doc: "a name: an account that is there already and is left as it is. A table: an account that is made and kept as declared",
+        },
+        Key {
+            name: "units",
+            shape: Shape::Texts(UNIT),
+            absent: Absent::Nothing,
+            doc: "its systemd units, such as `shop.service`: `perms learn` knows its denials by them",
+        },
+        Key {
+            name: "executables",
+            shape: Shape::Texts(PATH),
+            absent: Absent::Nothing,
+            doc: "programs that are its own, such as `/srv/shop/venv/bin/gunicorn`: `perms learn` knows its denials by them",
         },
         ACCEPT,
     ],

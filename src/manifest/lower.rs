@@ -49,8 +49,20 @@ fn kept_rule(sink: &mut Sink, table: &Reader<'_>) -> Option<KeptRule> {
 fn app(sink: &mut Sink, table: &Reader<'_>) -> Option<App> {
     let name = table.text("name").and_then(|(t, span)| sink.value(span, text::app_name(t)));
     let user = user(sink, table, name.as_ref());
+    let texts = |key| table.texts(key).map_or_else(Vec::new, |(all, _)| all);
+    let units: Vec<_> =
+        texts("units").into_iter().filter_map(|(t, span)| sink.value(span, text::unit(t))).collect();
+    let executables: Vec<_> =
+        texts("executables").into_iter().filter_map(|(t, span)| sink.value(span, text::path(t))).collect();
     let accept = acceptances(sink, table);
-    Some(App { origin: sink.origin(table.span.clone()), name: name?, user: user?, accept })
+    Some(App {
+        origin: sink.origin(table.span.clone()),
+        name: name?,
+        user: user?,
+        units,
+        executables,
+        accept,
+    })
 }
 
 fn user(sink: &mut Sink, app: &Reader<'_>, app_name: Option<&Spanned<String>>) -> Option<UserRule> {

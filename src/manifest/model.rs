@@ -38,6 +38,10 @@ pub struct App {
     pub name: Spanned<String>,
     /// `user`.
     pub user: UserRule,
+    /// `units`: systemd units that are the application's.
+    pub units: Vec<Spanned<String>>,
+    /// `executables`: absolute paths of programs that are the application's own.
+    pub executables: Vec<Spanned<PathBuf>>,
     /// `accept`: risks of the application as a whole that were acknowledged, with the reason.
     pub accept: Vec<Acceptance>,
 }

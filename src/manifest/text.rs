@@ -95,6 +95,43 @@ pub(super) fn app_name(text: &str) -> Result<String, Flaw> {
     })
 }
 
+/// The name of a systemd unit.
+const UNIT_NAME: NameRule = NameRule {
+    what: "a unit's name",
+    says: "letters, digits and `:-_.\\@`, and ends in `.service` or the like",
+    longest: 255,
+    first: |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\'),
+    rest: |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@'),
+};
+
+/// What a unit's name may end in (systemd.unit(5)).
+const UNIT_KINDS: &[&str] = &[
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+
+/// `[app]` `units`.
+pub(super) fn unit(text: &str) -> Result<String, Flaw> {
+    let name = UNIT_NAME.read(text, text)?;
+    match text.rsplit_once('.') {
+        Some((_, kind)) if UNIT_KINDS.contains(&kind) => Ok(name),
+        _ => Err(Flaw::new(
+            &codes::BAD_NAME,
+            "a unit's name ends in its kind, such as `.service`",
+            format!("`{text}.service`?"),
+        )),
+    }
+}
+
 /// The name of an account or group that is there already. A `$` at the end is for machine accounts.
 pub(super) fn name(text: &str) -> Result<String, Flaw> {
     NAME.read(text, text.strip_suffix('$').unwrap_or(text))

@@ -1,6 +1,11 @@
 //! Rules that are there and turned off: the booleans that turn them on.
+//!
+//! A boolean is the policy's own switch, made for a purpose and kept by its authors. It is worth opening something more
+//! than was asked for, but not anything: some open the network to hundreds of domains for one connection. The bound is
+//! [`MOST_FOR_EACH`], taken over the whole log (`cover`): beyond it the rule is the remedy, and the boolean what is worse.
 
-use super::{Judge, Question, listed};
+use super::{Judge, Question, listed, names};
+use crate::denials::Denial;
 use crate::learn::text;
 use crate::learn::verdict::{Not, Remedy, Verdict};
 use crate::report::codes::rule::BOOLEAN;
@@ -9,33 +14,73 @@ use crate::selinux::policy::BooleanId;
 /// How many other sets are listed.
 const OTHERS: usize = 3;
 
+/// How many other accesses (source type, target type, class, permission) a set of booleans may open for each access that
+/// the log asks of it. Those made for one purpose open up to some dozens; those for many domains open thousands.
+pub const MOST_FOR_EACH: usize = 100;
+
 pub(super) fn judge(judge: &mut Judge<'_>, q: &Question) -> Option<Verdict> {
+    let (set, _) = judge.boolean_choices(q).into_iter().next()?;
+    verdict(judge, q, &set)
+}
+
+/// The verdict where this set of booleans is taken.
+pub(in crate::learn) fn chosen(
+    judge: &mut Judge<'_>,
+    denial: &Denial,
+    q: &Question,
+    set: &[(String, bool)],
+) -> Option<Verdict> {
+    let mut verdict = verdict(judge, q, set)?;
+    names::remarks(judge, denial, q, &mut verdict.evidence);
+    Some(verdict)
+}
+
+fn verdict(judge: &mut Judge<'_>, q: &Question, taken: &[(String, bool)]) -> Option<Verdict> {
     let missing = missing(judge, q);
-    let sets = ranked(judge, q, missing);
-    let ((set, opens), others) = sets.split_first()?;
-    let names = |set: &[(BooleanId, bool)]| -> Vec<(String, bool)> {
-        let booleans = judge.ground.policy.booleans();
-        set.iter().map(|(b, on)| (booleans.name(*b).to_owned(), *on)).collect()
-    };
+    let same = |set: &[(String, bool)]| set.len() == taken.len() && set.iter().all(|one| taken.contains(one));
+    let (mine, others): (Vec<_>, Vec<_>) =
+        judge.boolean_choices(q).into_iter().partition(|(set, _)| same(set));
+    let (set, opens) = mine.into_iter().next()?;
     let mut not: Vec<Not> = others
         .iter()
         .take(OTHERS)
-        .map(|(set, opens)| Not { remedy: set_text(&names(set)), why: opens_text(*opens) })
+        .map(|(set, opens)| Not { remedy: set_text(set), why: opens_text(*opens) })
         .collect();
     not.push(Not {
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
-        why: "it would say again what the policy has a switch for".to_owned(),
+        why: "it would open nothing else, but say again what the policy has a switch for".to_owned(),
     });
-    let set = names(set);
     let states: Vec<String> =
         set.iter().map(|(n, on)| format!("{n} is {}", if *on { "off" } else { "on" })).collect();
     Some(Verdict {
         code: &BOOLEAN,
         cause: format!("a rule for this is there and turned off: {}", listed(&states)),
-        evidence: vec![opens_text(*opens)],
-        remedy: Remedy::Booleans { set, opens: *opens },
+        evidence: vec![opens_text(opens)],
+        remedy: Remedy::Booleans { set, opens },
         not,
     })
+}
+
+/// What helps where the booleans would open too much: `opens` other accesses for `needed`. They stay under it as worse.
+pub(in crate::learn) fn too_wide(
+    judge: &mut Judge<'_>,
+    denial: &Denial,
+    q: &Question,
+    (set, opens): (&[(String, bool)], usize),
+    needed: usize,
+) -> Verdict {
+    let mut verdict = judge.beyond_booleans(denial, q);
+    let why = format!(
+        "{}, and {} needed: more than {MOST_FOR_EACH} for each",
+        opens_text(opens),
+        if needed == 1 { "1 is".to_owned() } else { format!("{} are", text::thousands(text::len(needed))) }
+    );
+    verdict.not.push(Not { remedy: set_text(set), why });
+    let same = |other: &[(String, bool)]| other.len() == set.len() && other.iter().all(|o| set.contains(o));
+    let others = judge.boolean_choices(q).into_iter().filter(|(other, _)| !same(other)).take(OTHERS);
+    verdict.not.extend(others.map(|(other, opens)| Not { remedy: set_text(&other), why: opens_text(opens) }));
+    names::remarks(judge, denial, q, &mut verdict.evidence);
+    verdict
 }
 
 /// `the boolean X on`
@@ -53,7 +98,7 @@ pub(super) fn opens_text(opens: usize) -> String {
 }
 
 /// What no rule allows.
-pub(super) fn missing(judge: &Judge<'_>, q: &Question) -> u32 {
+pub(in crate::learn) fn missing(judge: &Judge<'_>, q: &Question) -> u32 {
     q.vector & !judge.view.allowed_by_rules(q.source.ty, q.target.ty, q.class)
 }
 

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::{allowed, blocked, boolean, label, names, noise, ownership, port, rule};
 use crate::denials::Denial;
+use crate::learn::files::Below;
 use crate::learn::ground::Ground;
 use crate::learn::verdict::Verdict;
 use crate::selinux::contexts::{Lookups, Spec};
@@ -68,7 +69,11 @@ pub struct Judge<'g> {
     sources: FxHashMap<(TypeId, ClassId, u32), Rc<Bitmap>>,
     /// What specifications give, by where they lie in memory.
     specified: FxHashMap<usize, Option<Context>>,
+    below: FxHashMap<Box<[u8]>, Option<Below>>,
 }
+
+/// In how many folders files with wrong labels are counted.
+const FOLDERS: usize = 16;
 
 impl<'g> Judge<'g> {
     /// Somebody to ask.
@@ -87,6 +92,7 @@ impl<'g> Judge<'g> {
             opens: FxHashMap::default(),
             sources: FxHashMap::default(),
             specified: FxHashMap::default(),
+            below: FxHashMap::default(),
         }
     }
 
@@ -135,15 +141,32 @@ impl<'g> Judge<'g> {
             match port::judge(self, denial, q) {
                 Some((verdict, after)) => (verdict, context(after)),
                 None => {
-                    let verdict = boolean::judge(self, q)
-                        .or_else(|| ownership::judge(self, denial, q))
-                        .or_else(|| noise::judge(self, denial, q))
-                        .unwrap_or_else(|| rule::judge(self, denial, q));
+                    let verdict = boolean::judge(self, q).unwrap_or_else(|| self.beyond_booleans(denial, q));
                     (verdict, After::Same)
                 }
             }
         };
         Judged { verdict: verdict.into(), question: Some(question), after, shared }
+    }
+
+    /// The causes that are asked after booleans.
+    pub(super) fn beyond_booleans(&mut self, denial: &Denial, q: &Question) -> Verdict {
+        ownership::judge(self, denial, q)
+            .or_else(|| noise::judge(self, denial, q))
+            .unwrap_or_else(|| rule::judge(self, denial, q))
+    }
+
+    /// The files below a folder whose labels are wrong on this host, where they may be looked at: not in more than
+    /// [`FOLDERS`] folders, and in none after one where the time ran out.
+    pub(super) fn wrong_below(&mut self, folder: &[u8]) -> Option<Below> {
+        let tree = self.ground.tree.as_ref()?;
+        if let Some(known) = self.below.get(folder) {
+            return known.clone();
+        }
+        let enough = self.below.len() >= FOLDERS || self.below.values().flatten().any(|b| !b.whole);
+        let found = self.ground.labels().filter(|_| !enough).and_then(|l| tree.wrong_below(l, folder));
+        self.below.insert(folder.into(), found.clone());
+        found
     }
 
     /// What of a question the policy allows: permissions, and whether every command passes.
@@ -224,11 +247,13 @@ impl<'g> Judge<'g> {
 
     /// How many objects have a type: files that were counted, else specifications.
     pub(in crate::learn) fn objects(&self, ty: &str) -> Option<String> {
-        if let Some(files) = &self.ground.files {
-            let n = files.get(ty).copied().unwrap_or(0);
-            return Some(crate::learn::text::count(n, "file", "files"));
+        if let Some(files) = self.ground.files() {
+            let n = files.by_type.get(ty).copied().unwrap_or(0);
+            let least = if files.whole { "" } else { "at least " };
+            return Some(format!("{least}{}", crate::learn::text::count(n, "file", "files")));
         }
-        let n = self.ground.labels()?.by_type.get(ty).copied().unwrap_or(0);
+        // Types of homes and of what programs make have none, and are on many files all the same.
+        let n = self.ground.labels()?.by_type.get(ty).copied()?;
         Some(crate::learn::text::count(n, "specification", "specifications"))
     }
 }

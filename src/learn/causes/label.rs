@@ -1,7 +1,8 @@
 //! Files whose label is not what it should be, and files without a specification of their own.
 
-use super::{Judge, Question, boolean};
+use super::{Judge, Question, boolean, made};
 use crate::denials::Denial;
+use crate::learn::files::Below;
 use crate::learn::types;
 use crate::learn::verdict::{Not, Remedy, Verdict};
 use crate::report::codes::rule::{UNKNOWN_LABEL, WRONG_LABEL};
@@ -51,13 +52,18 @@ pub(super) fn paths(denial: &Denial) -> Vec<&[u8]> {
     denial.evidence.objects.iter().filter(is_path).map(|p| p.get(..plain(p)).unwrap_or(p)).collect()
 }
 
-/// What a path should have.
-struct Expected<'g> {
-    spec: &'g Spec,
-    context: Context,
+/// Whether the objects were only to be made: they take their labels from their folders, not from the specifications.
+fn is_made(denial: &Denial) -> bool {
+    denial.key.permissions.iter().any(|p| p.as_str() == "create")
 }
 
-fn expected<'g>(judge: &mut Judge<'g>, path: &[u8], kind: FileKind) -> Option<Expected<'g>> {
+/// What a path should have.
+pub(super) struct Expected<'g> {
+    pub(super) spec: &'g Spec,
+    pub(super) context: Context,
+}
+
+pub(super) fn expected<'g>(judge: &mut Judge<'g>, path: &[u8], kind: FileKind) -> Option<Expected<'g>> {
     let labels = judge.ground.labels()?;
     let lookups = judge.lookups.get_or_insert_with(|| labels.contexts.lookups());
     let Answer::Context(spec) = lookups.lookup(path, Some(kind)) else { return None };
@@ -80,7 +86,9 @@ pub(super) fn unknown(judge: &mut Judge<'_>, denial: &Denial) -> Option<Verdict>
         cause: format!("the label on disk is `{label}`, which the policy does not know"),
         evidence,
         remedy: match first {
-            Some(_) => Remedy::Relabel { paths, more: denial.evidence.objects.more, to, force: true },
+            Some(_) => {
+                Remedy::Relabel { paths, more: denial.evidence.objects.more, to, force: true, below: None }
+            }
             None => Remedy::ByHand {
                 steps: vec!["install the module that defines it, or: restorecon -Fv PATH".to_owned()],
             },
@@ -95,6 +103,9 @@ pub(super) fn unknown(judge: &mut Judge<'_>, denial: &Denial) -> Option<Verdict>
 /// The paths have other types than the specifications give, and with those the access is allowed.
 pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Option<(Verdict, Context)> {
     let kind = kind(denial.key.class.as_str())?;
+    if is_made(denial) {
+        return made::wrong(judge, denial, q, kind);
+    }
     let all: Vec<Box<[u8]>> = paths(denial).into_iter().map(Into::into).collect();
     let mut first: Option<(&Spec, Context, bool)> = None;
     let mut wrong = 0usize;
@@ -137,6 +148,7 @@ pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Opt
     }
     let force = customized || level;
     let after = if force { context.clone() } else { Context { ty: context.ty, ..q.target.clone() } };
+    let below = below(judge, &all, kind);
     let verdict = Verdict {
         code: &WRONG_LABEL,
         cause: format!("wrong label. The specifications give {should} here, and not {is}"),
@@ -146,10 +158,21 @@ pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Opt
             more: denial.evidence.objects.more,
             to: should.to_owned(),
             force,
+            below,
         },
         not: worse(judge, q, is),
     };
     Some((verdict, after))
+}
+
+/// What else is wrong where the first of the paths lies, if anything is.
+pub(super) fn below(judge: &mut Judge<'_>, paths: &[Box<[u8]>], kind: FileKind) -> Option<Below> {
+    let first = paths.first()?;
+    let end = first.iter().rposition(|b| *b == b'/')?;
+    let folder = if kind == FileKind::Directory { first } else { first.get(..end)? };
+    let found = judge.wrong_below(folder).filter(|_| !folder.is_empty())?;
+    let here = paths.iter().filter(|p| p.starts_with(folder)).count() as u64;
+    (found.wrong > here).then_some(found)
 }
 
 /// Why neither a rule on the type that the object has nor a boolean is better.
@@ -163,12 +186,9 @@ pub(super) fn worse(judge: &mut Judge<'_>, q: &Question, is: &str) -> Vec<Not> {
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: format!("it would open everything labelled {is}{all}"),
     }];
-    let booleans = judge.ground.policy.booleans();
-    for (set, opens) in boolean::ranked(judge, q, missing).into_iter().take(2) {
-        let names: Vec<(String, bool)> =
-            set.iter().map(|(b, on)| (booleans.name(*b).to_owned(), *on)).collect();
+    for (set, opens) in judge.boolean_choices(q).into_iter().take(2) {
         not.push(Not {
-            remedy: boolean::set_text(&names),
+            remedy: boolean::set_text(&set),
             why: format!(
                 "it would open the same, and {}",
                 boolean::opens_text(opens).trim_start_matches("it opens ")
@@ -197,7 +217,10 @@ pub(super) fn right_context(
     }
     let after = to?;
     let to = judge.ty(after.ty).to_owned();
-    Some((Remedy::Relabel { paths: all, more: denial.evidence.objects.more, to, force: true }, after))
+    Some((
+        Remedy::Relabel { paths: all, more: denial.evidence.objects.more, to, force: true, below: None },
+        after,
+    ))
 }
 
 /// The object has the type of a whole tree, as it should by the specifications, and the type is one that many
@@ -251,6 +274,6 @@ fn can_be_named(path: &[u8]) -> bool {
     path.iter().all(|b| b.is_ascii_graphic()) && path.len() < 512 && !path.ends_with(b"/")
 }
 
-fn spec_text(spec: &Spec) -> String {
+pub(super) fn spec_text(spec: &Spec) -> String {
     format!("{}  {spec}", spec.place)
 }

@@ -7,6 +7,7 @@
 //! | [`allowed`] | the policy allows it today |
 //! | [`blocked`] | a constraint, a role or bounds: no allow rule helps |
 //! | [`label`] | the object has not the label that it should have, or none of its own |
+//! | [`made`] | the object was to be made, and takes its type from its folder |
 //! | [`port`] | the port has no type of its own |
 //! | [`boolean`] | a boolean stands in the way |
 //! | [`ownership`] | owner and mode refuse root, who would need a capability |
@@ -18,9 +19,10 @@
 
 mod allowed;
 mod blocked;
-mod boolean;
+pub mod boolean;
 mod judge;
 mod label;
+mod made;
 mod names;
 mod noise;
 mod ownership;

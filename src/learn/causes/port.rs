@@ -46,11 +46,8 @@ pub(super) fn judge(
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: format!("it would open every port labelled {is}"),
     });
-    let booleans = policy.booleans();
-    for (set, opens) in boolean::ranked(judge, q, missing).into_iter().take(1) {
-        let names: Vec<(String, bool)> =
-            set.iter().map(|(b, on)| (booleans.name(*b).to_owned(), *on)).collect();
-        not.push(Not { remedy: boolean::set_text(&names), why: boolean::opens_text(opens) });
+    if let Some((set, opens)) = judge.boolean_choices(q).into_iter().next() {
+        not.push(Not { remedy: boolean::set_text(&set), why: boolean::opens_text(opens) });
     }
     let after = Context { ty: *best, ..q.target.clone() };
     let verdict = Verdict {

@@ -79,17 +79,21 @@ pub struct Content {
     pub rules: RuleSet,
     /// `dontaudit` rules.
     pub silent: RuleSet,
+    /// Interfaces of the reference policy that are called, each with the domain: only a `.te` of the form for its Makefile
+    /// can.
+    pub calls: BTreeSet<(Name, Name)>,
 }
 
 impl Content {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.types.is_empty() && self.statements.is_empty() && self.rules.is_empty() && self.silent.is_empty()
+        self.len() == 0
     }
 
     /// How many statements it has.
     pub fn len(&self) -> usize {
-        self.types.len() + self.statements.len() + self.rules.len() + self.silent.len()
+        let rules = self.rules.len() + self.silent.len();
+        self.types.len() + self.statements.len() + rules + self.calls.len()
     }
 
     /// What a `.te` module can hold, and what needs CIL.
@@ -100,8 +104,14 @@ impl Content {
         let (types, cil_types) =
             self.types.into_iter().partition(|(name, with)| name.in_te() && with.iter().all(Name::in_te));
         (
-            Content { types, statements, rules, silent },
-            Content { types: cil_types, statements: cil_statements, rules: cil_rules, silent: cil_silent },
+            Content { types, statements, rules, silent, calls: self.calls },
+            Content {
+                types: cil_types,
+                statements: cil_statements,
+                rules: cil_rules,
+                silent: cil_silent,
+                calls: BTreeSet::new(),
+            },
         )
     }
 
@@ -113,6 +123,7 @@ impl Content {
         self.statements.extend(other.statements);
         self.rules.merge(other.rules);
         self.silent.merge(other.silent);
+        self.calls.extend(other.calls);
     }
 
     /// What it needs from elsewhere: the `require` block, nothing in it that the module makes or that nothing uses.
@@ -137,6 +148,9 @@ impl Content {
                     needs.attributes.insert(attribute);
                 }
             }
+        }
+        for (_, domain) in &self.calls {
+            needs.ty(self, domain);
         }
         needs.attributes.extend(self.types.values().flatten());
         needs

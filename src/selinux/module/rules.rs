@@ -82,6 +82,11 @@ impl RuleSet {
         self.rules.iter()
     }
 
+    /// Keeps only the rules that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(&Rule) -> bool) {
+        self.rules.retain(|rule, _| keep(rule));
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.rules.len()

@@ -77,6 +77,12 @@ pub fn te(style: &Style, content: &Content) -> String {
     for statement in &content.statements {
         let _ = writeln!(out, "{statement}");
     }
+    if !content.calls.is_empty() {
+        out.push('\n');
+    }
+    for (interface, domain) in &content.calls {
+        let _ = writeln!(out, "{interface}({domain})");
+    }
     let mut source = None;
     for (rule, grant) in content.rules.iter() {
         if source.replace(&rule.source) != Some(&rule.source) {
