@@ -275,8 +275,8 @@ const THEIRS_ALONE: &[&str] = &[
     "user-avc-full-buffer",
     "user-avc-injection",
 ];
-/// Samples in which it misses rules that we write.
-const OURS_ALONE: &[&str] = &["not-utf8", "old-kernels"];
+/// Samples in which it misses rules that we write (of the journal's JSON it finds only what looks like a line of a log).
+const OURS_ALONE: &[&str] = &["journal-json-variants", "not-utf8", "old-kernels"];
 
 #[test]
 fn what_audit2allow_allows_is_allowed_or_has_a_reason_and_nothing_else_is() {
