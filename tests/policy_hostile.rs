@@ -1,6 +1,7 @@
 //! A hostile policy file is an error or a valid policy, never a panic, and never much memory.
 //!
-//! `PERMS_CASES` sets how many truncations and changes of Debian's policy are tried (150 of each without it).
+//! `PERMS_CASES` sets how many truncations and changes of a whole policy are tried (150 of each without it), `PERMS_POLICY`
+//! of which (Debian's for MLS without it).
 
 #![allow(
     clippy::unwrap_used,
@@ -83,12 +84,17 @@ fn cases(default: usize) -> usize {
     std::env::var("PERMS_CASES").ok().and_then(|s| s.parse().ok()).unwrap_or(default)
 }
 
-fn debians() -> Option<Vec<u8>> {
-    if !Path::new(DEBIAN).exists() {
+/// A whole policy's path.
+fn whole() -> String {
+    std::env::var("PERMS_POLICY").unwrap_or_else(|_| DEBIAN.to_owned())
+}
+
+fn whole_bytes() -> Option<Vec<u8>> {
+    if !Path::new(&whole()).exists() {
         support::skip("needs selinux-policy-mls");
         return None;
     }
-    Some(std::fs::read(DEBIAN).unwrap())
+    Some(std::fs::read(whole()).unwrap())
 }
 
 /// Does it for each number below `n`, on all processors.
@@ -112,19 +118,19 @@ fn each_below(n: usize, call: impl Fn(usize) + Sync) {
 /// All of them with `PERMS_CASES` as great as the file; else so many at equal distances.
 #[test]
 fn truncations_of_a_whole_policy_are_errors() {
-    let Some(bytes) = debians() else { return };
+    let Some(bytes) = whole_bytes() else { return };
     let count = cases(150).min(bytes.len());
     each_below(count, |i| {
         let len = (i as u128 * bytes.len() as u128 / count as u128) as usize;
         assert!(!read(&bytes[..len]), "cut to {len} bytes");
     });
-    eprintln!("{count} truncations of {DEBIAN}");
+    eprintln!("{count} truncations of {}", whole());
 }
 
 /// `PERMS_CASES` changes of one byte each, anywhere.
 #[test]
 fn no_single_byte_of_a_whole_policy_brings_the_reader_down() {
-    let Some(bytes) = debians() else { return };
+    let Some(bytes) = whole_bytes() else { return };
     let count = cases(150);
     let valid = AtomicUsize::new(0);
     each_below(count, |i| {
