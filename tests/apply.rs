@@ -772,6 +772,13 @@ fn what_deleted_manifests_left_is_found_and_removed() {
     let one = t.at("etc/perms.d/durhack-deployer.toml");
     t.expect(0, &["plan", one.to_str().unwrap()]);
     t.expect(0, &["audit", one.to_str().unwrap()]);
+    // Nor does one of another folder: there are more manifests than those in it.
+    let folder = t.at("etc/others.d");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&one, folder.join("durhack-deployer.toml")).unwrap();
+    t.expect(0, &["--manifests", folder.to_str().unwrap(), "plan"]);
+    t.expect(0, &["--manifests", folder.to_str().unwrap(), "audit"]);
+    std::fs::remove_dir_all(&folder).unwrap();
     let left: Vec<_> = t.audit(8).into_iter().collect();
     assert_eq!(
         left,

@@ -30,7 +30,7 @@ pub(super) struct ApplyArgs {
 pub(super) fn run(ui: &mut Ui, common: &Common, args: ApplyArgs) -> Result<u8, CliError> {
     let mut loaded = load::load(ui, common, &args.named)?;
     let progress = ui.progress("files");
-    let make = if args.named.is_empty() { Plan::make_whole } else { Plan::make };
+    let make = if load::is_all(common, &args.named) { Plan::make_whole } else { Plan::make };
     let plan = make(loaded.manifests, &mut loaded.host, &|more| progress.add(more));
     drop(progress);
     let changes = plan.changes().len();

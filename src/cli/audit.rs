@@ -47,10 +47,15 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, C
     };
     let accepted = accepted(ui, common)?;
     let progress = ui.progress("files");
-    let mut report =
-        audit::audit(loaded.manifests, args.named.is_empty(), &mut loaded.host, &accepted, &|more| {
+    let mut report = audit::audit(
+        loaded.manifests,
+        load::is_all(common, &args.named),
+        &mut loaded.host,
+        &accepted,
+        &|more| {
             progress.add(more);
-        });
+        },
+    );
     let mut whole = None;
     if args.all {
         report.add_host(&loaded.host, &accepted);

@@ -60,6 +60,12 @@ pub(super) fn has_manifests(common: &Common) -> Result<bool, CliError> {
     Ok(common.manifests.is_some() || std::fs::read_dir(&folder).is_ok_and(|mut d| d.any(toml)))
 }
 
+/// Whether these are all the manifests of the host, so that what was written for any other application is left over. Those
+/// of another folder are not: who keeps several has others in each.
+pub(super) fn is_all(common: &Common, named: &[PathBuf]) -> bool {
+    named.is_empty() && common.manifests.is_none()
+}
+
 /// The host, for what needs no manifests.
 pub(super) fn without_manifests(common: &Common) -> Result<Loaded, CliError> {
     Ok(Loaded { manifests: Vec::new(), warnings: Vec::new(), host: Host::observe(root(common)?)? })
