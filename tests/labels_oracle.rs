@@ -348,7 +348,8 @@ fn real_paths_are_looked_up_as_in_libselinux() {
         .collect();
     let (with_context, _) = compare(file, &load(file, precedence), &questions);
     eprintln!("{} look-ups of real paths equal, {with_context} with a context", questions.len());
-    assert!(with_context > questions.len() / 2);
+    // Most of /tmp and of homes has none.
+    assert!(with_context > questions.len() / 4);
 }
 
 /// Specifications that nobody would write, which is where engines differ: each file a few lines, each asked a lot.
