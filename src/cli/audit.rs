@@ -11,6 +11,7 @@ use super::ui::Ui;
 use super::{Common, load};
 use crate::audit::whole::{Labels, Whole, look_at_all};
 use crate::audit::{self, ACCEPTED, Accepted, Audit};
+use crate::host::selinux::is_active;
 use crate::report::Format;
 use crate::report::escape::{escape, escape_path};
 use crate::report::findings::{self, Administrator, Extent, LeftOut};
@@ -64,7 +65,7 @@ pub(super) fn run(ui: &mut Ui, common: &Common, args: AuditArgs) -> Result<u8, C
             contexts: &s.contexts,
             customizable: &s.customizable,
             full: args.full_labels,
-            active: loaded.host.root.is_host() && std::path::Path::new("/sys/fs/selinux/enforce").exists(),
+            active: is_active(&loaded.host.root),
             hidden: loaded.host.root.hidden_label(),
         });
         let mut seen = look_at_all(report.manifests(), &loaded.host, labels, &|n| progress.add(n))

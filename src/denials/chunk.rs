@@ -12,9 +12,10 @@ use super::changes::Changes;
 use super::input::{self, Block};
 use super::json;
 use super::kind::Kind;
+use super::log_line;
 use super::record::{self, Channel, EventId, Line, Record, TextLine};
 use super::tally::{Place, SetAside, Tally};
-use super::time::{Clock, When};
+use super::time::Clock;
 use crate::report::codes::log::{LONG_LINE, UNREAD_LINE};
 
 /// A chunk that was read. Lines are counted from 0 in it.
@@ -129,18 +130,7 @@ pub(super) fn plain(line: &[u8]) -> Option<Record<'_>> {
     let (name, _) = record::split_space(line.strip_prefix(b"type=")?)?;
     let end = memchr::memchr(b')', line)?;
     let body = record::trim(line).get(end + 2..)?;
-    let (body, enriched) = record::split_enriched(body.strip_prefix(b" ").unwrap_or(body));
-    Some(Record {
-        kind: Kind::by_name(name)?,
-        channel: Channel::Auditd,
-        node: None,
-        id: None,
-        when: When::Unknown,
-        body,
-        enriched,
-        interpreted: false,
-        tag_pid: None,
-    })
+    Some(log_line::bare(Kind::by_name(name)?, body.strip_prefix(b" ").unwrap_or(body), Channel::Auditd))
 }
 
 /// Lines of one event that follow each other: where its denials and its other records begin, and what was among them.

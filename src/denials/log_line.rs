@@ -45,7 +45,7 @@ pub(super) fn log_line(line: &[u8]) -> Line<'_> {
     }
     // A bare line of the kernel or of an object manager, copied out of its log.
     if line.starts_with(b"avc:") {
-        return Line::Record(bare(line, Channel::Daemon));
+        return Line::Record(bare(Kind::UserAvc, line, Channel::Daemon));
     }
     // `journalctl -o cat` of the audit socket.
     if [&b"AVC avc:"[..], b"USER_AVC pid=", b"SELINUX_ERR op="].iter().any(|head| line.starts_with(head)) {
@@ -106,7 +106,7 @@ fn by_tag<'a>(host: Option<&'a [u8]>, tagged: Tagged<'a>, wall: Option<Wall>) ->
         b"auditd" | b"audispd" | b"audisp-syslog" => embedded(message, host),
         _ => {
             if message.starts_with(b"avc:") {
-                let mut record = bare(message, Channel::Daemon);
+                let mut record = bare(Kind::UserAvc, message, Channel::Daemon);
                 record.node = host;
                 record.tag_pid = pid;
                 record.when = wall.map_or(When::Unknown, When::Wall);
@@ -118,10 +118,10 @@ fn by_tag<'a>(host: Option<&'a [u8]>, tagged: Tagged<'a>, wall: Option<Wall>) ->
 }
 
 /// A record without a header.
-fn bare(text: &[u8], channel: Channel) -> Record<'_> {
+pub(super) fn bare(kind: Kind, text: &[u8], channel: Channel) -> Record<'_> {
     let (body, enriched) = split_enriched(text);
     Record {
-        kind: Kind::UserAvc,
+        kind,
         channel,
         node: None,
         id: None,
@@ -161,7 +161,7 @@ fn kernel<'a>(message: &'a [u8], host: Option<&'a [u8]>) -> Line<'a> {
         return audit(message, host, Channel::Kernel);
     }
     if message.starts_with(b"avc:") {
-        let mut record = bare(message, Channel::Kernel);
+        let mut record = bare(Kind::UserAvc, message, Channel::Kernel);
         record.kind = Kind::Avc;
         record.node = host;
         return Line::Record(record);
@@ -252,7 +252,7 @@ fn logcat(line: &[u8]) -> Option<Line<'_>> {
     Some(if message.starts_with(b"type=") {
         audit(message, None, Channel::Kernel)
     } else if message.starts_with(b"avc:") {
-        Line::Record(bare(message, Channel::Daemon))
+        Line::Record(bare(Kind::UserAvc, message, Channel::Daemon))
     } else {
         Line::Text(TextLine::Plain)
     })

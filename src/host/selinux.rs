@@ -70,6 +70,11 @@ pub enum Store {
     Unreadable(String),
 }
 
+/// Whether a kernel with a policy loaded runs, and this is its host.
+pub fn is_active(root: &Root) -> bool {
+    root.is_host() && Path::new("/sys/fs/selinux/enforce").exists()
+}
+
 impl Selinux {
     /// Looks at SELinux beneath `root`.
     pub fn observe(root: &Root) -> Self {
@@ -78,7 +83,7 @@ impl Selinux {
         let config = read(&Path::new(CONFIG).join("config"));
         let policy_type = setting(&config, "SELINUXTYPE")
             .filter(|t| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
-        let active = root.is_host() && Path::new("/sys/fs/selinux/enforce").exists();
+        let active = is_active(root);
         let enforcing = active.then(|| read(Path::new("/sys/fs/selinux/enforce")).trim() == "1");
         let configured = setting(&config, "SELINUX").map(|s| s.to_ascii_lowercase());
         let mut s = Selinux { active, enforcing, configured, policy_type, ..Selinux::default() };

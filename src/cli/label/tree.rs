@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::load::Loaded;
 use super::{Args, Shown, Tally, UNCHECKED, quick};
 use crate::host::contexts::file_kind;
+use crate::host::selinux::is_active;
 use crate::report::escape::escape_path;
 use crate::report::{Format, escape};
 use crate::selinux::contexts::Lookups;
@@ -90,7 +91,7 @@ pub(super) fn show(
     tick: &dyn Fn(u64),
 ) -> io::Result<u8> {
     let found = Found::default();
-    let active = root.is_host() && Path::new("/sys/fs/selinux/enforce").exists();
+    let active = is_active(root);
     let look = || Look {
         args,
         loaded,
