@@ -11,16 +11,17 @@ fn main() {
     divan::main();
 }
 
-/// 10,000 rules: those of 1,000 users, aliases, tags, arguments with wildcards and without.
+/// 10,000 rules: those of 1,000 users and groups for 100 applications, aliases, tags, arguments with wildcards and without.
 fn text() -> String {
     let mut text = String::from("Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n");
     for n in 0..10_000 {
         let user = n % 1000;
+        let app = n / 5 % 100;
         text.push_str(&match n % 5 {
             0 => format!("user{user} ALL=(root) NOPASSWD: /usr/bin/systemctl reload unit{n}\n"),
-            1 => format!("user{user} ALL=(root) /usr/bin/cat /var/log/app{n}/*, /usr/bin/tail -n 100 /var/log/app{n}\n"),
-            2 => format!("%group{user} ALL=(app{n}) /opt/app{n}/bin/manage \"\"\n"),
-            3 => format!("Cmnd_Alias APP{n} = /opt/app{n}/bin/run, !/opt/app{n}/bin/stop\nuser{user} web{user} = (root) APP{n}\n"),
+            1 => format!("user{user} ALL=(root) /usr/bin/cat /var/log/app{app}/*, /usr/bin/tail -n 100 /var/log/app{app}\n"),
+            2 => format!("%group{user} ALL=(app{app}) /opt/app{app}/bin/manage \"\"\n"),
+            3 => format!("Cmnd_Alias APP{n} = /opt/app{app}/bin/run, !/opt/app{app}/bin/stop\nuser{user} web{user} = (root) APP{n}\n"),
             _ => format!("user{user}, !user{n} ALL=(root) /usr/bin/id ^-[a-z]+$\n"),
         });
     }

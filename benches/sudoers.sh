@@ -10,8 +10,21 @@ SUDOERS_OUT=$dir/root/etc/sudoers cargo bench --quiet --bench sudoers > "$dir/ou
 cargo build --quiet --release
 chown 0:0 "$dir/root/etc/sudoers"
 chmod 440 "$dir/root/etc/sudoers"
-printf 'root:x:0:0::/root:/bin/sh\n' > "$dir/root/etc/passwd"
-printf 'root:x:0:\n' > "$dir/root/etc/group"
+# The host that the rules are for: 1,000 users and groups, 100 applications with theirs.
+awk 'BEGIN {
+    print "root:x:0:0::/root:/bin/sh"
+    for (n = 0; n < 1000; n++) printf "user%d:x:%d:100::/home/user%d:/bin/sh\n", n, 2000 + n, n
+    for (n = 0; n < 100; n++) printf "app%d:x:%d:100::/opt/app%d:/bin/false\n", n, 4000 + n, n
+}' > "$dir/root/etc/passwd"
+awk 'BEGIN { print "root:x:0:"; for (n = 0; n < 1000; n++) printf "group%d:x:%d:\n", n, 2000 + n }' > "$dir/root/etc/group"
+mkdir -p "$dir/root/usr/bin"
+install -m 755 /bin/true "$dir/root/usr/bin/id"
+for program in systemctl cat tail; do ln "$dir/root/usr/bin/id" "$dir/root/usr/bin/$program"; done
+for n in $(seq 0 99); do
+    mkdir -p "$dir/root/opt/app$n/bin"
+    for program in manage run stop; do ln "$dir/root/usr/bin/id" "$dir/root/opt/app$n/bin/$program"; done
+done
+chmod 755 "$dir/root"
 
 # The fastest of seven runs of a command, in microseconds; its status does not matter.
 fastest() {

@@ -1,7 +1,7 @@
 //! Users and groups as the account files have them (passwd(5), group(5), shadow(5)), and what other
 //! sources (LDAP, SSSD) add, by way of `getent`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::grants::access::Credentials;
@@ -56,6 +56,9 @@ pub enum Password {
 pub struct Accounts {
     users: Vec<User>,
     groups: Vec<Group>,
+    /// The first user of each name, and the first group: numbers in the lists above.
+    user_at: HashMap<String, usize>,
+    group_at: HashMap<String, usize>,
     shadow: Option<Vec<(String, String)>>,
     /// Passwords that stand in passwd itself, where shadow is not asked.
     unshadowed: Vec<(String, String)>,
@@ -105,17 +108,17 @@ impl Accounts {
             match parse_user(line) {
                 Some(u) => {
                     let password = line.split(':').nth(1).unwrap_or("x");
-                    if password != "x" && a.users.iter().all(|o| o.name != u.name) {
+                    if password != "x" && a.user(&u.name).is_none() {
                         a.unshadowed.push((u.name.clone(), password.to_owned()));
                     }
-                    a.users.push(u);
+                    a.add_user(u);
                 }
                 None => a.unreadable.push(format!("/etc/passwd:{n}")),
             }
         }
         for (n, line) in lines(group) {
             match parse_group(line) {
-                Some(g) => a.groups.push(g),
+                Some(g) => a.add_group(g),
                 None => a.unreadable.push(format!("/etc/group:{n}")),
             }
         }
@@ -130,6 +133,16 @@ impl Accounts {
         a
     }
 
+    fn add_user(&mut self, user: User) {
+        self.user_at.entry(user.name.clone()).or_insert(self.users.len());
+        self.users.push(user);
+    }
+
+    fn add_group(&mut self, group: Group) {
+        self.group_at.entry(group.name.clone()).or_insert(self.groups.len());
+        self.groups.push(group);
+    }
+
     /// All users.
     pub fn users(&self) -> &[User] {
         &self.users
@@ -142,12 +155,12 @@ impl Accounts {
 
     /// The user with this name; the first line counts, as for getpwnam(3).
     pub fn user(&self, name: &str) -> Option<&User> {
-        self.users.iter().find(|u| u.name == name)
+        self.users.get(*self.user_at.get(name)?)
     }
 
     /// The group with this name.
     pub fn group(&self, name: &str) -> Option<&Group> {
-        self.groups.iter().find(|g| g.name == name)
+        self.groups.get(*self.group_at.get(name)?)
     }
 
     /// A name for a uid, the number where there is none.
@@ -214,7 +227,7 @@ impl Accounts {
         }
         let Some(user) = getent("passwd", name).and_then(|l| parse_user(&l)) else { return false };
         if user.name == name {
-            self.users.push(user);
+            self.add_user(user);
             return true;
         }
         false
@@ -231,7 +244,8 @@ impl Accounts {
         let gids: Vec<u32> = line.split_whitespace().skip(1).filter_map(|w| w.parse().ok()).collect();
         for gid in gids.into_iter().filter(|g| Some(*g) != primary) {
             if !self.groups.iter().any(|g| g.gid == gid) {
-                self.groups.extend(getent("group", &gid.to_string()).and_then(|l| parse_group(&l)));
+                let found = getent("group", &gid.to_string()).and_then(|l| parse_group(&l));
+                found.into_iter().for_each(|g| self.add_group(g));
             }
             if let Some(group) = self.groups.iter_mut().find(|g| g.gid == gid)
                 && !group.members.iter().any(|m| m == name)
@@ -241,6 +255,22 @@ impl Accounts {
         }
     }
 
+    /// Those of these users (or groups) that a source other than the files has, if this is the running host. One call of
+    /// getent(1) for hundreds of names: a directory may be far away.
+    pub fn found_elsewhere(&self, groups: bool, names: &[&str]) -> Vec<String> {
+        let database = if groups { "group" } else { "passwd" };
+        let asked = if self.live { names } else { &[] };
+        let mut found = Vec::new();
+        for some in asked.chunks(500) {
+            let args: Vec<&str> = ["--", database].into_iter().chain(some.iter().copied()).collect();
+            // Its status says only that one of them is not there.
+            let Ok(ended) = run::run("getent", &args, b"") else { break };
+            let text = String::from_utf8_lossy(&ended.stdout);
+            found.extend(text.lines().filter_map(|l| l.split(':').next()).map(str::to_owned));
+        }
+        found
+    }
+
     /// Adds a group that a source other than the files has, if this is the running host and there is one.
     pub fn look_elsewhere_for_group(&mut self, name: &str) -> bool {
         if !self.live || self.group(name).is_some() {
@@ -248,7 +278,7 @@ impl Accounts {
         }
         let Some(group) = getent("group", name).and_then(|l| parse_group(&l)) else { return false };
         if group.name == name {
-            self.groups.push(group);
+            self.add_group(group);
             return true;
         }
         false

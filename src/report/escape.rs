@@ -34,19 +34,38 @@ pub fn escape_path(path: &Path) -> String {
 }
 
 fn push_str(out: &mut String, text: &str) {
-    for c in text.chars() {
+    push_with(out, text, |out, c| {
         match c {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
             '\\' => out.push_str("\\\\"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
-            }
-            c if hides(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
+            _ => return false,
+        }
+        true
+    });
+}
+
+/// Adds a text made harmless. `own` is asked first about tabs, line ends and backslashes: whether it has written them in its own
+/// way. Stretches of plain text, which is nearly all there is, are copied whole.
+pub(super) fn push_with(out: &mut String, text: &str, own: impl Fn(&mut String, char) -> bool) {
+    let mut rest = text;
+    loop {
+        let plain = rest.bytes().take_while(|b| matches!(b, b' '..=b'~') && *b != b'\\').count();
+        let (safe, odd) = rest.split_at(plain);
+        out.push_str(safe);
+        let mut chars = odd.chars();
+        let Some(c) = chars.next() else { return };
+        rest = chars.as_str();
+        if matches!(c, '\n' | '\t' | '\r' | '\\') && own(out, c) {
+            continue;
+        }
+        if (c as u32) < 0x20 || c as u32 == 0x7f {
+            let _ = write!(out, "\\x{:02x}", c as u32);
+        } else if hides(c) {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
         }
     }
 }

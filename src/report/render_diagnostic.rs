@@ -9,8 +9,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::escape::escape_path;
-use super::{Diagnostic, Origin, Severity, escape};
+use super::escape::{escape_path, push_with};
+use super::{Diagnostic, Origin, Severity};
 
 /// How many characters of a line are shown; of a longer one, the part around the place.
 const SHOWN: usize = 120;
@@ -108,12 +108,7 @@ pub fn json(diagnostic: &Diagnostic) -> Value {
 /// and TOML, which are there to be copied.
 fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\t' => out.push_str("\\t"),
-            c => push(&mut out, c),
-        }
-    }
+    push(&mut out, text, "\\t");
     out
 }
 
@@ -150,37 +145,51 @@ impl Excerpt {
         let covered = origin.end.saturating_sub(start);
 
         let mut text = String::new();
-        let skipped = match before.chars().count() {
+        let length = before.chars().count();
+        let skipped = match length {
             n if n + after.chars().take(SHOWN).count() <= SHOWN => 0,
             n => n.saturating_sub(BEFORE),
         };
         if skipped > 0 {
             text.push('…');
         }
-        before.chars().skip(skipped).for_each(|c| push(&mut text, c));
+        push(&mut text, before.get(nth(before, skipped)..).unwrap_or_default(), TAB);
         let from = text.len();
-        let mut to = from;
-        let shown = SHOWN.saturating_sub(before.chars().count() - skipped);
-        for (i, c) in after.char_indices().take(shown) {
-            push(&mut text, c);
-            if i < covered {
-                to = text.len();
-            }
+        let (visible, hidden) = after.split_at(nth(after, SHOWN.saturating_sub(length - skipped)));
+        let mut covered = covered.min(visible.len());
+        while !visible.is_char_boundary(covered) {
+            covered += 1;
         }
-        if after.chars().nth(shown).is_some() {
+        let (there, behind) = visible.split_at(covered);
+        push(&mut text, there, TAB);
+        let to = text.len();
+        push(&mut text, behind, TAB);
+        if !hidden.is_empty() {
             text.push('…');
         }
         Excerpt { line, column, text, span: from..to }
     }
 }
 
-/// One character of a line, as it can be shown. A backslash is itself: the line is to look as it was written.
-fn push(text: &mut String, c: char) {
-    match c {
-        '\t' => text.push_str("    "),
-        '\\' => text.push(c),
-        c => text.push_str(&escape(c.encode_utf8(&mut [0; 4]))),
-    }
+/// The byte at which the character of this number begins, or the end.
+fn nth(text: &str, number: usize) -> usize {
+    text.char_indices().nth(number).map_or(text.len(), |(at, _)| at)
+}
+
+/// How a tab is drawn in an excerpt.
+const TAB: &str = "    ";
+
+/// A part of a line, as it can be shown, with this for a tab. A backslash is itself: the line is to look as it was written.
+fn push(out: &mut String, text: &str, tab: &str) {
+    push_with(out, text, |out, c| {
+        match c {
+            '\t' => out.push_str(tab),
+            '\\' => out.push(c),
+            '\n' => out.push_str("\\n"),
+            _ => out.push_str("\\r"),
+        }
+        true
+    });
 }
 
 #[cfg(test)]

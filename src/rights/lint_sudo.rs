@@ -1,18 +1,19 @@
 //! What is risky or in vain in a sudoers policy, each with its line and what would be better.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::known_names::{Known, account};
 use super::programs::HostPrograms;
-use super::walk::{End, Passed, Seen, walk};
+use super::walk::{End, Passed, Seen, Way, walk};
 use crate::grants::acl::{Perms, Tag};
 use crate::grants::programs::{Class, Table};
 use crate::grants::sudoers::ast::{
     AliasKind, Change, Command, CommandSpec, ItemKind, Member, Scope, Setenv, Span, User, UserSpec,
 };
 use crate::grants::sudoers::grants::expand;
-use crate::grants::sudoers::{GrantCommand, ProblemKind, Programs as _, Reading, RsPolicy, Tree, check};
+use crate::grants::sudoers::{GrantCommand, ProblemKind, Reading, RsPolicy, Tree, check};
 use crate::host::Host;
 use crate::host::grants::HostFiles;
 use crate::host::sudo::{Dialect, Sudo, Version};
@@ -31,10 +32,10 @@ pub fn sudoers(host: &Host, main: &Path, programs: &Table, dialect: Option<Diale
         host,
         tree: &tree,
         programs,
-        files: &files,
         dialect,
         found: Vec::new(),
-        writers: BTreeMap::new(),
+        known: Known::of(&tree, &host.accounts),
+        writers: HashMap::new(),
         accepted: accepted(&tree),
     };
     lint.problems();
@@ -83,15 +84,23 @@ fn accepted(tree: &Tree) -> Accepted {
     all
 }
 
+/// A command on the host.
+#[derive(Debug, Clone)]
+struct Object {
+    exists: bool,
+    /// Who else can change it; `None`: nobody.
+    writer: Option<String>,
+}
+
 struct Lint<'a> {
     host: &'a Host,
     tree: &'a Tree,
     programs: &'a Table,
-    files: &'a HostPrograms<'a>,
     dialect: Dialect,
     found: Vec<Diagnostic>,
-    /// Who else can write a command, by its path; `None`: nobody.
-    writers: BTreeMap<(PathBuf, Vec<u32>), Option<String>>,
+    known: Known,
+    /// What is known of a command, by those who may write it anyway, and its path.
+    writers: HashMap<Vec<u32>, HashMap<String, Object>>,
     accepted: Accepted,
 }
 
@@ -110,12 +119,11 @@ impl Lint<'_> {
         let entry = after.checked_sub(1).and_then(|i| found.items.get(i));
         let entry = entry.filter(|i| i.span.range().contains(&span.start));
         let start = entry.map_or(span.start, |i| i.span.start);
-        if self.accepted.contains(&(file, start, code.id.to_owned())) {
+        if !self.accepted.is_empty() && self.accepted.contains(&(file, start, code.id.to_owned())) {
             return;
         }
         // Without the end of the line.
-        let text = found.show(span);
-        let span = Span::new(span.start, span.start + text.trim_end().len());
+        let span = Span::new(span.start, span.start + found.bytes(span).trim_ascii_end().len());
         let mut d = Diagnostic::new(code, message, found.origin(span), label);
         d.notes.extend(notes.iter().cloned());
         self.found.push(d);
@@ -169,26 +177,20 @@ impl Lint<'_> {
 
     /// A name that nobody has.
     fn name(&mut self, file: usize, m: &Member<User>, group: bool) {
-        let accounts = &self.host.accounts;
-        let text = |w: &[u8]| String::from_utf8_lossy(w).into_owned();
-        let known_user = |n: &str| accounts.users().iter().any(|u| u.name.eq_ignore_ascii_case(n));
-        let known_group = |n: &str| accounts.groups().iter().any(|g| g.name.eq_ignore_ascii_case(n));
-        let (what, name) = match &m.value {
-            User::Word(w) if !w.starts_with(b"#") && group && !known_group(&text(w)) => ("group", text(w)),
-            User::Word(w) if !w.starts_with(b"#") && !group && !known_user(&text(w)) => ("user", text(w)),
-            User::Group(g) => match g.get(1..).unwrap_or_default() {
-                [b'#' | b':', ..] => return,
-                rest if !known_group(&text(rest)) => ("group", text(rest)),
-                _ => return,
-            },
-            User::Alias(a) => {
-                let kinds = [AliasKind::User, AliasKind::Runas];
-                if kinds.iter().any(|k| self.tree.alias(*k, a).is_some()) || known_user(&text(a)) {
-                    return;
-                }
-                ("user or alias", text(a))
-            }
-            _ => return,
+        let Some((named_group, bytes)) = account(&m.value, group) else { return };
+        let name = String::from_utf8_lossy(bytes);
+        if let User::Alias(a) = &m.value
+            && [AliasKind::User, AliasKind::Runas].iter().any(|k| self.tree.alias(*k, a).is_some())
+        {
+            return;
+        }
+        if self.known.has(named_group, &name) {
+            return;
+        }
+        let what = match (&m.value, named_group) {
+            (User::Alias(_), _) => "user or alias",
+            (_, true) => "group",
+            (_, false) => "user",
         };
         let message = format!("there is no {what} `{name}`");
         self.raise(&codes::UNKNOWN_NAME, file, m.span, message, "nobody now", &[]);
@@ -257,13 +259,13 @@ impl Lint<'_> {
                     this.raise(code, file, span, message, label, notes);
                 }
             };
-        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let program = c.way(self.programs).map(|(p, way)| (p.narrower.clone(), way.clone()));
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let program = c.way(self.programs);
         let arguments = command.args.as_ref().map(|a| String::from_utf8_lossy(a).into_owned());
         let regex = arguments.as_ref().is_some_and(|a| a.starts_with('^') && a.ends_with('$'));
         let wild = !regex && arguments.as_ref().is_some_and(|a| wildcard(a));
         match program {
-            Some((narrower, way)) => {
+            Some((program, way)) => {
                 let (code, what): (Code, _) = match way.class {
                     Class::Shell => (&codes::SHELL, format!("`{name}` is {whom}")),
                     Class::Interactive => (&codes::INTERACTIVE_ESCAPE, format!("`{name}` is {whom}")),
@@ -274,8 +276,8 @@ impl Lint<'_> {
                     Class::Read => (&codes::FILE_READER, format!("`{name}` reads any file as {whom}")),
                 };
                 let mut notes = Vec::new();
-                if !narrower.is_empty() {
-                    notes.push(("narrower", format!("{path} {}", narrower.join(" "))));
+                if !program.narrower.is_empty() {
+                    notes.push(("narrower", format!("{path} {}", program.narrower.join(" "))));
                 }
                 raise(self, code, format!("{what}: {}", way.how), "as this rule lets it be called", &notes);
             }
@@ -303,33 +305,35 @@ impl Lint<'_> {
         if path.contains(['*', '?', '[']) {
             return;
         }
-        let real = path.trim_end_matches('/');
-        if self.files.identity(real.as_bytes()).is_none() {
+        let object = self.object(path.trim_end_matches('/'), targets);
+        if !object.exists {
             let message = format!("there is no {path}");
             raise(self, &codes::MISSING_COMMAND, message, "nothing now", &[]);
         }
-        if let Some(who) = self.writer(Path::new(real), targets) {
+        if let Some(who) = object.writer {
             let message = format!("{who}: that is anything as {whom}");
             raise(self, &codes::WRITABLE_COMMAND, message, "can be replaced", &[]);
         }
     }
 
-    /// Who beside root and the targets can change a command, a folder above it, or the interpreter of the script that it
-    /// is.
-    fn writer(&mut self, path: &Path, targets: &[String]) -> Option<String> {
+    /// Whether a command is there, and who beside root and the targets can change it, a folder above it, or the
+    /// interpreter of the script that it is.
+    fn object(&mut self, path: &str, targets: &[String]) -> Object {
         let mut trusted: Vec<u32> = targets.iter().filter_map(|t| self.host.accounts.uid_of(t)).collect();
         trusted.push(0);
-        let key = (path.to_owned(), trusted.clone());
-        if let Some(known) = self.writers.get(&key) {
+        if let Some(known) = self.writers.get(&trusted).and_then(|by| by.get(path)) {
             return known.clone();
         }
-        let found = self.writer_of(path, &trusted, true);
-        self.writers.insert(key, found.clone());
+        let way = walk(&self.host.root, Path::new(path), true);
+        let found = Object {
+            exists: matches!(way.end, End::Found(..)),
+            writer: self.writer_of(&way, &trusted, true),
+        };
+        self.writers.entry(trusted).or_default().insert(path.to_owned(), found.clone());
         found
     }
 
-    fn writer_of(&self, path: &Path, trusted: &[u32], script: bool) -> Option<String> {
-        let way = walk(&self.host.root, path, true);
+    fn writer_of(&self, way: &Way, trusted: &[u32], script: bool) -> Option<String> {
         for passed in &way.passed {
             if let Passed::Folder(folder) = passed
                 && let Some(who) = self.open_to(folder, trusted)
@@ -346,7 +350,10 @@ impl Lint<'_> {
         let line = line.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_start();
         let interpreter = line.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
         let interpreter = Path::new(std::ffi::OsStr::from_bytes(interpreter));
-        if interpreter.is_absolute() { self.writer_of(interpreter, trusted, false) } else { None }
+        if !interpreter.is_absolute() {
+            return None;
+        }
+        self.writer_of(&walk(&self.host.root, interpreter, true), trusted, false)
     }
 
     fn open_to(&self, seen: &Seen, trusted: &[u32]) -> Option<String> {

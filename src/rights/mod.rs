@@ -14,6 +14,7 @@ mod answer;
 pub mod domain;
 mod explain;
 pub mod files;
+mod known_names;
 pub mod lint_doas;
 pub mod lint_sudo;
 pub mod programs;

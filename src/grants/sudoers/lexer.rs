@@ -3,8 +3,6 @@
 //! The states and the order of the rules follow the scanner of sudo 1.9.13 (plugins/sudoers/toke.l) and the sudoers
 //! manual. The scanner runs across files: an entry whose file ends in a backslash goes on in the next one.
 
-use std::sync::Arc;
-
 use super::ast::{AliasKind, Bytes, DigestKind, Span};
 use super::token::{
     self, DefaultsKind, OPTIONS, OptionWord, TAGS, Token, at, blank, from, run, unescape, unescape_path, upto,
@@ -56,14 +54,14 @@ impl Cooked {
 pub(super) struct Frame {
     /// Its number in the tree.
     pub(super) file: usize,
-    text: Arc<Cooked>,
+    text: Cooked,
     pos: usize,
     line_start: bool,
 }
 
 impl Frame {
     pub(super) fn new(file: usize, text: Cooked) -> Self {
-        Frame { file, text: Arc::new(text), pos: 0, line_start: true }
+        Frame { file, text, pos: 0, line_start: true }
     }
 }
 
@@ -187,7 +185,7 @@ impl Lexer {
 
     /// The next token of `frame` and where it is; `None` at the end of the file.
     pub(super) fn next(&mut self, frame: &mut Frame) -> Option<(Token, Span)> {
-        let text = Arc::clone(&frame.text);
+        let text = &frame.text;
         loop {
             let rest = from(&text.bytes, frame.pos);
             if rest.is_empty() {
@@ -314,27 +312,36 @@ impl Lexer {
             let base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/' | b'=');
             best.offer(run(b, base64), Rule::Digest { hexadecimal: false });
         }
+        let first = at(b, 0).unwrap_or_default();
         if initial {
-            for (word, dir) in [(&b"@include"[..], false), (b"@includedir", true)] {
-                if b.starts_with(word) {
-                    best.offer(word.len(), Rule::Include { dir, keep: word.len() });
+            if first == b'@' {
+                for (word, dir) in [(&b"@include"[..], false), (b"@includedir", true)] {
+                    if b.starts_with(word) {
+                        best.offer(word.len(), Rule::Include { dir, keep: word.len() });
+                    }
                 }
             }
             if line_start {
-                for (word, dir) in [(&b"#include"[..], false), (b"#includedir", true)] {
-                    if b.starts_with(word) && at(b, word.len()).is_some_and(blank) {
-                        let n = run(b, |c| c != b'\n');
-                        let n = n + usize::from(at(b, n) == Some(b'\n'));
-                        best.offer(n, Rule::Include { dir, keep: word.len() });
+                if first == b'#' {
+                    for (word, dir) in [(&b"#include"[..], false), (b"#includedir", true)] {
+                        if b.starts_with(word) && at(b, word.len()).is_some_and(blank) {
+                            let n = run(b, |c| c != b'\n');
+                            let n = n + usize::from(at(b, n) == Some(b'\n'));
+                            best.offer(n, Rule::Include { dir, keep: word.len() });
+                        }
                     }
                 }
-                best.offer(defaults_word(b), Rule::Defaults);
-                best.offer(alias_word(b), Rule::AliasWord);
+                if matches!(at(b, run(b, blank)), Some(b'D' | b'H' | b'C' | b'U' | b'R')) {
+                    best.offer(defaults_word(b), Rule::Defaults);
+                    best.offer(alias_word(b), Rule::AliasWord);
+                }
             }
         }
-        for &(word, tag) in TAGS {
-            if b.starts_with(word) {
-                let n = word.len() + run(from(b, word.len()), blank);
+        // Words in capitals: what begins otherwise is spared the comparison with each.
+        if first.is_ascii_uppercase() {
+            let word = run(b, |c| c.is_ascii_uppercase() || c == b'_');
+            if let Some(&(_, tag)) = TAGS.iter().find(|(name, _)| *name == upto(b, word)) {
+                let n = word + run(from(b, word), blank);
                 if at(b, n) == Some(b':') {
                     best.offer(n + 1, Rule::Tag(tag));
                 }
@@ -363,26 +370,32 @@ impl Lexer {
             }
             _ => {}
         }
-        let (n, six) = token::address(b);
-        best.offer(n, Rule::Address { six });
-        if b.starts_with(b"ALL") {
-            best.offer(3, Rule::All);
+        if first.is_ascii_hexdigit() || first == b':' {
+            let (n, six) = token::address(b);
+            best.offer(n, Rule::Address { six });
         }
-        if initial {
-            for &(word, option) in OPTIONS {
-                if b.starts_with(word) && (option != OptionWord::Apparmor || self.apparmor) {
-                    best.offer(word.len(), Rule::Option(option));
+        if first.is_ascii_uppercase() {
+            if b.starts_with(b"ALL") {
+                best.offer(3, Rule::All);
+            }
+            if initial {
+                for &(word, option) in OPTIONS {
+                    if b.starts_with(word) && (option != OptionWord::Apparmor || self.apparmor) {
+                        best.offer(word.len(), Rule::Option(option));
+                    }
                 }
             }
+            best.offer(token::alias(b), Rule::Alias);
         }
-        best.offer(token::alias(b), Rule::Alias);
         let sudoedit = if b.starts_with(b"sudoedit") { 8 } else { 0 };
         if defs {
             best.offer(token::path(b).max(token::regex(b)).max(sudoedit), Rule::DefsCommand);
         }
-        for kind in [DigestKind::Sha224, DigestKind::Sha256, DigestKind::Sha384, DigestKind::Sha512] {
-            if b.starts_with(kind.word().as_bytes()) {
-                best.offer(kind.word().len(), Rule::Sha(kind));
+        if first == b's' {
+            for kind in [DigestKind::Sha224, DigestKind::Sha256, DigestKind::Sha384, DigestKind::Sha512] {
+                if b.starts_with(kind.word().as_bytes()) {
+                    best.offer(kind.word().len(), Rule::Sha(kind));
+                }
             }
         }
         best.offer(sudoedit, Rule::Sudoedit);

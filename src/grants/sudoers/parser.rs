@@ -120,7 +120,7 @@ impl<'f> Parser<'f> {
     /// Reads one entry and files it. False if sudo would give up.
     fn entry(&mut self) -> bool {
         let mut include = None;
-        let parsed = match self.peek().clone() {
+        let parsed = match *self.peek() {
             Token::Newline => Ok(ItemKind::Blank),
             Token::Include | Token::IncludeDir => self.include(&mut include),
             Token::Defaults(kind) => self.defaults(kind),
@@ -430,16 +430,14 @@ impl<'f> Parser<'f> {
             }
         }
         let negated = self.eat(&Token::Bang).is_some();
-        let at = self.here();
-        let value = match self.peek().clone() {
+        let (token, at) = self.bump();
+        let value = match token {
             Token::All => Command::All(digests),
             Token::Alias(_) if !digests.is_empty() => {
-                self.bump();
                 return Err(Mistake::new(at, "a digest requires a path name"));
             }
             Token::Alias(name) => Command::Alias(name),
             Token::Command(path, _) if path.len() >= PATH_MAX => {
-                self.bump();
                 return Err(Mistake::new(at, "command too long"));
             }
             Token::Command(path, args) => Command::Path(CommandPath { path, args, digests }),
@@ -447,12 +445,10 @@ impl<'f> Parser<'f> {
                 Command::Path(CommandPath { path: word, args: None, digests })
             }
             Token::Word(_) => {
-                self.bump();
                 return Err(Mistake::new(at, "expected a fully-qualified path name"));
             }
-            _ => return self.mistake(),
+            other => return self.put_back(other, at),
         };
-        self.bump();
         Ok(Member { negated, value, span: start.to(at.span) })
     }
 
@@ -463,12 +459,12 @@ impl<'f> Parser<'f> {
     fn user_list(&mut self) -> Parsed<(Vec<Member<User>>, Span)> {
         self.list(|p| {
             p.member(|t| match t {
-                Token::All => Some(User::All),
-                Token::Alias(w) => Some(User::Alias(w)),
-                Token::Netgroup(w) => Some(User::Netgroup(w)),
-                Token::Group(w) => Some(User::Group(w)),
-                Token::Word(w) => Some(User::Word(w)),
-                _ => None,
+                Token::All => Ok(User::All),
+                Token::Alias(w) => Ok(User::Alias(w)),
+                Token::Netgroup(w) => Ok(User::Netgroup(w)),
+                Token::Group(w) => Ok(User::Group(w)),
+                Token::Word(w) => Ok(User::Word(w)),
+                other => Err(other),
             })
         })
     }
@@ -476,10 +472,10 @@ impl<'f> Parser<'f> {
     fn group_list(&mut self) -> Parsed<Vec<Member<User>>> {
         let groups = self.list(|p| {
             p.member(|t| match t {
-                Token::All => Some(User::All),
-                Token::Alias(w) => Some(User::Alias(w)),
-                Token::Word(w) => Some(User::Word(w)),
-                _ => None,
+                Token::All => Ok(User::All),
+                Token::Alias(w) => Ok(User::Alias(w)),
+                Token::Word(w) => Ok(User::Word(w)),
+                other => Err(other),
             })
         })?;
         Ok(groups.0)
@@ -488,21 +484,31 @@ impl<'f> Parser<'f> {
     fn host_list(&mut self) -> Parsed<(Vec<Member<Host>>, Span)> {
         self.list(|p| {
             p.member(|t| match t {
-                Token::All => Some(Host::All),
-                Token::Alias(w) => Some(Host::Alias(w)),
-                Token::Netgroup(w) => Some(Host::Netgroup(w)),
-                Token::Address(w) => Some(Host::Address(w)),
-                Token::Word(w) => Some(Host::Word(w)),
-                _ => None,
+                Token::All => Ok(Host::All),
+                Token::Alias(w) => Ok(Host::Alias(w)),
+                Token::Netgroup(w) => Ok(Host::Netgroup(w)),
+                Token::Address(w) => Ok(Host::Address(w)),
+                Token::Word(w) => Ok(Host::Word(w)),
+                other => Err(other),
             })
         })
     }
 
-    /// One member, with its `!`.
-    fn member<T>(&mut self, value: impl Fn(Token) -> Option<T>) -> Parsed<Member<T>> {
+    /// A mistake at a token that was taken already.
+    fn put_back<T>(&mut self, token: Token, at: Loc) -> Parsed<T> {
+        self.peeked = Some((token, at));
+        self.mistake()
+    }
+
+    /// One member, with its `!`. `value`: what a token stands for, or the token.
+    fn member<T>(&mut self, value: impl Fn(Token) -> Result<T, Token>) -> Parsed<Member<T>> {
         let bang = self.eat(&Token::Bang);
-        let Some(value) = value(self.peek().clone()) else { return self.mistake() };
-        let at = self.bump().1.span;
+        let (token, at) = self.bump();
+        let value = match value(token) {
+            Ok(value) => value,
+            Err(token) => return self.put_back(token, at),
+        };
+        let at = at.span;
         Ok(Member { negated: bang.is_some(), value, span: bang.map_or(at, |b| b.span.to(at)) })
     }
 
