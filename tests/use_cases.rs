@@ -1,10 +1,13 @@
-//! Many applications on one host, separated by user: declared, applied, used by real processes and the real doas, and each drift
-//! found and put right. (The deployer is in tests/apply.rs and tests/vm_deployer.rs, mod_wsgi in tests/vm_mod_wsgi.rs, what may not
-//! change while it runs in tests/apply.rs, incidents in tests/learn*.rs.)
+//! Whole use cases, each declared, applied, used by real processes and the real tools, and each drift found and put right: many
+//! applications on one host here, the hardened WSGI service and the incident below. (The deployer is in tests/apply.rs and
+//! tests/vm_deployer.rs, mod_wsgi in tests/vm_mod_wsgi.rs, what may not change while it runs in tests/apply.rs.)
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends at a surprise")]
 
 mod support;
+
+#[path = "use_cases/hardened_wsgi.rs"]
+mod hardened_wsgi;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
@@ -13,6 +16,31 @@ use support::tree::{Tree, run};
 
 fn root() -> bool {
     rustix::process::geteuid().is_root() || support::skip("needs root")
+}
+
+/// What is done to a host, what takes it back (nothing: `perms apply`), the audit's exit status, and findings that it must have.
+type Drift<'a> = (&'a str, &'a str, i32, &'a [(&'a str, &'a str)]);
+
+/// Makes each drift, looks for what must be found, and for nothing being left once it is put right.
+#[track_caller]
+fn found_and_put_right(t: &Tree, drifts: &[Drift<'_>]) {
+    let shell = |script: &str| {
+        let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
+        assert_eq!(done.status, 0, "{script}: {}", done.err);
+    };
+    for (script, back, status, expected) in drifts {
+        shell(script);
+        let found = t.audit(*status);
+        for (code, place) in *expected {
+            assert!(found.iter().any(|(c, p)| c == code && p == place), "after {script}: {found:?}");
+        }
+        if back.is_empty() {
+            t.expect(0, &["apply", "--yes"]);
+        } else {
+            shell(back);
+        }
+        assert_eq!(t.audit(0), [], "after {script}");
+    }
 }
 
 const BIGWEBSITE: &str = r#"[app]
@@ -177,49 +205,46 @@ fn many_applications_separated_by_user() {
     assert!(!t.read("etc/doas.conf").contains("keepenv"), "PYTHONPATH would be the caller's");
 
     let db = "home/bornhack/db.sqlite3";
-    type Found<'a> = &'a [(&'a str, &'a str)];
-    let drifts: &[(&str, i32, Found<'_>)] = &[
-        ("chmod 644 home/bornhack/db.sqlite3", 8, &[("path::wrong-mode", "/home/bornhack/db.sqlite3")]),
+    let drifts: &[Drift<'_>] = &[
+        ("chmod 644 home/bornhack/db.sqlite3", "", 8, &[("path::wrong-mode", "/home/bornhack/db.sqlite3")]),
         (
             "setfacl -m u:2002:r home/bornhack/db.sqlite3",
+            "",
             8,
             &[("acl::undeclared-entry", "/home/bornhack/db.sqlite3")],
         ),
-        ("chmod 700 home/bigwebsite", 4, &[("path::wrong-mode", "/home/bigwebsite")]),
+        ("chmod 700 home/bigwebsite", "", 4, &[("path::wrong-mode", "/home/bigwebsite")]),
         (
             "chmod g-r home/bigwebsite/media/a/picture",
+            "",
             4,
             &[("path::wrong-mode", "/home/bigwebsite/media/a/picture")],
         ),
         (
             "sed -i 's/^bigwebsite:x:2100:searchengine/&,bornhack/' etc/group",
+            "",
             8,
             &[("account::undeclared-group", "user bornhack")],
         ),
         (
             "sed -i 's/^bigwebsite:x:2100:searchengine/bigwebsite:x:2100:/' etc/group",
+            "",
             4,
             &[("account::missing-membership", "user searchengine")],
         ),
         (
             "sed -i 's/permit nopass bornhack as flame cmd \\(.*\\) args move_to_bar/permit nopass keepenv bornhack as flame cmd \\1/' etc/doas.conf",
+            "",
             8,
             &[("doas::wrong-block", "/etc/doas.conf, block of bornhack")],
         ),
         (
             "echo 'permit nopass bornhack as root cmd /bin/sh' >>etc/doas.conf",
+            "",
             8,
             &[("doas::undeclared-rule", "/etc/doas.conf:6")],
         ),
     ];
-    for (script, status, expected) in drifts {
-        let done = run(Command::new("sh").args(["-ec", script]).current_dir(t.root()));
-        assert_eq!(done.status, 0, "{script}: {}", done.err);
-        let found = t.audit(*status);
-        let expected: Vec<_> = expected.iter().map(|(c, p)| ((*c).to_owned(), (*p).to_owned())).collect();
-        assert!(expected.iter().all(|e| found.contains(e)), "after {script}: {found:?}");
-        t.expect(0, &["apply", "--yes"]);
-        assert_eq!(t.audit(0), [], "after {script}");
-    }
+    found_and_put_right(&t, drifts);
     assert!(t.at(db).exists());
 }

@@ -1,6 +1,7 @@
 //! What declared users have beyond their manifests without any file being walked over: ways to root, jobs, keys, code of
 //! their own that they can write. And of the whole host, where that is asked for: rules, and what rules run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::escalation::{Chain, Right, Way, World, interpreter};
@@ -34,6 +35,8 @@ pub(super) fn of_users(plan: &Plan, host: &Host, world: &World<'_>) -> Vec<Findi
         found.extend(own.iter().filter_map(|j| job(&plan.manifests, m, j)));
         found.extend(own_code(m, host, &own));
         found.extend(keys(m, host, Path::new(&user.home)));
+        found.extend(same_number(m, host));
+        found.extend(members(&plan.manifests, m, host));
         found.extend(by_polkit(m, host, world));
     }
     let (_, unread) = world.polkit();
@@ -71,11 +74,19 @@ fn job(manifests: &[Manifest], m: &Manifest, job: &Job) -> Option<Finding> {
         .map(|other| other.app.name.value.as_str())
         .chain([m.app.user.name.value.as_str()])
         .collect();
+    let units: Vec<&str> = manifests
+        .iter()
+        .filter(|other| other.app.user.name.value == m.app.user.name.value)
+        .flat_map(|other| other.app.units.iter().map(|u| u.value.as_str()))
+        .collect();
     let named = |n: &str| {
         let bare = n.trim_end_matches(".service").trim_end_matches(".timer");
-        own.iter().any(|own| {
-            bare == *own || bare.strip_prefix(own).is_some_and(|rest| rest.starts_with(['-', '@', '.', '_']))
-        })
+        let declared = |u: &&str| u.trim_end_matches(".service").trim_end_matches(".timer") == bare;
+        units.iter().any(declared)
+            || own.iter().any(|own| {
+                bare == *own
+                    || bare.strip_prefix(own).is_some_and(|rest| rest.starts_with(['-', '@', '.', '_']))
+            })
     };
     if job.by != By::Cron && named(&job.name) {
         return None;
@@ -206,6 +217,64 @@ fn keys(m: &Manifest, host: &Host, home: &Path) -> Vec<Finding> {
                     .why("a locked password does not stop ssh")
                     .remedy("remove the line; or accept excess::ssh-key with whose it is"),
             );
+        }
+    }
+    found
+}
+
+/// Other accounts with the number of the application's: to the kernel they are it.
+fn same_number(m: &Manifest, host: &Host) -> Vec<Finding> {
+    let name = &m.app.user.name.value;
+    let Some(uid) = host.accounts.user(name).map(|u| u.uid) else { return Vec::new() };
+    let others = host.accounts.users().iter().filter(|u| u.uid == uid && u.name != *name);
+    others
+        .map(|other| {
+            of(m, &excess::SHARED_UID, format!("user {}", other.name))
+                .is(format!("uid {uid}, as {name} has"), "a number of its own")
+                .why("the kernel knows numbers only: whoever enters the one account is the other")
+                .remedy(format!(
+                    "userdel {0}, or usermod -u UID {0}; or accept excess::shared-uid with the reason",
+                    other.name
+                ))
+        })
+        .collect()
+}
+
+/// Members of the application's own groups whom no manifest puts there, by list and by primary group.
+fn members(manifests: &[Manifest], m: &Manifest, host: &Host) -> Vec<Finding> {
+    let user = &m.app.user;
+    let own = user.group.as_ref().is_none_or(|g| g.value == user.name.value);
+    let groups = m.groups.iter().map(|g| &g.name).chain((user.managed && own).then_some(&user.name));
+    let mut found: Vec<Finding> = Vec::new();
+    for group in groups {
+        let Some(gid) = host.accounts.group(&group.value).map(|g| g.gid) else { continue };
+        let declared = |who: &str| {
+            who == user.name.value
+                || manifests
+                    .iter()
+                    .map(|o| &o.app.user)
+                    .filter(|u| u.managed && u.name.value == who)
+                    .any(|u| u.groups.iter().chain(&u.group).any(|g| g.value == group.value))
+        };
+        // Several lines may give one number several names.
+        let listed = host.accounts.groups().iter().filter(|g| g.gid == gid).flat_map(|g| &g.members);
+        let primary = host.accounts.users().iter().filter(|u| u.gid == gid).map(|u| &u.name);
+        let all: BTreeMap<&String, bool> =
+            listed.map(|name| (name, false)).chain(primary.map(|name| (name, true))).collect();
+        for (who, primary) in all {
+            let place = format!("group {}, member {who}", group.value);
+            if declared(who) || found.iter().any(|f| f.place == place) {
+                continue;
+            }
+            let (is, out) = match primary {
+                true => ("it is the primary group", format!("usermod -g GROUP {who}")),
+                false => ("a member", format!("gpasswd -d {who} {}", group.value)),
+            };
+            let f = of(m, &excess::MEMBER, place).is(is, "nobody whom no manifest names: the group is the application's own").remedy(format!(
+                "{out}; or groups = [\"{}\", …] in the manifest of {who}; or accept excess::member with the reason",
+                group.value
+            ));
+            found.push(Finding { origin: Some(group.origin.clone()), ..f });
         }
     }
     found

@@ -208,7 +208,7 @@ pub static APP: Table = Table {
             name: "units",
             shape: Shape::Texts(UNIT),
             absent: Absent::Nothing,
-            doc: "its systemd units, such as `shop.service`: `perms learn` knows its denials by them",
+            doc: "its systemd units, such as `shop.service`: they may run as its user, and `perms learn` knows its denials by them",
         },
         Key {
             name: "executables",

@@ -164,7 +164,8 @@ pub(super) fn compare_paths<'a, 'm>(
                     relied.push((trouble(Trouble::Missing(PathBuf::new())), r.relied.clone()));
                 }
                 add_searches(&mut searches, app, &demands, names, r.parents.iter().map(|(p, _)| p));
-                diffs.troubles.extend(readers::replaceable(app, rule, &r, &demands));
+                let user = names.credentials(&manifest.app.user.name.value);
+                diffs.troubles.extend(readers::replaceable(app, rule, user.as_ref(), &r, &demands));
                 starts.push((compiled(app, rule, r.path.clone(), &r.meta, demands), Some(r.handle)));
             }
             Ok(Found::ToMake(path, parents)) => {

@@ -76,17 +76,27 @@ impl Owned {
     }
 }
 
-/// The folders on the way to what the rule lets read in which the reader can put another in its place.
+/// The nearest folder on the way to the rule's path in which `user`, the application's, can put another in its place: where
+/// it may only read the path, or where the path is declared to be somebody else's.
 pub(super) fn replaceable(
     app: usize,
     rule: &PathRule,
+    user: Option<&Credentials>,
     found: &Resolved,
     demands: &[Demand],
 ) -> Option<PathTrouble> {
-    let (reader, origin) = demands.iter().find_map(|d| match &d.what {
+    let reads = demands.iter().find_map(|d| match &d.what {
         What::Access(c, Access::Read) if c.uid != 0 => Some((c, &d.origin)),
         _ => None,
-    })?;
+    });
+    let not_its = || {
+        let user = user.filter(|c| c.uid != 0 && rule.access.is_none())?;
+        demands.iter().find_map(|d| match &d.what {
+            What::Owner(uid) if *uid != user.uid => Some((user, &d.origin)),
+            _ => None,
+        })
+    };
+    let (reader, origin) = reads.or_else(not_its)?;
     if rule.accept.iter().any(|a| a.code.id == codes::REPLACEABLE.id) {
         return None;
     }

@@ -285,12 +285,18 @@ impl Asking<'_> {
         let writes = self.action == Action::Write;
         let folder = object.meta.kind == Kind::Directory;
         let special = matches!(object.meta.kind, Kind::Block | Kind::Character | Kind::Pipe | Kind::Socket);
-        let what = if writes && folder { "write in" } else { self.action.word() };
+        let socket = object.meta.kind == Kind::Socket;
+        let what = match (writes, object.meta.kind) {
+            (true, Kind::Directory) => "write in",
+            // What connecting to one takes: unix(7).
+            (true, Kind::Socket) => "connect to",
+            _ => self.action.word(),
+        };
         if writes && !special {
             self.writable(object, what);
         }
         if writes {
-            self.attributes(object, what, !folder);
+            self.attributes(object, what, !folder && !socket);
         }
         let device = matches!(object.meta.kind, Kind::Block | Kind::Character);
         if device && object.handle.mount().is_ok_and(|m| m.no_devices) {
@@ -306,10 +312,11 @@ impl Asking<'_> {
         let class = class(object.meta.kind);
         let wanted = match (writes, folder) {
             (true, true) => Wanted::new(class, &["write", "search"]),
+            (true, false) if socket => Wanted::new(class, &["write"]),
             (true, false) => Wanted::new(class, &["write", "open"]),
             _ => Wanted::new(class, &["read", "open"]),
         };
-        if object.meta.kind == Kind::Socket {
+        if socket && !writes {
             self.object(&object.path, Verdict::No, "is a socket, which is connected to and not opened");
         }
         self.selinux(object, &wanted);

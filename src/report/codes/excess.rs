@@ -14,6 +14,8 @@ codes! { "excess";
     OWN_CODE => Warning, "own-code", "a service can write the code that it runs";
     JOB => Warning, "job", "a job runs as a declared user, and its manifest says nothing of it";
     SSH_KEY => Warning, "ssh-key", "a key opens the account of a declared user";
+    SHARED_UID => Warning, "shared-uid", "another account has the number of a declared user";
+    MEMBER => Warning, "member", "somebody whom no manifest names is in an application's own group";
     WEAK_COMMAND => Warning, "weak-command", "what a sudo or doas rule lets run can be replaced by somebody else";
     MISSING_COMMAND => Warning, "missing-command", "a sudo or doas rule names a command that is not there";
     IGNORED_FRAGMENT => Warning, "ignored-fragment", "a file in a folder of sudoers that sudo skips";

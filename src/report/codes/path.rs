@@ -14,6 +14,6 @@ codes! { "path";
     UNREADABLE => Warning, "unreadable", "a file could not be looked at";
     DAEMON_CONFIG_AND_RELOAD => Warning, "daemon-config-and-reload", "root in two steps: a daemon's configuration, and its reload";
     OWNED_BY_READER => Error, "owned-by-reader", "the application owns what it may only read, and so can change it";
-    REPLACEABLE => Error, "replaceable", "the application can put another in the place of what it may only read";
+    REPLACEABLE => Error, "replaceable", "the application can put another in the place of what is not its to change";
     WRITE_IS_ROOT => Warning, "write-is-root", "a place where writing is being root";
 }
