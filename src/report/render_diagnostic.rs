@@ -3,7 +3,6 @@
 //! What comes from a manifest may be hostile: everything is escaped here, and only an excerpt of the line is handed to
 //! the drawing, short and free of anything that is not printable.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -58,22 +57,25 @@ fn put_column(text: &mut String, path: &str, excerpt: &Excerpt) {
 /// In sentences, a line each, for screen readers and for grep. With a final newline.
 pub fn plain(diagnostic: &Diagnostic) -> String {
     let excerpt = Excerpt::of(&diagnostic.origin);
-    let mut out = String::new();
-    let _ =
-        writeln!(out, "{} {}: {}", word(diagnostic.severity), diagnostic.code.id, shown(&diagnostic.message));
+    let mut out = String::with_capacity(512);
+    let mut say = |parts: &[&str]| {
+        for part in parts {
+            push(&mut out, part, "\\t");
+        }
+        out.push('\n');
+    };
+    say(&[word(diagnostic.severity), " ", diagnostic.code.id, ": ", &diagnostic.message]);
     let file = escape_path(diagnostic.origin.path());
-    let _ = writeln!(out, "  file {file}, line {}, column {}", excerpt.line, excerpt.column);
+    say(&["  file ", &file, ", line ", &excerpt.line.to_string(), ", column ", &excerpt.column.to_string()]);
     if !excerpt.text.trim().is_empty() {
-        let _ = writeln!(out, "  the line: {}", excerpt.text.trim());
+        say(&["  the line: ", excerpt.text.trim()]);
     }
-    let there = excerpt.text.get(excerpt.span.clone()).unwrap_or_default().trim();
-    if there.is_empty() {
-        let _ = writeln!(out, "  here: {}", shown(&diagnostic.label));
-    } else {
-        let _ = writeln!(out, "  at {there}: {}", shown(&diagnostic.label));
+    match excerpt.text.get(excerpt.span.clone()).unwrap_or_default().trim() {
+        "" => say(&["  here: ", &diagnostic.label]),
+        there => say(&["  at ", there, ": ", &diagnostic.label]),
     }
     for (kind, text) in &diagnostic.notes {
-        let _ = writeln!(out, "  {kind}: {}", shown(text));
+        say(&["  ", kind, ": ", text]);
     }
     out
 }

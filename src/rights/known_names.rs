@@ -7,10 +7,9 @@ use crate::grants::sudoers::Tree;
 use crate::grants::sudoers::ast::{AliasKind, Member, User};
 use crate::host::accounts::Accounts;
 
-/// The names that accounts and groups have, in lower case: sudo does not tell cases apart
-/// (`case_insensitive_user`, `case_insensitive_group`).
+/// The names in a policy that nobody has.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Unknown {
     users: HashSet<String>,
     groups: HashSet<String>,
 }
@@ -29,55 +28,59 @@ pub(super) fn account(user: &User, group: bool) -> Option<(bool, &[u8])> {
     }
 }
 
-impl Known {
-    /// What there is of all names in the policy.
-    pub(super) fn of(tree: &Tree, accounts: &Accounts) -> Known {
-        let lower = |name: &str| name.to_ascii_lowercase();
-        let mut known = Known {
-            users: accounts.users().iter().map(|u| lower(&u.name)).collect(),
-            groups: accounts.groups().iter().map(|g| lower(&g.name)).collect(),
-        };
-        let mut unknown: [HashSet<String>; 2] = Default::default();
+impl Unknown {
+    /// Those of all names in the policy. Cases are not told apart, as by sudo (`case_insensitive_user`,
+    /// `case_insensitive_group`).
+    pub(super) fn of(tree: &Tree, accounts: &Accounts) -> Unknown {
+        let mut unknown = Unknown { users: HashSet::new(), groups: HashSet::new() };
         let mut note = |m: &Member<User>, group: bool| {
             let defined = |a: &[u8]| {
                 [AliasKind::User, AliasKind::Runas].iter().any(|kind| tree.alias(*kind, a).is_some())
             };
-            let named = match &m.value {
-                User::Alias(a) if defined(a) => None,
-                value => account(value, group),
-            };
-            if let Some((group, name)) = named.filter(|(group, name)| !known.has(*group, &text(name)))
-                && let [users, groups] = &mut unknown
-            {
-                if group { groups } else { users }.insert(text(name));
+            let Some((group, name)) = account(&m.value, group) else { return };
+            let exact = std::str::from_utf8(name).is_ok_and(|n| match group {
+                true => accounts.group(n).is_some(),
+                false => accounts.user(n).is_some(),
+            });
+            if exact || matches!(&m.value, User::Alias(a) if defined(a)) {
+                return;
             }
+            let names = if group { &mut unknown.groups } else { &mut unknown.users };
+            names.insert(String::from_utf8_lossy(name).into_owned());
         };
         for (_, _, spec) in tree.specs() {
             spec.users.iter().for_each(|m| note(m, false));
-            for runas in
-                spec.privileges.iter().flat_map(|p| &p.commands).filter_map(|c| c.written.runas.as_ref())
-            {
+            let commands = spec.privileges.iter().flat_map(|p| &p.commands);
+            for runas in commands.filter_map(|c| c.written.runas.as_ref()) {
                 runas.users.iter().for_each(|m| note(m, false));
                 runas.groups.iter().for_each(|m| note(m, true));
             }
         }
-        let [users, groups] = unknown;
-        for (group, names) in [(false, users), (true, groups)] {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let found = accounts.found_elsewhere(group, &names);
-            let all = if group { &mut known.groups } else { &mut known.users };
-            all.extend(found.iter().map(|n| lower(n)));
-        }
-        known
+        let (users, groups) = (accounts.users().iter(), accounts.groups().iter());
+        retain(&mut unknown.users, users.map(|u| &*u.name), |names| accounts.found_elsewhere(false, names));
+        retain(&mut unknown.groups, groups.map(|g| &*g.name), |names| accounts.found_elsewhere(true, names));
+        unknown
     }
 
-    /// Whether there is a user, or a group, of this name.
-    pub(super) fn has(&self, group: bool, name: &str) -> bool {
+    /// Whether there is no user, or no group, of this name.
+    pub(super) fn has(&self, group: bool, name: &[u8]) -> bool {
         let names = if group { &self.groups } else { &self.users };
-        names.contains(name) || names.contains(&name.to_ascii_lowercase())
+        !names.is_empty() && names.contains(&*String::from_utf8_lossy(name))
     }
 }
 
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
+/// Keeps what neither these names nor those found elsewhere cover, whatever the case.
+fn retain<'n>(
+    names: &mut HashSet<String>,
+    here: impl Iterator<Item = &'n str>,
+    elsewhere: impl Fn(&[&str]) -> Vec<String>,
+) {
+    if names.is_empty() {
+        return;
+    }
+    let here: HashSet<String> = here.map(str::to_ascii_lowercase).collect();
+    names.retain(|n| !here.contains(&n.to_ascii_lowercase()));
+    let left: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found: HashSet<String> = elsewhere(&left).iter().map(|n| n.to_ascii_lowercase()).collect();
+    names.retain(|n| !found.contains(&n.to_ascii_lowercase()));
 }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::known_names::{Known, account};
+use super::known_names::{Unknown, account};
 use super::programs::HostPrograms;
 use super::walk::{End, Passed, Seen, Way, walk};
 use crate::grants::acl::{Perms, Tag};
 use crate::grants::programs::{Class, Table};
 use crate::grants::sudoers::ast::{
-    AliasKind, Change, Command, CommandSpec, ItemKind, Member, Scope, Setenv, Span, User, UserSpec,
+    Change, Command, CommandSpec, ItemKind, Member, Scope, Setenv, Span, User, UserSpec,
 };
 use crate::grants::sudoers::grants::expand;
 use crate::grants::sudoers::{GrantCommand, ProblemKind, Reading, RsPolicy, Tree, check};
@@ -34,7 +34,7 @@ pub fn sudoers(host: &Host, main: &Path, programs: &Table, dialect: Option<Diale
         programs,
         dialect,
         found: Vec::new(),
-        known: Known::of(&tree, &host.accounts),
+        unknown: Unknown::of(&tree, &host.accounts),
         writers: HashMap::new(),
         accepted: accepted(&tree),
     };
@@ -98,7 +98,7 @@ struct Lint<'a> {
     programs: &'a Table,
     dialect: Dialect,
     found: Vec<Diagnostic>,
-    known: Known,
+    unknown: Unknown,
     /// What is known of a command, by those who may write it anyway, and its path.
     writers: HashMap<Vec<u32>, HashMap<String, Object>>,
     accepted: Accepted,
@@ -177,16 +177,11 @@ impl Lint<'_> {
 
     /// A name that nobody has.
     fn name(&mut self, file: usize, m: &Member<User>, group: bool) {
-        let Some((named_group, bytes)) = account(&m.value, group) else { return };
-        let name = String::from_utf8_lossy(bytes);
-        if let User::Alias(a) = &m.value
-            && [AliasKind::User, AliasKind::Runas].iter().any(|k| self.tree.alias(*k, a).is_some())
-        {
+        let Some((named_group, name)) = account(&m.value, group) else { return };
+        if !self.unknown.has(named_group, name) {
             return;
         }
-        if self.known.has(named_group, &name) {
-            return;
-        }
+        let name = String::from_utf8_lossy(name);
         let what = match (&m.value, named_group) {
             (User::Alias(_), _) => "user or alias",
             (_, true) => "group",
@@ -216,7 +211,7 @@ impl Lint<'_> {
             let note = ("narrower", "(root), or the one user that is meant".to_owned());
             self.raise(&codes::ANY_TARGET, file, span, message, "as anybody", &[note]);
         }
-        let mut seen = HashSet::new();
+        let mut seen = Vec::new();
         for c in expand(self.tree, &spec.command).iter().filter(|c| !c.negated) {
             self.one(file, span, c, &whom, &targets, &mut seen);
         }
@@ -246,7 +241,7 @@ impl Lint<'_> {
         c: &GrantCommand,
         whom: &str,
         targets: &[String],
-        seen: &mut HashSet<Code>,
+        seen: &mut Vec<Code>,
     ) {
         let Some(command) = &c.command else { return };
         let path = String::from_utf8_lossy(&command.path).into_owned();
@@ -255,7 +250,8 @@ impl Lint<'_> {
         }
         let mut raise =
             |this: &mut Self, code: Code, message: String, label: &str, notes: &[(&'static str, String)]| {
-                if seen.insert(code) {
+                if !seen.contains(&code) {
+                    seen.push(code);
                     this.raise(code, file, span, message, label, notes);
                 }
             };

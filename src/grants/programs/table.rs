@@ -1,13 +1,13 @@
 //! The table itself: read from text, looked up by path.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::{Class, Program, Way};
 
 /// Programs, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    programs: BTreeMap<String, Program>,
+    programs: HashMap<String, Program>,
 }
 
 /// A line that could not be understood. The others of its text stand.
@@ -28,7 +28,7 @@ impl Table {
         [path, name, bare].into_iter().filter(|n| !n.is_empty()).find_map(|n| self.programs.get(n))
     }
 
-    /// All programs, by name.
+    /// All programs, in no order.
     pub fn programs(&self) -> impl Iterator<Item = &Program> {
         self.programs.values()
     }

@@ -21,6 +21,13 @@ impl Cooked {
     pub(super) fn new(raw: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(raw.len() + 1);
         let mut jumps = Vec::new();
+        if memchr::memchr(0, raw).is_none() {
+            bytes.extend_from_slice(raw);
+            if raw.last().is_some_and(|&c| c != b'\n') {
+                bytes.push(b'\n');
+            }
+            return Cooked { bytes, jumps, raw_len: raw.len() };
+        }
         let mut read = 0;
         for line in raw.split_inclusive(|&c| c == b'\n') {
             read += line.len();
@@ -191,7 +198,8 @@ impl Lexer {
             if rest.is_empty() {
                 return None;
             }
-            let best = self.scan(rest, frame.line_start);
+            let best =
+                self.plain(rest, frame.line_start).unwrap_or_else(|| self.scan(rest, frame.line_start));
             let matched = upto(rest, best.len);
             let start = frame.pos;
             frame.line_start = matched.last() == Some(&b'\n');
@@ -220,6 +228,20 @@ impl Lexer {
                 self.ended = frame.pos;
             }
         }
+    }
+
+    /// What begins with a byte that begins one thing only: most of a policy. `None`: [`scan`](Self::scan) has to weigh.
+    fn plain(&self, b: &[u8], line_start: bool) -> Option<Best> {
+        let (len, rule) = match (self.state, at(b, 0)?) {
+            (State::Initial, b' ' | b'\t') if !line_start => (run(b, blank), Rule::Blank),
+            (State::GotCommand, b' ' | b'\t') => (run(b, blank), Rule::Blank),
+            (State::Initial, b'\n') => (1, Rule::Newline),
+            (State::Initial, c @ (b'(' | b')' | b',' | b'=')) => (1, Rule::Char(c)),
+            // Not those of hexadecimal digits (addresses), nor `s` (sudoedit, digests).
+            (State::Initial, b'g'..=b'r' | b't'..=b'z') => (token::word(b), Rule::Word),
+            _ => return None,
+        };
+        Some(Best { len, rule })
     }
 
     /// The rule that wins here.
@@ -265,8 +287,7 @@ impl Lexer {
                     (Some(b'#' | b':' | b',' | b'=' | b'\r' | b'\n'), _) => best.offer(1, Rule::CommandEnd),
                     _ => {}
                 }
-                let arg = |c: u8| !matches!(c, b'#' | b'\\' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n');
-                best.offer(run(b, arg), Rule::Arg);
+                best.offer(token::args(b), Rule::Arg);
             }
             State::GotRegex => {
                 match (at(b, 0), at(b, 1)) {

@@ -137,19 +137,31 @@ pub(super) fn run(b: &[u8], f: impl Fn(u8) -> bool) -> usize {
 /// A word: anything but the special characters; a backslash takes the next byte with it, but not a tab or newline.
 pub(super) fn word(b: &[u8]) -> usize {
     let mut i = 0;
-    while let Some(c) = at(b, i) {
-        match c {
-            b'\\' => match at(b, i + 1) {
-                Some(n) if n != b'\t' && n != b'\n' => i += 2,
-                _ => break,
-            },
-            b'#' | b'>' | b'!' | b'=' | b':' | b',' | b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' | b'"' => {
-                break;
-            }
-            _ => i += 1,
+    loop {
+        i += run(from(b, i), in_word);
+        match (at(b, i), at(b, i + 1)) {
+            (Some(b'\\'), Some(n)) if n != b'\t' && n != b'\n' => i += 2,
+            _ => return i,
         }
     }
-    i
+}
+
+/// Whether a word goes on with this byte, without an escape.
+fn in_word(c: u8) -> bool {
+    !matches!(
+        c,
+        b'\\' | b'#' | b'>' | b'!' | b'=' | b':' | b',' | b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' | b'"'
+    )
+}
+
+/// Whether a path does.
+fn in_path(c: u8) -> bool {
+    !matches!(c, b'\\' | b',' | b':' | b'=' | b' ' | b'\t' | b'\r' | b'\n' | b'#')
+}
+
+/// A stretch of a command's arguments without blanks or escapes.
+pub(super) fn args(b: &[u8]) -> usize {
+    run(b, |c| !matches!(c, b'#' | b'\\' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// `#` and a number.
@@ -168,14 +180,11 @@ pub(super) fn path(b: &[u8]) -> usize {
         return 0;
     }
     let mut i = 1;
-    while let Some(c) = at(b, i) {
-        match c {
-            b'\\' => match at(b, i + 1) {
-                Some(b',' | b':' | b'=' | b' ' | b'\t' | b'#') => i += 2,
-                _ => break,
-            },
-            b',' | b':' | b'=' | b' ' | b'\t' | b'\r' | b'\n' | b'#' => break,
-            _ => i += 1,
+    loop {
+        i += run(from(b, i), in_path);
+        match (at(b, i), at(b, i + 1)) {
+            (Some(b'\\'), Some(b',' | b':' | b'=' | b' ' | b'\t' | b'#')) => i += 2,
+            _ => break,
         }
     }
     if i == 1 { 0 } else { i }
@@ -396,6 +405,9 @@ pub(super) fn ipv6_valid(b: &[u8]) -> bool {
 
 /// Resolves the escapes of a word: `\xHH` is a byte, any other `\c` is `c`.
 pub(super) fn unescape(b: &[u8]) -> Bytes {
+    if memchr::memchr(b'\\', b).is_none() {
+        return b.to_vec();
+    }
     let mut out = Vec::with_capacity(b.len());
     let mut i = 0;
     while let Some(c) = at(b, i) {
@@ -425,6 +437,9 @@ fn hex(c: u8) -> Option<u8> {
 
 /// Resolves in a command's path only the escapes of characters that are special in sudoers.
 pub(super) fn unescape_path(b: &[u8]) -> Bytes {
+    if memchr::memchr(b'\\', b).is_none() {
+        return b.to_vec();
+    }
     let mut out = Vec::with_capacity(b.len());
     let mut i = 0;
     while let Some(c) = at(b, i) {

@@ -85,19 +85,16 @@ impl File {
         text: super::files::FileText,
         included_by: Option<(usize, Span)>,
     ) -> File {
-        let ends = text.bytes.iter().enumerate().filter(|(_, c)| **c == b'\n').map(|(i, _)| i + 1);
+        let ends = memchr::memchr_iter(b'\n', &text.bytes).map(|i| i + 1);
+        let lines: Arc<[usize]> = std::iter::once(0).chain(ends).collect();
         // Once for all findings: each of thousands keeps it.
-        let mut shown = String::with_capacity(text.bytes.len());
-        for chunk in text.bytes.utf8_chunks() {
-            shown.push_str(chunk.valid());
-            shown.extend(chunk.invalid().iter().map(|_| '?'));
-        }
+        let shown = std::str::from_utf8(&text.bytes).map_or_else(|_| with_marks(&text.bytes), str::to_owned);
         File {
             source: Source::new(path.clone(), shown),
             path,
-            lines: std::iter::once(0).chain(ends).collect(),
+            items: Vec::with_capacity(lines.len()),
+            lines,
             text: Arc::from(text.bytes),
-            items: Vec::new(),
             included_by,
             uid: text.uid,
             gid: text.gid,
@@ -184,6 +181,16 @@ impl fmt::Display for IgnoredReason {
             IgnoredReason::Unreadable => f.write_str("it cannot be read"),
         }
     }
+}
+
+/// The text, with `?` for each byte that is no UTF-8.
+fn with_marks(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        shown.push_str(chunk.valid());
+        shown.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    shown
 }
 
 /// Something that is wrong with a policy.
