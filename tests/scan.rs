@@ -52,7 +52,7 @@ impl Visit for Keep {
 }
 
 fn options(threads: usize, open: usize, own_folder: bool) -> Options {
-    Options { threads: NonZeroUsize::new(threads), open, own_folder }
+    Options { threads: NonZeroUsize::new(threads), open, own_folder, labels: true }
 }
 
 fn walk_with(path: &Path, options: Options, make: fn() -> Keep) -> Keep {
@@ -213,6 +213,13 @@ fn attributes_are_those_of_the_object_itself() {
         assert_eq!(of("f").2.as_deref(), Some(acl));
         assert_eq!(of("f").1, labelled.then(|| label.clone()));
         assert_eq!(of("l").2, None, "a link has no ACL, and what it leads to is another object");
+        let keep = walk(dir.path(), Options { labels: false, ..options(2, 10, own) });
+        let of = |name: &str| &keep.seen[dir.path().join(name).as_os_str().as_bytes()];
+        assert_eq!(
+            (of("f").1.as_deref(), of("f").2.as_deref()),
+            (None, Some(acl)),
+            "labels alone are left out"
+        );
     }
 }
 

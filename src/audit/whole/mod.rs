@@ -73,7 +73,8 @@ pub fn look_at_all(
         left_out: &LEFT_OUT,
     };
     let start = Start { path: PathBuf::from("/"), handle: host.root.resolve(Path::new("/"))?.handle };
-    let mut looks = scan(vec![start], Options::default(), &|| Look::new(&scope), tick).into_iter();
+    let options = Options { labels: scope.labels.is_some(), ..Options::default() };
+    let mut looks = scan(vec![start], options, &|| Look::new(&scope), tick).into_iter();
     let Some(mut all) = looks.next() else { return Ok(Whole::default()) };
     for look in looks {
         all.sights.merge(look.sights);

@@ -91,11 +91,13 @@ fn some(value: &[u8]) -> Option<&[u8]> {
 pub(super) struct Reader {
     names: Vec<u8>,
     value: Vec<u8>,
+    labels: bool,
 }
 
 impl Reader {
-    pub(super) fn new() -> Reader {
-        Reader { names: vec![0; USUAL], value: vec![0; USUAL] }
+    /// `labels`: read them too. Nearly every object has one, and each costs a call.
+    pub(super) fn new(labels: bool) -> Reader {
+        Reader { names: vec![0; USUAL], value: vec![0; USUAL], labels }
     }
 
     /// Reads those of `path`, without following it if it is a link.
@@ -111,7 +113,7 @@ impl Reader {
         let names = self.names.get(..len).unwrap_or_default();
         for name in names.split_inclusive(|b| *b == 0) {
             let place = match name {
-                b"security.selinux\0" => &mut into.label,
+                b"security.selinux\0" if self.labels => &mut into.label,
                 b"system.posix_acl_access\0" => &mut into.access_acl,
                 b"system.posix_acl_default\0" => &mut into.default_acl,
                 b"security.capability\0" => &mut into.capability,

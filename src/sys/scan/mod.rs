@@ -93,11 +93,13 @@ pub struct Options {
     pub open: usize,
     /// Whether each thread may take a working folder of its own; without it attributes take twice as long.
     pub own_folder: bool,
+    /// Whether labels are wanted; without it objects below the starts are seen without.
+    pub labels: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { threads: None, open: 256, own_folder: true }
+        Options { threads: None, open: 256, own_folder: true, labels: true }
     }
 }
 
@@ -123,7 +125,7 @@ pub fn scan<V: Visit>(
     let queue = queue::Queue::new(threads);
     let counted = AtomicU64::new(0);
     let mut visitors = Vec::with_capacity(threads + 1);
-    let mut first = worker::Worker::new(&queue, &budget, &mounts, &counted, visitor(), false);
+    let mut first = worker::Worker::new(&queue, &budget, &mounts, &counted, visitor(), options, false);
     for start in starts {
         first.start(start);
     }
@@ -134,8 +136,8 @@ pub fn scan<V: Visit>(
     }
     std::thread::scope(|scope| {
         let run = || {
-            let mut worker =
-                worker::Worker::new(&queue, &budget, &mounts, &counted, visitor(), options.own_folder);
+            let own = options.own_folder;
+            let mut worker = worker::Worker::new(&queue, &budget, &mounts, &counted, visitor(), options, own);
             worker.run();
             worker.into_visitor()
         };

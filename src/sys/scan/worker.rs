@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, RawDir, Statx, StatxAttributes, StatxFlags};
 use super::attributes::{Attributes, Reader};
 use super::folder::{Budget, Folder, Hold, Identity, moved, open_folder};
 use super::queue::{Job, Names, Queue};
-use super::{Pass, Seen, Start, Visit};
+use super::{Options, Pass, Seen, Start, Visit};
 use crate::sys::mounts::{Mount, Mounts};
 use crate::sys::{Beside, Kind, Meta};
 
@@ -92,6 +92,7 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
         mounts: &'s Mounts,
         counted: &'s AtomicU64,
         visitor: V,
+        options: Options,
         own_folder: bool,
     ) -> Self {
         Worker {
@@ -102,7 +103,7 @@ impl<'b, 's, V: Visit> Worker<'b, 's, V> {
             uncounted: 0,
             visitor,
             own_folder: own_folder && own_working_folder(),
-            reader: Reader::new(),
+            reader: Reader::new(options.labels),
             attributes: Attributes::default(),
             path: Path::default(),
             last: None,
