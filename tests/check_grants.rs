@@ -43,6 +43,8 @@ fn each_risk_of_sudoers_is_found_at_its_line() {
     t.write("srv/open/tool", "x");
     t.write("srv/script", "#!/srv/open/tool\n");
     t.chmod("srv/script", 0o755);
+    t.write("srv/sourcing", "#!/usr/bin/bash\n. /srv/open/lib.sh\n");
+    t.chmod("srv/sourcing", 0o755);
     let rules: &[(&str, &[&str])] = &[
         ("root ALL=(ALL:ALL) ALL", &[]),
         ("alice ALL=(root) /usr/bin/systemctl reload nginx", &[]),
@@ -74,6 +76,7 @@ fn each_risk_of_sudoers_is_found_at_its_line() {
         ("Defaults setenv", &["setenv"]),
         ("alice ALL=(root) /srv/open/tool \"\"", &["writable-command"]),
         ("alice ALL=(root) /srv/script \"\"", &["writable-command"]),
+        ("alice ALL=(root) /srv/sourcing \"\"", &["writable-command"]),
         // S4: a regular expression must be the whole of the arguments. S5: a comma parts the rule.
         ("alice ALL=(root) /usr/bin/systemctl reload ^nginx(\\.service)?$", &["broken"]),
         ("alice ALL=(root) /usr/bin/env C,D", &["broken"]),

@@ -200,6 +200,31 @@ fn each_way_on_the_host_is_found() {
             "(/etc/sudoers.d/x:1)",
         ),
         (
+            // What a granted script loads: a package of its environment that another installed.
+            Box::new(|t| {
+                t.write("etc/sudoers.d/x", "app ALL=(root) NOPASSWD: /srv/deploy now\n");
+                t.chmod("etc/sudoers.d/x", 0o440);
+                t.write("srv/deploy", "#!/srv/venv/bin/python3\nimport tools\n");
+                t.write("srv/venv/bin/python3", "x");
+                t.write("srv/venv/pyvenv.cfg", "home = /usr/bin\n");
+                t.write("srv/venv/lib/python3.11/site-packages/tools/__init__.py", "");
+                give(t, "srv/venv/lib/python3.11/site-packages/tools", 990);
+            }),
+            "owns /srv/venv/lib/python3.11/site-packages/tools, and may run /srv/deploy as root",
+            "(/etc/sudoers.d/x:1)",
+        ),
+        (
+            Box::new(|t| {
+                t.write("etc/cron.d/x", "0 3 * * * root /srv/nightly\n");
+                t.write("usr/bin/bash", "x");
+                t.write("srv/nightly", "#!/usr/bin/env bash\nset -e\n. /srv/settings.sh\n");
+                t.write("srv/settings.sh", "A=1\n");
+                give(t, "srv/settings.sh", 990);
+            }),
+            "owns /srv/settings.sh: cron runs it as root",
+            "(/srv/settings.sh)",
+        ),
+        (
             Box::new(|t| {
                 t.mkdir("root/.ssh");
                 give(t, "root/.ssh", 990);

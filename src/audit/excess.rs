@@ -2,11 +2,12 @@
 //! their own that they can write. And of the whole host, where that is asked for: rules, and what rules run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::escalation::{Chain, Right, Way, World, interpreter};
+use crate::escalation::{Chain, Right, Way, World};
 use crate::grants::sudoers::IgnoredReason;
 use crate::host::Host;
+use crate::host::code::code_of;
 use crate::host::jobs::{By, Job};
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -115,7 +116,7 @@ fn own_code(m: &Manifest, host: &Host, jobs: &[&Job]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for job in jobs {
         for program in &job.runs {
-            for at in code_of(host, program) {
+            for at in code_of(&host.root, program) {
                 let Some(writer) = Chain::follow(&host.root, &at).and_then(|c| c.writer(&who)) else {
                     continue;
                 };
@@ -139,28 +140,6 @@ fn own_code(m: &Manifest, host: &Host, jobs: &[&Job]) -> Vec<Finding> {
         }
     }
     found
-}
-
-/// A program, its interpreter, and the Python environment that either belongs to.
-fn code_of(host: &Host, program: &Path) -> Vec<PathBuf> {
-    let mut all = vec![program.to_owned()];
-    all.extend(interpreter(&host.root, program));
-    let environments: Vec<PathBuf> = all
-        .iter()
-        .filter_map(|p| {
-            let top = p.parent().filter(|f| f.ends_with("bin"))?.parent()?;
-            host.root.resolve(&top.join("pyvenv.cfg")).is_ok().then(|| top.to_owned())
-        })
-        .collect();
-    for top in environments {
-        for name in host.root.names(&top.join("lib")).unwrap_or_default() {
-            all.push(top.join("lib").join(name).join("site-packages"));
-        }
-        all.push(top);
-    }
-    all.sort();
-    all.dedup();
-    all
 }
 
 /// Rules of polkit that somebody else wrote for the user.
@@ -381,9 +360,7 @@ fn commands(host: &Host, world: &World<'_>) -> Vec<Finding> {
                 );
             }
             let target = right.target.unwrap_or(0);
-            let mut parts = vec![PathBuf::from(command)];
-            parts.extend(interpreter(&host.root, Path::new(command)));
-            for part in parts {
+            for part in code_of(&host.root, Path::new(command)) {
                 let Some(chain) = Chain::follow(&host.root, &part).filter(|c| !c.is_closed()) else {
                     continue;
                 };

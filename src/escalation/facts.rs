@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::chain::Chain;
 use crate::grants::daemons::{DAEMONS, Daemon, root_places};
 use crate::grants::set_id;
+use crate::host::code::code_of;
 use crate::host::jobs::{By, Job};
 use crate::host::{Accounts, User};
 use crate::report::Code;
@@ -113,7 +114,7 @@ impl Facts {
             let Some(user) = accounts.user(&job.user).or_else(|| by_number(accounts, &job.user)) else {
                 continue;
             };
-            for at in job.runs.iter().flat_map(|p| with_interpreter(root, p)) {
+            for at in job.runs.iter().flat_map(|p| code_of(root, p)) {
                 let Some(chain) = Chain::follow(root, &at) else { continue };
                 let what = match job.by {
                     By::Cron => format!("cron runs it as {} ({})", user.name, job.place),
@@ -223,22 +224,4 @@ fn weak_below(root: &Root, folder: &Path) -> Vec<PathBuf> {
         &mut |_, _| {},
     );
     weak
-}
-
-/// A program, and if it is a script its interpreter.
-pub(super) fn with_interpreter(root: &Root, program: &Path) -> Vec<PathBuf> {
-    let mut all = vec![program.to_owned()];
-    all.extend(interpreter(root, program));
-    all
-}
-
-/// The interpreter that the first line of a script names; of `env`, none (it is looked for in PATH).
-pub fn interpreter(root: &Root, program: &Path) -> Option<PathBuf> {
-    use std::io::Read as _;
-    let mut head = Vec::new();
-    root.resolve(program).ok()?.handle.open_file().ok()?.take(256).read_to_end(&mut head).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let text = std::str::from_utf8(line).ok()?;
-    let path = text.split_whitespace().next()?;
-    path.starts_with('/').then(|| PathBuf::from(path))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::chain::Chain;
-use super::facts::{Facts, with_interpreter};
+use super::facts::Facts;
 use super::groups::as_good_as_root;
 use super::rights::{Arguments, Right};
 use super::{Step, Way};
@@ -14,6 +14,7 @@ use crate::grants::daemons::{DAEMONS, Daemon, root_place};
 use crate::grants::doas;
 use crate::grants::programs::{self, Table};
 use crate::grants::sudoers::{Files as _, ThisHost, Tree};
+use crate::host::code::code_of;
 use crate::host::grants::{DOAS_CONF, HostFiles, SUDOERS};
 use crate::host::polkit::{self, RuleFile};
 use crate::host::{Host, Password};
@@ -341,7 +342,7 @@ impl<'a> World<'a> {
         for right in rights {
             let Some(command) = right.command.as_deref().filter(|c| c.starts_with('/')) else { continue };
             let to = self.user_name(right.target);
-            for at in with_interpreter(&self.host.root, Path::new(command)) {
+            for at in code_of(&self.host.root, Path::new(command)) {
                 let Some(chain) = Chain::follow(&self.host.root, &at).filter(|c| !c.is_closed()) else {
                     continue;
                 };

@@ -27,7 +27,7 @@ mod rights;
 use crate::report::{Code, Origin};
 
 pub use chain::{Chain, Writer};
-pub use facts::{Fact, Facts, interpreter};
+pub use facts::{Fact, Facts};
 pub use graph::{Ways, World, sudo_tree};
 pub use groups::as_good_as_root;
 pub use rights::{Arguments, Right};

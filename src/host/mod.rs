@@ -1,6 +1,7 @@
 //! What is there: accounts, files, sudoers, doas, SELinux state. This room only reads.
 
 pub mod accounts;
+pub mod code;
 pub mod contexts;
 pub mod files;
 pub mod grants;

@@ -1,7 +1,6 @@
 //! What is risky or in vain in a sudoers policy, each with its line and what would be better.
 
 use std::collections::{HashMap, HashSet};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::known_names::{Unknown, account};
@@ -15,6 +14,7 @@ use crate::grants::sudoers::ast::{
 use crate::grants::sudoers::grants::expand;
 use crate::grants::sudoers::{GrantCommand, ProblemKind, Reading, RsPolicy, Tree, check};
 use crate::host::Host;
+use crate::host::code::code_of;
 use crate::host::grants::HostFiles;
 use crate::host::sudo::{Dialect, Sudo, Version};
 use crate::report::codes::sudo as codes;
@@ -35,7 +35,7 @@ pub fn sudoers(host: &Host, main: &Path, programs: &Table, dialect: Option<Diale
         dialect,
         found: Vec::new(),
         unknown: Unknown::of(&tree, &host.accounts),
-        writers: HashMap::new(),
+        objects: HashMap::new(),
         accepted: accepted(&tree),
     };
     lint.problems();
@@ -100,7 +100,7 @@ struct Lint<'a> {
     found: Vec<Diagnostic>,
     unknown: Unknown,
     /// What is known of a command, by those who may write it anyway, and its path.
-    writers: HashMap<Vec<u32>, HashMap<String, Object>>,
+    objects: HashMap<Vec<u32>, HashMap<String, Object>>,
     accepted: Accepted,
 }
 
@@ -312,44 +312,38 @@ impl Lint<'_> {
         }
     }
 
-    /// Whether a command is there, and who beside root and the targets can change it, a folder above it, or the
-    /// interpreter of the script that it is.
+    /// Whether a command is there, and who beside root and the targets can change it, a folder above it, or what else its
+    /// code comes from.
     fn object(&mut self, path: &str, targets: &[String]) -> Object {
         let mut trusted: Vec<u32> = targets.iter().filter_map(|t| self.host.accounts.uid_of(t)).collect();
         trusted.push(0);
-        if let Some(known) = self.writers.get(&trusted).and_then(|by| by.get(path)) {
+        if let Some(known) = self.objects.get(&trusted).and_then(|by| by.get(path)) {
             return known.clone();
         }
         let way = walk(&self.host.root, Path::new(path), true);
-        let found = Object {
-            exists: matches!(way.end, End::Found(..)),
-            writer: self.writer_of(&way, &trusted, true),
-        };
-        self.writers.entry(trusted).or_default().insert(path.to_owned(), found.clone());
+        let exists = matches!(way.end, End::Found(..));
+        let mut writer = self.writer_of(&way, &trusted);
+        if exists && writer.is_none() {
+            let code = code_of(&self.host.root, Path::new(path));
+            let mut rest = code.iter().skip(1);
+            writer = rest.find_map(|at| self.writer_of(&walk(&self.host.root, at, true), &trusted));
+        }
+        let found = Object { exists, writer };
+        self.objects.entry(trusted).or_default().insert(path.to_owned(), found.clone());
         found
     }
 
-    fn writer_of(&self, way: &Way, trusted: &[u32], script: bool) -> Option<String> {
-        for passed in &way.passed {
-            if let Passed::Folder(folder) = passed
-                && let Some(who) = self.open_to(folder, trusted)
-            {
-                return Some(who);
-            }
-        }
-        let End::Found(object, _) = &way.end else { return None };
-        if let Some(who) = self.open_to(object, trusted) {
-            return Some(who);
-        }
-        let start = object.handle.read_start(256).unwrap_or_default();
-        let line = start.strip_prefix(b"#!").filter(|_| script)?;
-        let line = line.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_start();
-        let interpreter = line.split(|b| matches!(b, b' ' | b'\t')).next().unwrap_or_default();
-        let interpreter = Path::new(std::ffi::OsStr::from_bytes(interpreter));
-        if !interpreter.is_absolute() {
-            return None;
-        }
-        self.writer_of(&walk(&self.host.root, interpreter, true), trusted, false)
+    /// Who can change what is at the end of a way, or a folder on it.
+    fn writer_of(&self, way: &Way, trusted: &[u32]) -> Option<String> {
+        let folders = way.passed.iter().filter_map(|p| match p {
+            Passed::Folder(folder) => Some(folder),
+            Passed::Link(..) => None,
+        });
+        let last = match &way.end {
+            End::Found(object, _) => Some(object),
+            _ => None,
+        };
+        folders.chain(last).find_map(|seen| self.open_to(seen, trusted))
     }
 
     fn open_to(&self, seen: &Seen, trusted: &[u32]) -> Option<String> {
