@@ -305,7 +305,8 @@ impl<'f> Parser<'f> {
         let start = self.here().span;
         let hosts = self.host_list()?.0;
         self.expect(&Token::Equals)?;
-        let mut commands: Vec<CommandSpec> = Vec::new();
+        // Most lists have one command, and a command is large.
+        let mut commands: Vec<CommandSpec> = Vec::with_capacity(1);
         loop {
             let spec = self.command_spec(commands.last())?;
             commands.push(spec);
