@@ -225,30 +225,10 @@ fn every_module_is_accepted_by_checkmodule_and_semodule_package() {
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let te = entry.unwrap().path();
             if te.extension().is_some_and(|e| e == "te") {
-                compile(&te);
+                support::compile_te(&te);
             }
         }
     }
-}
-
-fn compile(te: &Path) {
-    let (module, package) = (te.with_extension("mod"), te.with_extension("pp"));
-    let tool = |name: &str, args: &[&Path]| {
-        let out = Command::new(support::which(name).unwrap())
-            .args(if name == "checkmodule" { &["-M", "-m", "-o"][..] } else { &["-o"][..] })
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            out.status.success(),
-            "{name} {}: {}\n{}",
-            te.display(),
-            String::from_utf8_lossy(&out.stderr),
-            std::fs::read_to_string(te).unwrap()
-        );
-    };
-    tool("checkmodule", &[&module, te]);
-    tool("semodule_package", &[&package, Path::new("-m"), &module]);
 }
 
 #[test]

@@ -420,20 +420,8 @@ fn compile(files: &[perms::learn::module::ModuleFile]) {
     for file in files {
         std::fs::write(dir.path().join(&file.name), &file.text).unwrap();
     }
-    let tool = |name: &str, args: &[&str]| {
-        let out =
-            Command::new(support::which(name).unwrap()).current_dir(dir.path()).args(args).output().unwrap();
-        assert!(out.status.success(), "{name}: {}\n{files:#?}", String::from_utf8_lossy(&out.stderr));
-    };
-    for file in files {
-        let Some(name) = file.name.strip_suffix(".te") else { continue };
-        let (module, package, fc) = (format!("{name}.mod"), format!("{name}.pp"), format!("{name}.fc"));
-        tool("checkmodule", &["-M", "-m", "-o", &module, &file.name]);
-        let mut arguments = vec!["-o", &package, "-m", &module];
-        if dir.path().join(&fc).exists() {
-            arguments.extend(["-f", &fc]);
-        }
-        tool("semodule_package", &arguments);
+    for te in files.iter().filter(|f| f.name.ends_with(".te")) {
+        support::compile_te(&dir.path().join(&te.name));
     }
 }
 

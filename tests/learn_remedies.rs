@@ -48,7 +48,8 @@ fn verdicts<'a>(lesson: &'a Lesson<'_>) -> Vec<&'a Verdict> {
 }
 
 fn why(lesson: &Lesson<'_>) -> String {
-    let look = text::Look { format: Format::Human, paint: Paint::PLAIN };
+    // In this form, lines are not broken.
+    let look = text::Look { format: Format::Plain, paint: Paint::PLAIN };
     let mut out = Vec::new();
     for denial in lesson.groups.iter().flat_map(|g| &g.denials) {
         learn::why::denial(&mut out, lesson, denial, look).unwrap();
@@ -319,6 +320,73 @@ fn applications_are_known_by_unit_user_and_executable() {
     let found = groups(&journal);
     assert_eq!(found[..2], [app("feed", "e_t"), app("shop", "d_t")], "{found:?}");
     assert_eq!(found[2].1, "f_t");
+}
+
+/// A process names itself, in every way that it can, as another application's program: it stays with its own domain.
+#[test]
+fn nobody_names_himself_into_an_application() {
+    let manifests = [
+        manifest("[app]\nname = \"shop\"\nuser = \"shop\"\nexecutables = [\"/srv/shop/run\"]\n"),
+        manifest(
+            "[app]\nname = \"blog\"\nuser = \"blog\"\nexecutables = [\"/srv/blog/run\"]\n[selinux]\ndomain = \"httpd_t\"\n",
+        ),
+    ];
+    let tail =
+        "scontext=user_u:user_r:user_t:s0 tcontext=system_u:object_r:shadow_t:s0 tclass=file permissive=0";
+    let avc = |comm: &str| {
+        format!(
+            "type=AVC msg=audit(1795243565.012:1): avc:  denied  {{ read }} for  pid=7 comm={comm} name=\"x\" {tail}\n"
+        )
+    };
+    let call = |uid: u32, comm: &str, exe: &str| {
+        format!(
+            "type=SYSCALL msg=audit(1795243565.012:1): arch=c000003e syscall=257 success=no exit=-13 pid=7 auid=1000 uid={uid} comm={comm} exe={exe} subj=user_u:user_r:user_t:s0 key=(null)\n"
+        )
+    };
+    let interpreted = |uid: &str, comm: &str, exe: &str| {
+        let stamp = "msg=audit(11/21/26 06:46:05.012:1)";
+        format!(
+            "type=SYSCALL {stamp} : arch=x86_64 syscall=openat success=no exit=EACCES(Permission denied) pid=7 auid=mallory uid={uid} comm={comm} exe={exe} subj=user_u:user_r:user_t:s0 key=(null) \n\
+             type=AVC {stamp} : avc:  denied  {{ read }} for  pid=7 comm={comm} name=x {tail} \n"
+        )
+    };
+    let manager = |fields: &str| {
+        format!(
+            "type=USER_AVC msg=audit(1795243565.012:1): pid=1 uid=0 auid=4294967295 ses=4294967295 subj=system_u:system_r:init_t:s0 msg='avc:  denied  {{ start }} for auid=1000 uid=1000 gid=1000 path=\"/x\" cmdline=\"{fields}\" function=\"f\" {} exe=\"/usr/lib/systemd/systemd\" sauid=0 hostname=? addr=? terminal=?'\n",
+            tail.replace("tclass=file permissive=0", "tclass=service permissive=0")
+        )
+    };
+    let owners = |text: &str| -> Vec<Owner> {
+        let log = log_of(text);
+        let lesson = learn::learn(&log, &manifests, &learn::Options::default());
+        lesson.groups.iter().map(|g| g.owner.clone()).collect()
+    };
+    let app = |name: &str| vec![Owner::App(name.to_owned())];
+    // What is so is believed.
+    assert_eq!(owners(&(avc("\"run\"") + &call(1000, "\"run\"", "\"/srv/shop/run\""))), app("shop"));
+    assert_eq!(owners(&interpreted("shop", "run", "/x")), app("shop"));
+    assert_eq!(owners(&interpreted("mallory", "run", "/srv/shop/run")), app("shop"));
+    for (what, text) in [
+        ("a short name alone", avc("\"/srv/shop/run\"")),
+        ("the same in hexadecimal", avc("2F7372762F73686F702F72756E")),
+        ("beside the file", avc("\"/srv/shop/run\"") + &call(1000, "\"/srv/shop/run\"", "\"/home/m/x\"")),
+        ("interpreted", interpreted("mallory", "/srv/shop/run", "/home/m/x")),
+        ("a user in a short name", interpreted("mallory", "a uid=shop", "/home/m/x")),
+        ("a login and a user", interpreted("mallory", "auid=a uid=shop", "/home/m/x")),
+        ("a file in a file's name", interpreted("mallory", "a", "/home/m/x exe=/srv/shop/run")),
+        ("a user in a file's name", interpreted("mallory", "a", "/home/m/x uid=shop")),
+        ("a user in a command line", manager("a\" uid=shop \"")),
+        (
+            "a domain's application, in a namespace",
+            avc("\"run\"") + &call(1000, "\"run\"", "\"/srv/blog/run\""),
+        ),
+    ] {
+        let found = owners(&text);
+        assert!(
+            matches!(&found[..], [Owner::Domain(d)] if d.as_str() == "user_t"),
+            "{what}: {found:?}\n{text}"
+        );
+    }
 }
 
 /// Blocks of CIL give types names with dots, which a `.te` cannot write: judged by a policy that has them, compiled with it,

@@ -233,6 +233,57 @@ X
     assert_eq!(text(&store.bash(module)), installed);
 }
 
+/// A module of ours whose manifest is gone is found and removed with it, and comes back; others' are theirs.
+#[test]
+fn modules_that_deleted_manifests_left() {
+    let Some(store) = store() else { return };
+    // A second application, so that there is a manifest left.
+    store.write("blog.toml", "[app]\nname = \"blog\"\nuser = \"games\"\n[selinux]\ndomain = \"ftpd_t\"\n");
+    let (rest, module) = MANIFEST.split_once("[[selinux.label]]").unwrap();
+    let module = module.split_once("[[selinux.module]]").unwrap().1;
+    let rest = rest.split_once("nodes =").unwrap().0;
+    store.write("shop.toml", &format!("{rest}[[selinux.module]]{module}"));
+    ends(&store.bash("perms apply --yes"), 0);
+    in_accordance(&store);
+    // By hand, at our priority, and with our heading but for its first word: not ours.
+    let by_hand = store.bash(
+        r##"printf '(typeattributeset cil_gen_require daemon)\n' > /root/theirs.cil
+printf '; perhaps 1 app=shop sources=0\n(typeattributeset cil_gen_require daemon)\n' > /root/likewise.cil
+semodule -X 500 -i /root/theirs.cil -i /root/likewise.cil"##,
+    );
+    ends(&by_hand, 0);
+    let installed = "bzcat /var/lib/selinux/default/active/modules/500/wsgi/cil";
+    let content = text(&store.bash(installed));
+    assert!(content.starts_with("; perms 1 app=shop"), "{content}");
+
+    ends(&store.bash("mv /etc/perms.d/shop.toml /etc/shop.toml"), 0);
+    // Named alone, or from a folder, manifests say nothing of others.
+    ends(&store.bash("perms audit /etc/perms.d/blog.toml"), 0);
+    ends(&store.bash("mkdir /etc/d; cp /etc/perms.d/blog.toml /etc/d; perms --manifests /etc/d audit"), 0);
+    let found = finds(&store, &["module::undeclared"], 8);
+    assert!(
+        found.contains("module wsgi") && !found.contains("theirs") && !found.contains("likewise"),
+        "{found}"
+    );
+    let plan = store.bash("perms plan");
+    let shown = text(&plan);
+    assert!(shown.contains("shop  (its manifest is gone)") && shown.contains("- module"), "{}", said(&plan));
+    ends(&store.bash("perms apply --yes"), 0);
+    in_accordance(&store);
+    let left = text(&store.bash("semodule -lfull | grep '^500' | awk '{print $2}' | sort | tr '\\n' ' '"));
+    assert_eq!(left, "likewise theirs ");
+    ends(&store.bash("perms rollback"), 0);
+    assert_eq!(text(&store.bash(installed)), content);
+    finds(&store, &["module::undeclared"], 8);
+
+    // All manifests gone: there is nothing that a plan could be made of, and nothing is removed.
+    ends(&store.bash("mv /etc/perms.d/blog.toml /etc/blog.toml; perms apply --yes"), 1);
+    assert_eq!(text(&store.bash(installed)), content);
+    // It is back: no finding, nothing to do.
+    ends(&store.bash("mv /etc/shop.toml /etc/blog.toml /etc/perms.d/; perms plan"), 0);
+    in_accordance(&store);
+}
+
 #[test]
 fn what_would_harm_is_refused_first() {
     let Some(store) = store() else { return };

@@ -8,6 +8,8 @@ mod support;
 
 #[path = "use_cases/hardened_wsgi.rs"]
 mod hardened_wsgi;
+#[path = "use_cases/incident.rs"]
+mod incident;
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;

@@ -130,7 +130,13 @@ fn labels(origin: &Origin, named: Option<&Path>, root: &Path) -> Result<Labels, 
 /// The specifications that lie with a policy file: next to it, or where a store has them.
 fn beside(policy: &Path) -> Result<PathBuf, String> {
     let folder = policy.parent().unwrap_or(Path::new(""));
-    let candidates = [folder.join("file_contexts"), folder.join("../contexts/files/file_contexts")];
-    let found = candidates.iter().find(|c| c.is_file());
-    found.cloned().ok_or_else(|| "none lies beside the policy; --contexts names a file".to_owned())
+    let above = folder.parent().filter(|_| folder.file_name().is_some());
+    let mut candidates = vec![folder.join("file_contexts")];
+    // As it is written, where that leads there: the same without `..` in what is shown.
+    candidates.extend(above.map(|a| a.join("contexts/files/file_contexts")));
+    candidates.push(folder.join("../contexts/files/file_contexts"));
+    candidates
+        .into_iter()
+        .find(|c| c.is_file())
+        .ok_or_else(|| "none lies beside the policy; --contexts names a file".to_owned())
 }

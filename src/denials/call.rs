@@ -37,16 +37,25 @@ impl<'a> Call<'a> {
     pub(super) fn of(record: &Record<'a>) -> Call<'a> {
         let mut call = Call::default();
         let (mut arch, mut number, mut exit, mut success) = (None, None, None, None);
+        // A short name stands as it is in the interpreted form, and may hold ` uid=0 exe=/x`: numbers come before it, and of two
+        // files neither is believed.
+        let mut files = 0;
         each(record.body, record.interpreted, SYSCALL_KEYS, |field| match field.key {
             b"arch" => arch = field.plain(),
             b"syscall" => number = field.plain(),
             b"exit" => exit = field.plain(),
             b"success" => success = field.plain(),
-            b"exe" => call.program = field.decoded(),
-            b"uid" => call.user = field.plain().map(Cow::Borrowed),
-            b"auid" => call.login = field.plain().map(login),
+            b"exe" => {
+                files += 1;
+                call.program = field.decoded();
+            }
+            b"uid" if call.user.is_none() => call.user = field.plain().map(Cow::Borrowed),
+            b"auid" if call.login.is_none() => call.login = field.plain().map(login),
             _ => {}
         });
+        if files > 1 {
+            call.program = None;
+        }
         let mut name: Option<Cow<'_, [u8]>> = None;
         for field in fields::fields(record.enriched) {
             let known = field.quoted && !field.value.starts_with(b"unknown(");

@@ -16,7 +16,7 @@ use super::record::{Kind, Record};
 /// What is known of one denial beyond what decides it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Facts<'a> {
-    /// The program's file, else its short name (`comm`).
+    /// The program's file, as the kernel knows it; else its short name, of which [`short_name`] makes no path.
     pub program: Option<Cow<'a, [u8]>>,
     /// The short name of the thread that asked.
     pub comm: Option<Cow<'a, [u8]>>,
@@ -100,6 +100,11 @@ pub(super) fn each<'a>(body: &'a [u8], interpreted: bool, keys: &[&[u8]], mut ta
     }
 }
 
+/// A short name as a program: whoever runs names himself (`prctl(PR_SET_NAME)`), and shall not pass for a file.
+fn short_name(comm: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    if comm.starts_with(b"/") { Cow::Owned([b"comm ", &*comm].concat()) } else { comm }
+}
+
 /// What `avc` says by itself and together with the other `records` of its event.
 pub(super) fn facts<'a>(
     avc: &Avc<'a>,
@@ -124,16 +129,21 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
             b"comm" => {
                 facts.comm = field.decoded();
                 if facts.program.is_none() {
-                    facts.program.clone_from(&facts.comm);
+                    facts.program = facts.comm.clone().map(short_name);
                 }
             }
-            // Kernels before 2.6.26 wrote it here.
-            b"exe" if kind == Kind::Avc => facts.program = field.decoded().or(facts.program.take()),
+            // Kernels before 2.6.26 wrote it here. In the interpreted form a short name can hold it.
+            b"exe" if kind == Kind::Avc && !interpreted => {
+                facts.program = field.decoded().or(facts.program.take());
+            }
             b"path" => object.path = field.decoded().or(object.path.take()),
             b"name" => object.name = field.decoded().or(object.name.take()),
             b"ino" => object.inode = field.plain(),
             b"cmdline" => facts.command = borrowed(field.plain()),
-            b"uid" => facts.user = borrowed(field.plain()),
+            // The first: a command line, which may hold another, comes after it.
+            b"uid" if facts.user.is_none() && facts.command.is_none() && facts.comm.is_none() => {
+                facts.user = borrowed(field.plain());
+            }
             b"interface" => interface = field.plain(),
             b"member" => member = field.plain(),
             b"dest" => dest = field.plain(),

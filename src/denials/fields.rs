@@ -143,7 +143,8 @@ fn nibble(b: u8) -> Option<u8> {
 
 /// Fields of an interpreted record: each value runs up to the next of `keys`.
 ///
-/// A value that itself holds ` key=` is read short. It is only shown, so that does no harm.
+/// A value that itself holds ` key=` is read short, and gives a field that nobody wrote: what decides anything is taken from where
+/// no such value stands before it.
 pub fn interpreted<'a>(text: &'a [u8], keys: &[&[u8]], mut each: impl FnMut(&'a [u8], &'a [u8])) {
     let mut open: Option<(&'a [u8], usize)> = None;
     let mut at = 0;

@@ -251,9 +251,13 @@ fn semanage_port(denial: &Denial) -> String {
         [one] => format!("semanage port -a -t {kind} -p {protocol} {one}"),
         [] => format!("semanage port -a -t {kind} -p {protocol} PORT"),
         many => {
-            let list: Vec<String> = many.iter().take(8).map(|p| p.to_string()).collect();
-            let more = if many.len() > 8 { " …" } else { "" };
-            format!("semanage port -a -t {kind} -p {protocol} PORT, for each of {}{more}", list.join(" "))
+            let list: Vec<String> = many.iter().take(32).map(|p| p.to_string()).collect();
+            let more = match many.len().saturating_sub(list.len()) {
+                0 => String::new(),
+                more => format!("  # and {more} more"),
+            };
+            let list = list.join(" ");
+            format!("for port in {list}; do semanage port -a -t {kind} -p {protocol} $port; done{more}")
         }
     }
 }
@@ -313,7 +317,7 @@ pub fn refusal(refusal: &Refusal) -> Advice {
             &rule::BOUNDED_TRANSITION,
             format!("{} to {}: privileges must not grow here", old.kind, new.kind),
             format!(
-                "allow {} {}:process2 nnp_transition; or no NoNewPrivileges in the unit",
+                "`allow {} {}:process2 nnp_transition;` in a module; or no NoNewPrivileges in the unit",
                 old.kind, new.kind
             ),
         ),

@@ -4,7 +4,10 @@
 //! applications may share a domain (all of a web server's are `httpd_t`): then, one after the other, the unit, the user
 //! and the executable decide. What belongs to no application is sorted by domain.
 //!
-//! Unit, user and executable are the kernel's word, or the journal's. A command line is anybody's, and decides nothing.
+//! Unit and user are the kernel's word, or the journal's. A command line and a short name (`comm`) are anybody's, and decide
+//! nothing. The path of an executable is what the process's own root shows: whoever may make a namespace chooses it. So it
+//! tells apart those who share a domain, and finds what has no domain declared; it takes nothing into the module of an
+//! application that has a domain, and is not in it.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
@@ -78,7 +81,12 @@ fn told_apart<'m>(denial: &Denial, manifests: &[&'m Manifest]) -> Vec<&'m Manife
     let user = |m: &Manifest| m.app.user.name.value != "root" && e.users.iter().any(|u| is_user(m, u));
     let program = |m: &Manifest| {
         let own = |path: &Path| e.programs.iter().any(|p| p == path.as_os_str().as_bytes());
-        m.app.executables.iter().any(|path| own(&path.value))
+        let elsewhere = m
+            .selinux
+            .as_ref()
+            .and_then(|s| s.domain.as_ref())
+            .is_some_and(|d| d.value != denial.key.source.kind.as_str());
+        !elsewhere && m.app.executables.iter().any(|path| own(&path.value))
     };
     let ways: [&dyn Fn(&Manifest) -> bool; 3] = [&unit, &user, &program];
     ways.into_iter().map(by).find(|found| !found.is_empty()).unwrap_or_default()

@@ -42,6 +42,7 @@ pub mod places;
 pub mod replay;
 pub mod surplus;
 pub mod text;
+mod text_about;
 pub mod text_fixes;
 pub mod types;
 pub mod verdict;

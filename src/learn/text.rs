@@ -104,22 +104,22 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     writeln!(out, "{line}")?;
     let t = &log.tally;
     let rest: Vec<String> = [
-        (t.left_out, "denials left out by the filters"),
-        (t.refusals, "refusals without a permission"),
-        (t.granted, "accesses granted and audited"),
-        (t.notices, "notices of policy, mode and booleans"),
-        (t.other_modules, "records of AppArmor or IPE"),
-        (t.other_records, "other audit records"),
-        (t.text, "other log lines"),
-        (t.separators, "separators"),
-        (t.set_aside, "not read"),
+        (t.left_out, "denial left out by the filters", "denials left out by the filters"),
+        (t.refusals, "refusal without a permission", "refusals without a permission"),
+        (t.granted, "access granted and audited", "accesses granted and audited"),
+        (t.notices, "notice of policy, mode or a boolean", "notices of policy, mode and booleans"),
+        (t.other_modules, "record of AppArmor or IPE", "records of AppArmor or IPE"),
+        (t.other_records, "other audit record", "other audit records"),
+        (t.text, "other log line", "other log lines"),
+        (t.separators, "separator", "separators"),
+        (t.set_aside, "not read", "not read"),
     ]
     .into_iter()
-    .filter(|(n, _)| *n > 0)
-    .map(|(n, what)| format!("{what} {}", thousands(n)))
+    .filter(|(n, ..)| *n > 0)
+    .map(|(n, one, many)| count(n, one, many))
     .collect();
     if !rest.is_empty() {
-        writeln!(out, "the other lines: {}", rest.join("; "))?;
+        writeln!(out, "the other lines: {}", rest.join(", "))?;
     }
     Ok(())
 }
@@ -136,7 +136,10 @@ fn meanwhile(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     if rest > 0 {
         list.insert(0, count(len(rest), "change", "changes") + " before");
     }
-    writeln!(out, "meanwhile: {}", list.join("; "))
+    for (i, one) in list.iter().enumerate() {
+        writeln!(out, "{:<11}{one}", if i == 0 { "meanwhile:" } else { "" })?;
+    }
+    Ok(())
 }
 
 /// What holds for the whole log.
@@ -154,13 +157,21 @@ pub fn group(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Loo
         super::Owner::App(_) => "application",
         super::Owner::Domain(_) => "domain",
     };
-    writeln!(
-        out,
-        "\n{} ({kind}): {} distinct, {}",
-        look.paint.bold(&escape(group.owner.title())),
-        thousands(len(group.denials.len())),
-        count(group.times(), "time", "times"),
-    )?;
+    write!(out, "\n{} ({kind}): ", look.paint.bold(&escape(group.owner.title())))?;
+    let mut parts = Vec::new();
+    if !group.denials.is_empty() {
+        let distinct = thousands(len(group.denials.len()));
+        parts.push(format!("{distinct} distinct, {}", count(group.times(), "time", "times")));
+    }
+    if !group.refusals.is_empty() {
+        parts.push(count(len(group.refusals.len()), "refusal", "refusals"));
+    }
+    let denied = group.denials.iter().map(|d| &d.denial.seen);
+    if let (Some(first), Some(last)) = period(denied.chain(group.refusals.iter().map(|r| r.seen))) {
+        parts.push(span(first, last));
+    }
+    writeln!(out, "{}", parts.join(", "))?;
+    super::text_about::about(out, group, look)?;
     if group.denials.iter().all(|d| d.verdict.is_none()) {
         for (code, items) in by_code(group.denials.iter().flat_map(|d| &d.advice)) {
             advice(out, code, &items, look.format)?;
@@ -238,7 +249,7 @@ fn rules(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -
         more(out, "    ", silenced, SHOWN, "of this kind, in the module")?;
     }
     for line in group.surplus.iter().take(SHOWN) {
-        writeln!(out, "    {} {}", look.paint.faint("opens"), escape(line))?;
+        writeln!(out, "    {} {}", look.paint.faint("opens"), folded(&escape(line), 10, look.format))?;
     }
     more(out, "    ", group.surplus.len(), SHOWN, "; --format json has all")
 }
@@ -296,6 +307,32 @@ pub(super) fn more(
         }
         _ => Ok(()),
     }
+}
+
+/// Columns that a line takes before it goes on in the next, where it is no command to be pasted.
+pub(super) const WIDTH: usize = 100;
+
+/// A text that begins `indent` columns into its line, broken between words before it grows longer than [`WIDTH`]; the lines
+/// that follow begin where it began. What a program or a screen reader takes is left in one line.
+pub(super) fn folded(text: &str, indent: usize, format: Format) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = indent;
+    for (i, word) in text.split(' ').enumerate() {
+        // Colours take no room.
+        let coloured = word.matches('\u{1b}').count() * 4;
+        let width = word.chars().count().saturating_sub(coloured);
+        if i > 0 && format != Format::Plain && column + 1 + width > WIDTH && column > indent {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            column = indent;
+        } else if i > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out
 }
 
 /// Values of a sample, in a line.

@@ -41,44 +41,44 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
         (Some(first), Some(last)) => writeln!(out, ", {}", text::span(first, last))?,
         _ => writeln!(out)?,
     }
-    line(out, "program", &text::sample(&e.programs, 4))?;
-    line(out, "command", &text::sample(&e.commands, 3))?;
-    line(out, "user", &text::sample(&e.users, 6))?;
+    line(out, look, "program", &text::sample(&e.programs, 4))?;
+    line(out, look, "command", &text::sample(&e.commands, 3))?;
+    line(out, look, "user", &text::sample(&e.users, 6))?;
     let arrow = |s: String| if format == Format::Plain { s.replace('→', "gave") } else { s };
-    line(out, "login", &text::sample(&e.logins, 4))?;
-    line(out, "unit", &text::sample(&e.units, 4))?;
-    line(out, "call", &arrow(text::sample(&e.syscalls, 4)))?;
+    line(out, look, "login", &text::sample(&e.logins, 4))?;
+    line(out, look, "unit", &text::sample(&e.units, 4))?;
+    line(out, look, "call", &arrow(text::sample(&e.syscalls, 4)))?;
     if e.objects.len() > 1 || e.objects.more {
-        line(out, "objects", &text::sample(&e.objects, 8))?;
+        line(out, look, "objects", &text::sample(&e.objects, 8))?;
     }
-    line(out, "asked for", &text::sample(&e.wanted, 4))?;
-    line(out, "host", &text::sample(&e.hosts, 6))?;
-    line(out, "source", &key.source.to_string())?;
-    line(out, "target", &key.target.to_string())?;
-    line(out, "mode", &how)?;
-    line(out, "first in", &place(lesson, denial))?;
+    line(out, look, "asked for", &text::sample(&e.wanted, 4))?;
+    line(out, look, "host", &text::sample(&e.hosts, 6))?;
+    line(out, look, "source", &key.source.to_string())?;
+    line(out, look, "target", &key.target.to_string())?;
+    line(out, look, "mode", &how)?;
+    line(out, look, "first in", &place(lesson, denial))?;
     if let Some(last) = denial.seen.last {
         let since = lesson.log.changes.after(last);
         let since: Vec<String> =
             since.iter().map(|(at, change)| format!("{change} ({})", text::time(*at))).collect();
-        line(out, "since", &since.join(", "))?;
+        line(out, look, "since", &since.join(", "))?;
     }
     if !denial.unknown.is_empty() {
         let names: Vec<&str> = denial.unknown.iter().map(|n| n.as_str()).collect();
-        line(out, "unknown", &format!("permissions {} [log::unknown-permission]", names.join(" ")))?;
+        line(out, look, "unknown", &format!("permissions {} [log::unknown-permission]", names.join(" ")))?;
     }
     match &learned.verdict {
         Some(verdict) => judged(out, learned, verdict, look),
-        None => unjudged(out, learned),
+        None => unjudged(out, learned, look),
     }
 }
 
 /// Cause, remedy, and what is worse.
 fn judged(out: &mut dyn Write, learned: &Learned<'_>, verdict: &Verdict, look: Look) -> io::Result<()> {
     let cause = look.paint.change(&escape(&verdict.cause));
-    line(out, "cause", &format!("{cause} [{}]", verdict.code.id))?;
+    line(out, look, "cause", &format!("{cause} [{}]", verdict.code.id))?;
     for one in &verdict.evidence {
-        line(out, "", &escape(one))?;
+        line(out, look, "", &escape(one))?;
     }
     let fix = |text: &str| look.paint.good(&super::text_fixes::shown(text));
     let steps = verdict.remedy.steps();
@@ -88,69 +88,79 @@ fn judged(out: &mut dyn Write, learned: &Learned<'_>, verdict: &Verdict, look: L
             if *filtered {
                 text.push_str(" and allowxperm on the commands");
             }
-            line(out, "fix", &fix(&text))?;
+            whole(out, "fix", &fix(&text))?;
         }
         Remedy::Silence { permissions } => {
             let text = te::one_line(&learned.rule(), permissions).replacen("allow", "dontaudit", 1);
-            line(out, "fix", &fix(&text))?;
+            whole(out, "fix", &fix(&text))?;
         }
-        Remedy::Nothing => line(out, "fix", "nothing is needed")?,
+        Remedy::Nothing => line(out, look, "fix", "nothing is needed")?,
         Remedy::ByHand { .. } => {
             for (i, step) in steps.iter().enumerate() {
-                line(out, if i == 0 { "fix" } else { "or" }, &fix(step))?;
+                whole(out, if i == 0 { "fix" } else { "or" }, &fix(step))?;
             }
         }
         Remedy::Places(places) => {
             for place in places.iter().filter(|p| p.new) {
                 let text =
                     format!("a type of its own, {}: perms learn -o DIR makes the module, then", place.ty);
-                line(out, "fix", &fix(&text))?;
+                whole(out, "fix", &fix(&text))?;
             }
             let first = if places.iter().any(|p| p.new) { "" } else { "fix" };
             for (i, step) in steps.iter().enumerate() {
-                line(out, if i == 0 { first } else { "" }, &fix(step))?;
+                whole(out, if i == 0 { first } else { "" }, &fix(step))?;
             }
         }
         _ => {
             for (i, step) in steps.iter().enumerate() {
-                line(out, if i == 0 { "fix" } else { "" }, &fix(step))?;
+                whole(out, if i == 0 { "fix" } else { "" }, &fix(step))?;
             }
             if let Remedy::Relabel { below: Some(below), force, .. } = &verdict.remedy {
-                line(out, "", &super::text_fixes::shown(&below.text(*force)))?;
+                whole(out, "", &super::text_fixes::shown(&below.text(*force)))?;
             }
         }
     }
     for advice in &learned.advice {
-        line(out, "danger", &look.paint.bad(&format!("{} [{}]", escape(&advice.text), advice.code.id)))?;
-        line(out, "", &escape(&advice.next))?;
+        line(
+            out,
+            look,
+            "danger",
+            &look.paint.bad(&format!("{} [{}]", escape(&advice.text), advice.code.id)),
+        )?;
+        line(out, look, "", &escape(&advice.next))?;
     }
     for not in &verdict.not {
-        line(out, "not", &format!("{}: {}", escape(&not.remedy), escape(&not.why)))?;
+        line(out, look, "not", &format!("{}: {}", escape(&not.remedy), escape(&not.why)))?;
     }
     Ok(())
 }
 
 /// What can be told without a policy.
-fn unjudged(out: &mut dyn Write, learned: &Learned<'_>) -> io::Result<()> {
+fn unjudged(out: &mut dyn Write, learned: &Learned<'_>, look: Look) -> io::Result<()> {
     let key = &learned.denial.key;
     if learned.advice.is_empty() {
-        line(out, "cause", "no rule allows it, as far as can be told without the policy")?;
+        line(out, look, "cause", "no rule allows it, as far as can be told without the policy")?;
     }
     for advice in &learned.advice {
-        line(out, "cause", &format!("{} [{}]", escape(&advice.text), advice.code.id))?;
-        line(out, "next", &escape(&advice.next))?;
+        line(out, look, "cause", &format!("{} [{}]", escape(&advice.text), advice.code.id))?;
+        whole(out, "next", &escape(&advice.next))?;
     }
     if learned.has_rule() {
         let set = key.permissions.iter().cloned().collect();
         let last = if learned.advice.is_empty() { "rule" } else { "else rule" };
-        line(out, last, &te::one_line(&learned.rule(), &set))?;
+        whole(out, last, &te::one_line(&learned.rule(), &set))?;
     } else {
-        line(out, "rule", "none: it would not help, or open too much")?;
+        line(out, look, "rule", "none: it would not help, or open too much")?;
     }
     Ok(())
 }
 
-fn line(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
+fn line(out: &mut dyn Write, look: Look, name: &str, text: &str) -> io::Result<()> {
+    whole(out, name, &text::folded(text, 12, look.format))
+}
+
+/// A line that is pasted, and not broken.
+fn whole(out: &mut dyn Write, name: &str, text: &str) -> io::Result<()> {
     if text.is_empty() { Ok(()) } else { writeln!(out, "  {name:<9} {text}") }
 }
 

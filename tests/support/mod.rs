@@ -69,3 +69,26 @@ pub fn golden(file: &Path, actual: &str) {
         file.display()
     );
 }
+
+/// Compiles a module with checkmodule and semodule_package, with the `.fc` beside it if there is one; both must accept it.
+#[track_caller]
+pub fn compile_te(te: &Path) {
+    let beside = |extension: &str| te.with_extension(extension).to_str().unwrap().to_owned();
+    let (module, package, fc) = (beside("mod"), beside("pp"), beside("fc"));
+    let tool = |name: &str, args: &[&str]| {
+        let out = std::process::Command::new(which(name).unwrap()).args(args).output().unwrap();
+        assert!(
+            out.status.success(),
+            "{name} {}: {}\n{}",
+            te.display(),
+            String::from_utf8_lossy(&out.stderr),
+            std::fs::read_to_string(te).unwrap()
+        );
+    };
+    tool("checkmodule", &["-M", "-m", "-o", &module, te.to_str().unwrap()]);
+    let mut args = vec!["-o", &package, "-m", &module];
+    if Path::new(&fc).exists() {
+        args.extend(["-f", &fc]);
+    }
+    tool("semodule_package", &args);
+}

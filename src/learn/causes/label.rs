@@ -90,7 +90,10 @@ pub(super) fn unknown(judge: &mut Judge<'_>, denial: &Denial) -> Option<Verdict>
                 Remedy::Relabel { paths, more: denial.evidence.objects.more, to, force: true, below: None }
             }
             None => Remedy::ByHand {
-                steps: vec!["install the module that defines it, or: restorecon -Fv PATH".to_owned()],
+                steps: vec![
+                    "install the module that defines it; or give the file another label: restorecon -Fv"
+                        .to_owned(),
+                ],
             },
         },
         not: vec![Not {

@@ -52,7 +52,10 @@ pub(super) fn judge(
     let after = Context { ty: *best, ..q.target.clone() };
     let verdict = Verdict {
         code: &GENERIC_PORT,
-        cause: format!("{protocol} {} has no type of its own, but {is}", numbers.join(", ")),
+        cause: match numbers.as_slice() {
+            [one] => format!("{protocol} {one} has no type of its own, but {is}"),
+            many => format!("{protocol} {} have no types of their own, but {is}", many.join(", ")),
+        },
         evidence: judge
             .granting(q, *best, q.vector)
             .map(|r| format!("may: {r}"))

@@ -28,7 +28,8 @@ pub fn judge(judge: &Judge<'_>, refusal: &Refusal) -> (Advice, Option<Statement>
             let statement =
                 Name::new(&role).zip(Name::new(&ty)).map(|(role, ty)| Statement::RoleTypes { role, ty });
             if let Some(statement) = &statement {
-                advice.next = format!("{statement} in the module; or start it through its unit, in system_r");
+                advice.next =
+                    format!("`{statement}` (the module has it); or start it through its unit, in system_r");
             }
             statement
         }

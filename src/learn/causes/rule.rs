@@ -24,12 +24,12 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict
     if filtered {
         evidence.push("the policy filters commands there: an allowxperm rule is needed too".to_owned());
     }
+    let lacking = policy.vector_text(q.class, missing);
+    let lacking = lacking.trim_matches(['{', '}', ' ']);
+    let object = if source == target { "(itself)".to_owned() } else { format!("of type {target}") };
     Verdict {
         code: &NO_RULE,
-        cause: format!(
-            "no rule lets {source} {} on {class} of type {target}",
-            policy.vector_text(q.class, missing)
-        ),
+        cause: format!("no rule gives {source} `{lacking}` on {class} {object}"),
         evidence,
         remedy: Remedy::Allow { permissions: judge.permissions(denial, q, missing), filtered },
         not: Vec::new(),
