@@ -16,7 +16,7 @@ fn main() {
 
 /// About `lines` lines.
 fn log(lines: usize, percent: u64, distinct: u64) -> Vec<u8> {
-    let mut generator = audit_log::Generator::new(percent, distinct);
+    let mut generator = audit_log::Generator::new(percent, distinct, 1);
     let mut text = String::new();
     let mut written = 0;
     while written < lines {

@@ -43,7 +43,7 @@ struct Made {
 
 impl Made {
     fn new(lines: u64, percent: u64, distinct: u64) -> Made {
-        Made { generator: audit_log::Generator::new(percent, distinct), lines, text: String::new(), at: 0 }
+        Made { generator: audit_log::Generator::new(percent, distinct, 1), lines, text: String::new(), at: 0 }
     }
 }
 
@@ -99,7 +99,7 @@ fn memory_is_bounded_by_the_distinct_denials() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let length = distinct * 25_000;
     let (mut one, mut two) = (String::new(), String::new());
-    let mut generator = audit_log::Generator::new(100, 10);
+    let mut generator = audit_log::Generator::new(100, 10, 1);
     generator.event(&mut one);
     generator.event(&mut two);
     write!(two, "type=AVC msg=audit(1.000:1): avc:  denied").unwrap();

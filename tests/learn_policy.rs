@@ -28,7 +28,7 @@ use perms::learn::verdict::Remedy;
 use perms::learn::{self, Ground, Labels, Lesson, text};
 use perms::report::Format;
 use perms::report::style::Paint;
-use perms::selinux::contexts::{FileContexts, Files, Precedence, Text};
+use perms::selinux::contexts::{Files, Precedence, Sections, Text};
 use perms::selinux::module::te::Form;
 use perms::selinux::policy::{Policy, TypeKind};
 use support::policy::Random;
@@ -49,7 +49,7 @@ fn ground() -> Ground {
     let load = || {
         let bytes = std::fs::read(CONTEXTS).map_err(|e| e.to_string())?;
         let files = Files::only(Text::new(CONTEXTS, &bytes));
-        let contexts = FileContexts::new(files, Precedence::Before3_8);
+        let contexts = Sections::new(files, Precedence::Before3_8);
         Ok(Labels::new(contexts, BTreeSet::new(), CONTEXTS.to_owned()))
     };
     Ground::new(Policy::open(Path::new(POLICY)).unwrap(), POLICY.to_owned(), "named", Box::new(load))

@@ -18,7 +18,7 @@ use perms::learn::{self, Ground, Labels, Lesson, Owner, text};
 use perms::manifest::Manifest;
 use perms::report::style::Paint;
 use perms::report::{Format, Source as Text};
-use perms::selinux::contexts::{FileContexts, Files, Precedence, Text as Specs};
+use perms::selinux::contexts::{Files, Precedence, Sections, Text as Specs};
 use perms::selinux::policy::Policy;
 use perms::sys::Root;
 
@@ -32,7 +32,7 @@ fn policy_is_there() -> bool {
 fn ground(specs: &'static str) -> Ground {
     let load = move || {
         let files = Files::only(Specs::new("specs", specs.as_bytes()));
-        let contexts = FileContexts::new(files, Precedence::Before3_8);
+        let contexts = Sections::new(files, Precedence::Before3_8);
         Ok(Labels::new(contexts, BTreeSet::new(), "specs".to_owned()))
     };
     Ground::new(Policy::open(Path::new(POLICY)).unwrap(), POLICY.to_owned(), "named", Box::new(load))

@@ -185,6 +185,42 @@ fn levels_that_are_offered_satisfy_the_constraint() {
     assert!(tried.into_inner() > 100);
 }
 
+/// A view with rules laid over it decides as the policy with the rules in it, remembering or not.
+#[test]
+fn rules_laid_over_decide_as_rules_of_the_policy() {
+    each_case(3, |policy, random, s, t, class, vector| {
+        let types: Vec<_> =
+            policy.types().iter().filter(|t| t.kind == TypeKind::Type).map(|t| t.id).collect();
+        let (mut overlay, mut view) = (policy.overlay(), policy.view());
+        view.remember();
+        let mut about = vec![(s.ty, t.ty, class, vector)];
+        for _ in 0..5 {
+            let class = ClassId::new(1 + random.below(policy.classes().greatest() as usize) as u32).unwrap();
+            about.push((*random.pick(&types), *random.pick(&types), class, 1 << random.below(8)));
+        }
+        for (source, target, class, vector) in &about {
+            // What was asked before must not stand in the way.
+            view.allowed_by_rules(*source, *target, *class);
+            if policy.classes().get(*class).is_some() {
+                overlay.add_rule(RuleKind::Allow, *source, *target, *class, *vector).unwrap();
+                view.lay_over(*source, *target, *class, *vector);
+            }
+        }
+        let result = overlay.finish().unwrap();
+        let with = result.view();
+        for _ in 0..300 {
+            let (source, target, class, _) = *random.pick(&about);
+            let (a, b) = (random.context(policy, source), random.context(policy, target));
+            let another = *random.pick(&types);
+            let other = if random.below(2) == 0 { b } else { random.context(policy, another) };
+            if policy.classes().get(class).is_some() {
+                let (mine, theirs) = (view.access(&a, &other, class), with.access(&a, &other, class));
+                assert_eq!(mine, theirs);
+            }
+        }
+    });
+}
+
 /// What is added to a policy holds, nothing else changes, and the result is a policy that can be written and read.
 #[test]
 fn an_overlay_adds_what_it_says_and_no_more() {

@@ -91,20 +91,25 @@ const TARGETS: [&str; 50] = [
     "user_home_t",
 ];
 
-const PERMISSIONS: [&str; 5] = ["read", "write", "open", "getattr", "read open"];
+const CLASSES: [&str; 5] = ["file", "dir", "lnk_file", "fifo_file", "sock_file"];
+
+const PERMISSIONS: [&str; 7] =
+    ["read", "write", "open", "getattr", "read open", "setattr", "read write open"];
 
 /// Writes logs.
 pub(crate) struct Generator {
     dice: Dice,
     serial: u64,
     percent: u64,
-    distinct: u64,
+    triples: u64,
+    sets: u64,
 }
 
 impl Generator {
-    /// Of the events, `percent` in a hundred are denials, of `distinct` triples of domain, type and permissions.
-    pub(crate) fn new(percent: u64, distinct: u64) -> Self {
-        Generator { dice: Dice(0x9e37_79b9_7f4a_7c15), serial: 1000, percent, distinct }
+    /// Of the events, `percent` in a hundred are denials, of `triples` triples of domain, type and class, each with up to
+    /// `sets` sets of permissions: so many distinct denials there are at the most.
+    pub(crate) fn new(percent: u64, triples: u64, sets: u64) -> Self {
+        Generator { dice: Dice(0x9e37_79b9_7f4a_7c15), serial: 1000, percent, triples, sets }
     }
 
     /// Writes one event to the end of `text`; how many lines it has.
@@ -116,7 +121,7 @@ impl Generator {
         let denied = self.dice.below(100) < self.percent;
         let mut lines = 0;
         if denied {
-            let kind = self.dice.below(self.distinct);
+            let kind = self.dice.below(self.triples);
             let pick = |list: &[&'static str], n: u64| {
                 list.iter()
                     .cycle()
@@ -125,7 +130,7 @@ impl Generator {
                     .unwrap_or_default()
             };
             let (domain, target) = (pick(&DOMAINS, kind / 5), pick(&TARGETS, kind / 100));
-            let permission = pick(&PERMISSIONS, kind);
+            let (class, permission) = (pick(&CLASSES, kind), pick(&PERMISSIONS, self.dice.below(self.sets)));
             // Beyond these, levels make denials distinct.
             let level = kind / 5000;
             let level = if level == 0 { String::new() } else { format!(":c{level}") };
@@ -133,7 +138,7 @@ impl Generator {
                 text,
                 "type=AVC msg={id}: avc:  denied  {{ {permission} }} for  pid={pid} comm=\"worker-{}\" name=\"f{}\" \
                  dev=\"vda\" ino={pid} scontext=system_u:system_r:{domain}:s0 tcontext=system_u:object_r:{target}:s0{level} \
-                 tclass=file permissive=0",
+                 tclass={class} permissive=0",
                 kind % 9,
                 self.dice.below(100_000),
             );

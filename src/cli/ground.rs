@@ -10,6 +10,7 @@ use crate::learn::files::Tree;
 use crate::learn::{Ground, Labels};
 use crate::report::escape;
 use crate::report::escape::escape_path;
+use crate::selinux::contexts::Sections;
 use crate::selinux::policy::{Origin, Policy, locate};
 use crate::sys::Root;
 
@@ -118,7 +119,7 @@ fn labels(origin: &Origin, named: Option<&Path>, root: &Path) -> Result<Labels, 
     };
     let root = if root.as_os_str().is_empty() { Path::new("/") } else { root };
     let root = Root::open(root).map_err(|e| e.to_string())?;
-    let loaded = load::load(&root, file.as_deref(), None).map_err(|e| e.to_string())?;
+    let loaded = load::load_as(&root, file.as_deref(), None, Sections::new).map_err(|e| e.to_string())?;
     let name = match &file {
         Some(file) => file.display().to_string(),
         None => loaded.contexts.specs().next().map_or_else(|| "?".to_owned(), |s| s.place.file.to_string()),

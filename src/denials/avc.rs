@@ -62,6 +62,8 @@ pub struct Avc<'a> {
     pub trawcon: Option<Field<'a>>,
     /// `exe=` and the like, which libaudit puts after an object manager's text.
     pub tail: &'a [u8],
+    /// The fields, where they are those of most records.
+    pub usual: Option<Usual<'a>>,
 }
 
 /// What the body of an AVC record is.
@@ -117,14 +119,14 @@ pub fn parse(body: &[u8], author: Author, ended: bool) -> Body<'_> {
     let rest = rest.strip_prefix(b"for").map_or(rest, |r| if r.starts_with(b" ") { r } else { rest });
     let found = match author {
         Author::Kernel => forward(rest),
-        Author::Program => backward(rest),
+        Author::Program => backward(rest).map(|contexts| (None, contexts)),
     };
-    let contexts = match found {
+    let (usual, contexts) = match found {
         Ok(found) => found,
         Err(fault) => return Body::Bad(fault),
     };
     let avc = match finish(verdict, permissions, rest, contexts) {
-        Ok(avc) => avc,
+        Ok(avc) => Avc { usual, ..avc },
         Err(fault) => return Body::Bad(fault),
     };
     if author == Author::Program && CUT.contains(&text_length(body)) {
@@ -140,6 +142,7 @@ pub fn parse(body: &[u8], author: Author, ended: bool) -> Body<'_> {
 }
 
 /// Where the three fields are in the text.
+#[derive(Debug, PartialEq, Eq)]
 struct Contexts<'a> {
     start: usize,
     scontext: &'a [u8],
@@ -162,8 +165,42 @@ fn in_order(text: &[u8], before: usize) -> Option<Contexts<'_>> {
     usual.then_some(Contexts { start: before, scontext, tcontext, tclass, end })
 }
 
+/// The fields before the contexts of most of the kernel's records, those on files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual<'a> {
+    /// `comm=`
+    pub comm: Field<'a>,
+    /// `path=`
+    pub path: Option<Field<'a>>,
+    /// `name=`
+    pub name: Option<Field<'a>>,
+    /// `ino=`
+    pub ino: Option<Field<'a>>,
+    /// `ioctlcmd=`, which then is the last.
+    pub ioctlcmd: Option<Field<'a>>,
+}
+
+/// What such a record says, if it has these fields in the kernel's order and no others.
+fn usual(text: &[u8]) -> Option<(Usual<'_>, Contexts<'_>)> {
+    let mut fields = InOrder(text.trim_ascii_start());
+    fields.next(b"pid=")?;
+    let comm = fields.next(b"comm=")?;
+    let (path, name) = (fields.next(b"path="), fields.next(b"name="));
+    fields.next(b"dev=");
+    let (ino, ioctlcmd) = (fields.next(b"ino="), fields.next(b"ioctlcmd="));
+    let contexts = in_order(text, text.len() - fields.0.strip_prefix(b" ")?.len())?;
+    Some((Usual { comm, path, name, ino, ioctlcmd }, contexts))
+}
+
 /// The contexts of a kernel's record: the only set, outside quotes.
-fn forward(text: &[u8]) -> Result<Contexts<'_>, Fault> {
+fn forward(text: &[u8]) -> Result<(Option<Usual<'_>>, Contexts<'_>), Fault> {
+    match usual(text) {
+        Some((usual, contexts)) => Ok((Some(usual), contexts)),
+        None => Ok((None, anywhere(text)?)),
+    }
+}
+
+fn anywhere(text: &[u8]) -> Result<Contexts<'_>, Fault> {
     let mut found: Option<(usize, &[u8])> = None;
     let mut contexts: Option<Contexts<'_>> = None;
     let mut tcontext: Option<&[u8]> = None;
@@ -232,6 +269,7 @@ fn finish<'a>(
         srawcon: None,
         trawcon: None,
         tail,
+        usual: None,
     };
     for field in fields::fields(tail) {
         match field.key {
@@ -299,6 +337,37 @@ mod tests {
             avc(&format!("avc:  granted  {{ read }} for {C}"), Author::Kernel).verdict,
             Verdict::Granted
         );
+    }
+
+    #[test]
+    fn the_usual_order_is_read_as_any_other() {
+        let mut seen = 0;
+        let mut dice = 7u32;
+        for folder in std::fs::read_dir("audit-samples").unwrap() {
+            let log = std::fs::read(folder.unwrap().path().join("log")).unwrap_or_default();
+            for line in log.split(|b| *b == b'\n') {
+                let Some(at) = memmem::find(line, b" for ") else { continue };
+                let text = line[at + 4..].to_vec();
+                // As it is, and with a byte changed, doubled or left out.
+                for round in 0..40 {
+                    dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    let mut other = text.clone();
+                    let at = (dice >> 8) as usize % text.len();
+                    match round % 4 {
+                        _ if round == 0 => {}
+                        0 => other[at] = b" =\",x\0"[(dice >> 4) as usize % 6],
+                        1 => other.insert(at, b" =\",x\0"[(dice >> 4) as usize % 6]),
+                        2 => drop(other.remove(at)),
+                        _ => other.truncate(at),
+                    }
+                    if let Some((_, found)) = usual(&other) {
+                        assert_eq!(Ok(found), anywhere(&other), "{}", other.escape_ascii());
+                        seen += 1;
+                    }
+                }
+            }
+        }
+        assert!(seen > 1000, "{seen}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use memchr::memmem::Finder;
 
 use super::event::{Facts, each, login};
 use super::fields;
+use super::path::Tails;
 use super::record::{Record, number};
 use super::syscalls;
 
@@ -172,6 +173,8 @@ pub(super) struct Memory {
     pub(super) calls: Calls,
     /// Command lines.
     pub(super) titles: Titles,
+    /// Ends of PATH records.
+    pub(super) tails: Tails,
 }
 
 /// How many of each kind are remembered.
@@ -181,17 +184,24 @@ const REMEMBERED: usize = 256;
 const LONGEST: usize = 2048;
 
 /// The place of a hash in a table, which is made when it is first asked for.
-fn place<T>(table: &mut Vec<Option<T>>, hash: u64) -> Option<&mut Option<T>> {
+pub(super) fn place<T>(table: &mut Vec<Option<T>>, hash: u64) -> Option<&mut Option<T>> {
     if table.is_empty() {
         table.resize_with(REMEMBERED, || None);
     }
-    table.get_mut(usize::try_from(hash % 256).ok()?)
+    table.get_mut(slot(hash))
+}
+
+/// The place's number.
+pub(super) fn slot(hash: u64) -> usize {
+    usize::try_from(hash % 256).unwrap_or(0)
 }
 
 /// System calls by all but their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     table: Vec<Option<Box<KnownCall>>>,
+    /// The hash of the last one: a program's calls come in rows.
+    last: u64,
     state: RandomState,
 }
 
@@ -210,9 +220,14 @@ impl Calls {
         }
         let (before, after) = around_numbers(record.body)?;
         let text = [before, after, record.enriched];
-        let place = place(&mut self.table, self.state.hash_one(text))?;
+        let is = |known: &KnownCall| known.text.iter().zip(text).all(|(a, b)| **a == *b);
+        let last = self.table.get(slot(self.last)).and_then(Option::as_ref);
+        if !last.is_some_and(|known| is(known)) {
+            self.last = self.state.hash_one(text);
+        }
+        let place = place(&mut self.table, self.last)?;
         match place {
-            Some(known) if known.text.iter().zip(text).all(|(a, b)| **a == *b) => {}
+            Some(known) if is(known) => {}
             _ => {
                 let call = Call::of(record).kept();
                 *place = Some(Box::new(KnownCall { text: text.map(Into::into), call }));

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::FinderRev;
+use memchr::memmem::Finder;
 
 use super::changes::Changes;
 use super::input::{self, Block};
@@ -15,7 +15,7 @@ use super::kind::Kind;
 use super::log_line;
 use super::record::{self, Channel, EventId, Line, Record, TextLine};
 use super::tally::{Place, SetAside, Tally};
-use super::time::Clock;
+use super::time::{Clock, When};
 use crate::report::codes::log::{LONG_LINE, UNREAD_LINE};
 
 /// A chunk that was read. Lines are counted from 0 in it.
@@ -27,6 +27,8 @@ pub(super) struct Chunk {
     pub(super) main: Vec<Main>,
     /// Other records of events: the event's tag, and where the line begins with [`CALL`] or [`END`].
     pub(super) index: Vec<(u32, u32)>,
+    /// What else is known of the records of the index.
+    heads: Vec<Head>,
     /// How many lines were what; denials are not in it yet.
     pub(super) tally: Tally,
     /// Lines that could not be read.
@@ -52,6 +54,30 @@ pub(super) struct Main {
     /// Where in the index the other records of its event are, if the event is whole and its lines follow each other,
     /// all in the plainest envelope: then nothing is to be looked for.
     pub(super) run: Option<(u32, u32)>,
+    /// Of a line in the plainest envelope: what is known of it, and its time.
+    head: Option<(Head, u64)>,
+}
+
+/// What is known of a line in the plainest envelope.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    kind: Kind,
+    /// Where the body begins.
+    body: u8,
+    /// Length of the line.
+    len: u32,
+}
+
+impl Head {
+    fn new(kind: Kind, body: usize, line: &[u8]) -> Option<Head> {
+        Some(Head { kind, body: u8::try_from(body).ok()?, len: u32::try_from(line.len()).ok()? })
+    }
+
+    /// The record; what it says of time and event is left out.
+    fn record<'a>(&self, line: &'a [u8]) -> Option<Record<'a>> {
+        let body = record::trim(line).get(usize::from(self.body)..)?;
+        Some(log_line::bare(self.kind, body.strip_prefix(b" ").unwrap_or(body), Channel::Auditd))
+    }
 }
 
 /// Added to where a SYSCALL record begins.
@@ -81,63 +107,106 @@ struct Before {
     stamp: [u8; 40],
     len: usize,
     tag: u32,
+    /// In milliseconds; `None` where the serial number is 0, by which nothing is known to be of the same event.
+    time: Option<u64>,
 }
 
 impl Before {
     fn none() -> Self {
-        Before { stamp: [0; 40], len: 0, tag: 0 }
+        Before { stamp: [0; 40], len: 0, tag: 0, time: None }
     }
 }
 
-/// The kind and the event of a record in the plainest envelope, `type=T msg=audit(SEC.MS:SERIAL):`, and whether the line
-/// before is of the same event; `None` for everything else, which [`record::line`] is to read.
-fn quick(text: &[u8], before: &mut Before) -> Option<(Kind, u32, bool)> {
+/// What [`quick`] tells of a line.
+#[derive(Debug)]
+struct Quick {
+    kind: Kind,
+    tag: u32,
+    /// Whether the line before is of the same event.
+    same: bool,
+    /// Where the body begins.
+    body: usize,
+}
+
+/// The kind and the event of a record in the plainest envelope, `type=T msg=audit(SEC.MS:SERIAL):`; `None` for everything
+/// else, which [`record::line`] is to read.
+fn quick(text: &[u8], before: &mut Before) -> Option<Quick> {
     let rest = text.strip_prefix(b"type=")?;
     let space = rest.iter().take(41).position(|b| *b == b' ')?;
     let (name, rest) = rest.split_at_checked(space)?;
     let stamp = rest.strip_prefix(b" msg=audit(")?;
     let kind = Kind::by_name(name)?;
+    let start = 16 + space;
     if before.len > 0 && stamp.starts_with(before.stamp.get(..before.len)?) {
-        return Some((kind, before.tag, true));
+        return Some(Quick { kind, tag: before.tag, same: true, body: start + before.len });
     }
-    let digits = |text: &[u8], most: usize| -> Option<(u64, usize)> {
-        let mut n = 0u64;
-        let mut len = 0;
-        for b in text.iter().take(most + 1) {
-            if !b.is_ascii_digit() {
-                break;
-            }
-            n = n * 10 + u64::from(b - b'0');
-            len += 1;
-        }
-        (len > 0 && len <= most).then_some((n, len))
-    };
+    let (time, len) = time_of(stamp)?;
+    let (serial, serial_len) = digits(stamp.get(len..)?, 18)?;
+    let len = len + serial_len;
+    stamp.get(len..)?.strip_prefix(b"):")?;
+    before.tag = tag(EventId { time, serial, node: 0 });
+    before.time = (serial != 0).then_some(time);
+    before.len = len + 2;
+    for (mine, b) in before.stamp.iter_mut().zip(stamp.get(..before.len)?) {
+        *mine = *b;
+    }
+    Some(Quick { kind, tag: before.tag, same: false, body: start + before.len })
+}
+
+/// `SEC.MS:` in milliseconds, and its length.
+fn time_of(stamp: &[u8]) -> Option<(u64, usize)> {
+    // Ten digits, from 2001 to 2286.
+    if let [a, b, c, d, e, f, g, h, i @ b'0'..=b'9', j @ b'0'..=b'9', b'.', rest @ ..] = stamp
+        && let Some(eight) = eight_digits([*a, *b, *c, *d, *e, *f, *g, *h])
+        && let [x @ b'0'..=b'9', y @ b'0'..=b'9', z @ b'0'..=b'9', b':', ..] = rest
+    {
+        let n = [i, j, x, y, z].into_iter().fold(eight, |n, b| n * 10 + u64::from(b - b'0'));
+        return Some((n, 15));
+    }
     let (seconds, len) = digits(stamp, 12)?;
     let rest = stamp.get(len..)?.strip_prefix(b".")?;
     let (ms, 3) = digits(rest, 3)? else { return None };
-    let rest = rest.get(3..)?.strip_prefix(b":")?;
-    let (serial, serial_len) = digits(rest, 18)?;
-    rest.get(serial_len..)?.strip_prefix(b"):")?;
-    before.tag = tag(EventId { time: seconds * 1000 + ms, serial, node: 0 });
-    before.len = len + 5 + serial_len + 2;
-    before.stamp.get_mut(..before.len)?.copy_from_slice(stamp.get(..before.len)?);
-    Some((kind, before.tag, false))
+    rest.get(3..)?.strip_prefix(b":")?;
+    Some((seconds * 1000 + ms, len + 5))
 }
 
-/// A record in the plainest envelope that was found to be one; what it says of time and event is left out, being that
-/// of the denial it belongs to.
-pub(super) fn plain(line: &[u8]) -> Option<Record<'_>> {
-    let (name, _) = record::split_space(line.strip_prefix(b"type=")?)?;
-    let end = memchr::memchr(b')', line)?;
-    let body = record::trim(line).get(end + 2..)?;
-    Some(log_line::bare(Kind::by_name(name)?, body.strip_prefix(b" ").unwrap_or(body), Channel::Auditd))
+/// A number of eight digits, the first in the lowest byte.
+fn eight_digits(text: [u8; 8]) -> Option<u64> {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let x = u64::from_le_bytes(text);
+    // Both the byte and the byte plus six are in the row of `0`.
+    if x & HIGH != ZEROS || x.wrapping_add(0x0606_0606_0606_0606) & HIGH != ZEROS {
+        return None;
+    }
+    // Two by two, then four by four, then all.
+    let x = (x & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let x = (x & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    Some((x & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32)
+}
+
+/// A number at the beginning, of so many digits at the most, and how many it has.
+fn digits(text: &[u8], most: usize) -> Option<(u64, usize)> {
+    let mut n = 0u64;
+    let mut len = 0;
+    for b in text.iter().take(most + 1) {
+        if !b.is_ascii_digit() {
+            break;
+        }
+        n = n.wrapping_mul(10).wrapping_add(u64::from(b - b'0'));
+        len += 1;
+    }
+    (len > 0 && len <= most).then_some((n, len))
 }
 
 /// Lines of one event that follow each other: where its denials and its other records begin, and what was among them.
+#[derive(Default)]
 struct Run {
     main: usize,
     index: usize,
     flags: u32,
+    /// One of its lines cannot be read by its head.
+    headless: bool,
 }
 
 /// How many lines are kept to be shown, and how wall clocks are read.
@@ -155,6 +224,7 @@ impl Chunk {
             extra: Vec::new(),
             main: Vec::new(),
             index: Vec::with_capacity(block.text().len() / 256),
+            heads: Vec::with_capacity(block.text().len() / 256),
             tally: Tally::default(),
             set_aside: SetAside::new(how.keep),
             changes: Changes::default(),
@@ -165,39 +235,41 @@ impl Chunk {
         let mut at = 0;
         let mut others = 0;
         let mut number = 0u32;
-        let mut run = Run { main: 0, index: 0, flags: 0 };
-        while at < bytes.len() {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let (len, ended) = match memchr::memchr(b'\n', rest) {
-                Some(len) => (len, true),
-                None => (rest.len(), false),
-            };
-            let line = rest.get(..len).unwrap_or_default();
+        let mut run = Run::default();
+        let ends = memchr::memchr_iter(b'\n', bytes).chain(std::iter::once(bytes.len()));
+        for end in ends {
+            let Some(line) = bytes.get(at..end) else { break };
+            let ended = end < bytes.len();
+            if line.is_empty() && !ended {
+                break;
+            }
             let start = u32::try_from(at).unwrap_or(u32::MAX);
             let found = quick(line, &mut before);
-            if !matches!(found, Some((_, _, true))) {
+            if found.as_ref().is_none_or(|found| !found.same) {
                 chunk.whole(&run);
-                run = Run { main: chunk.main.len(), index: chunk.index.len(), flags: 0 };
+                run = Run { main: chunk.main.len(), index: chunk.index.len(), ..Run::default() };
                 if found.is_none() {
                     before = Before::none();
                 }
             }
             match found {
-                Some((kind, tag, _)) if kind.tells_of_event() => {
+                Some(Quick { kind: Kind::Other, .. }) => others += 1,
+                Some(Quick { kind, tag, body, .. }) if kind.tells_of_event() => {
                     others += 1;
                     let entry = entry(kind, tag, start);
                     run.flags |= entry.1;
                     chunk.index.push(entry);
+                    run.headless |= chunk.push_head(Head::new(kind, body, line));
                 }
-                Some((Kind::Other, ..)) => others += 1,
-                Some((Kind::Avc, tag, _)) => {
-                    let tag = Some(tag);
-                    chunk.main.push(Main { start, line: number, tag, shard: shard(line), ended, run: None });
+                Some(Quick { kind: Kind::Avc, tag, body, .. }) => {
+                    let head = Head::new(Kind::Avc, body, line).zip(before.time);
+                    let (tag, shard) = (Some(tag), shard(line));
+                    chunk.main.push(Main { start, line: number, tag, shard, ended, run: None, head });
                 }
                 _ => chunk.line(line, start, number, ended, bytes.len(), how),
             }
             number += 1;
-            at += len + 1;
+            at = end + 1;
         }
         chunk.whole(&run);
         chunk.tally.other_records += others;
@@ -215,11 +287,18 @@ impl Chunk {
     fn whole(&mut self, run: &Run) {
         let both = CALL | END;
         if run.flags & both == both
+            && !run.headless
             && let (Ok(from), Ok(to)) = (u32::try_from(run.index), u32::try_from(self.index.len()))
         {
             let mains = self.main.get_mut(run.main..).unwrap_or_default();
             mains.iter_mut().filter(|main| main.tag.is_some()).for_each(|main| main.run = Some((from, to)));
         }
+    }
+
+    /// Whether there was none.
+    fn push_head(&mut self, head: Option<Head>) -> bool {
+        self.heads.push(head.unwrap_or(Head { kind: Kind::Other, body: 0, len: 0 }));
+        head.is_none()
     }
 
     fn put_aside(&mut self, place: Place, code: crate::report::Code, reason: impl FnOnce() -> String) {
@@ -267,7 +346,7 @@ impl Chunk {
             Line::Record(record) => self.record(
                 &record,
                 text,
-                Main { start, line: number, tag: None, shard: 0, ended, run: None },
+                Main { start, line: number, tag: None, shard: 0, ended, run: None, head: None },
                 place,
                 how,
             ),
@@ -294,6 +373,7 @@ impl Chunk {
                 self.tally.other_records += 1;
                 if let Some(id) = record.id.filter(|_| record.kind.tells_of_event()) {
                     self.index.push(entry(record.kind, tag(id), main.start));
+                    self.push_head(None);
                 }
             }
         }
@@ -303,7 +383,29 @@ impl Chunk {
     pub(super) fn run(&self, (from, to): (u32, u32)) -> impl Iterator<Item = Record<'_>> {
         let at = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         let entries = self.index.get(at(from)..at(to)).unwrap_or_default();
-        entries.iter().filter_map(|(_, start)| plain(self.text(*start)))
+        let heads = self.heads.get(at(from)..at(to)).unwrap_or_default();
+        entries
+            .iter()
+            .zip(heads)
+            .filter_map(|((_, start), head)| head.record(self.of_block(*start, head.len)?))
+    }
+
+    /// The record of a denial or a refusal.
+    pub(super) fn record_of(&self, main: &Main) -> Option<Record<'_>> {
+        // What is joined otherwise is compared by its event.
+        if let (Some((head, time)), Some(_)) = (main.head, main.run) {
+            let record = head.record(self.of_block(main.start, head.len)?)?;
+            return Some(Record { when: When::Exact(time), ..record });
+        }
+        match record::line(self.text(main.start)) {
+            Line::Record(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    fn of_block(&self, start: u32, len: u32) -> Option<&[u8]> {
+        let start = usize::try_from(start & !(CALL | END)).ok()?;
+        self.block.text().get(start..)?.get(..usize::try_from(len).ok()?)
     }
 
     /// The line that begins at `start` (as in the index, too), without its line end.
@@ -321,9 +423,9 @@ impl Chunk {
 
 /// A number of the contexts that a line ends in.
 fn shard(line: &[u8]) -> u32 {
-    static SCONTEXT: LazyLock<FinderRev<'static>> = LazyLock::new(|| FinderRev::new(b"scontext="));
-    let at = SCONTEXT.rfind(line).unwrap_or(0);
-    let tail = line.get(at..).unwrap_or_default();
+    static SCONTEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"scontext="));
+    let tail = line.get(line.len().saturating_sub(240)..).unwrap_or_default();
+    let tail = tail.get(SCONTEXT.find(tail).unwrap_or(0)..).unwrap_or_default();
     let tail = tail.get(..tail.len().min(160)).unwrap_or_default();
     let (words, rest) = tail.as_chunks::<8>();
     let mix = |h: u64, w: u64| (h ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
@@ -341,10 +443,13 @@ mod tests {
         let mut before = Before::none();
         let mut check = |text: &[u8]| {
             let fast = quick(text, &mut before);
-            if let Some((kind, number, _)) = fast {
+            if let Some(fast) = &fast {
                 let Line::Record(record) = record::line(text) else { panic!("{}", text.escape_ascii()) };
-                assert_eq!((kind, number), (record.kind, tag(record.id.unwrap())), "{}", text.escape_ascii());
-                let plain = plain(text).unwrap();
+                let id = record.id.unwrap();
+                assert_eq!((fast.kind, fast.tag), (record.kind, tag(id)), "{}", text.escape_ascii());
+                assert_eq!(before.time, (id.serial != 0).then_some(id.time));
+                assert_eq!(record.when, When::Exact(id.time));
+                let plain = Head::new(fast.kind, fast.body, text).unwrap().record(text).unwrap();
                 let all = |r: &Record<'_>| format!("{:?}", (r.kind, r.channel, r.node, r.body, r.enriched));
                 assert_eq!(all(&plain), all(&record), "{}", text.escape_ascii());
                 assert_eq!((record.interpreted, record.tag_pid), (false, None));

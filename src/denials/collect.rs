@@ -186,7 +186,18 @@ impl Collected {
         self.tally.add(&other.tally);
         let numbers = self.parts.take(&other.parts);
         for (part, denial) in other.denials {
-            let slot = numbers.part(part).and_then(|part| self.slot(part)).flatten();
+            let part = numbers.part(part);
+            // Most are of one lane alone.
+            if let Some(part) = part
+                && self.slots.len() < MOST
+                && !self.slots.contains_key(&part)
+                && let Ok(slot) = u32::try_from(self.denials.len())
+            {
+                self.slots.insert(part, Some(slot));
+                self.denials.push((part, denial));
+                continue;
+            }
+            let slot = part.and_then(|part| self.slot(part)).flatten();
             match slot.and_then(|slot| self.denials.get_mut(slot)) {
                 Some((_, mine)) => mine.merge(denial),
                 // Only of made-up logs: what is beyond the bound is not kept, but counted.
@@ -228,6 +239,9 @@ impl Collected {
             set_aside: self.set_aside,
             errors: self.errors.into_iter().map(|(_, e)| e).collect(),
         };
+        // In order already, a map is made of them without comparing texts.
+        let ranks = self.parts.ranks();
+        self.denials.sort_by_cached_key(|(part, _)| ranks.of(*part));
         (self.slots, self.parts, self.shared) = Default::default();
         let found = self.denials.into_iter().map(|(_, denial)| denial);
         let found = found.filter(|d| d.seen.counts.records() > 0);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
+
 use crate::selinux::module::Name;
 
 /// A security context.
@@ -14,7 +16,7 @@ pub struct Context {
     /// Type (of a process: its domain).
     pub kind: Name,
     /// Level or range, as written; `None` in a policy without levels. It has no space and no quote.
-    pub range: Option<Box<str>>,
+    pub range: Option<CompactString>,
 }
 
 impl Context {

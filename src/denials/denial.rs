@@ -64,6 +64,17 @@ impl Sample {
     /// The same; `make` gives the memory of a value that is kept.
     pub(super) fn add_made(&mut self, value: &[u8], times: u64, make: impl FnOnce(&[u8]) -> Arc<[u8]>) {
         let value = value.get(..LONGEST).unwrap_or(value);
+        match &mut *self.values {
+            [(only, count)] if **only == *value => {
+                *count = count.saturating_add(times);
+                return;
+            }
+            all if all.len() >= KEPT && all.last().is_some_and(|(last, _)| *value > **last) => {
+                self.more = true;
+                return;
+            }
+            _ => {}
+        }
         let at = match self.values.binary_search_by(|(kept, _)| (**kept).cmp(value)) {
             Ok(at) => {
                 if let Some((_, count)) = self.values.get_mut(at) {

@@ -185,34 +185,34 @@ impl Joiner {
                 // No kernel writes such a line; there may be many.
                 || chunks.get(*at).is_none_or(|(_, chunk)| chunk.text(main.start).len() > MOST_KEPT)
         };
-        let join = |(at, main): &(usize, Main), lane: &mut Collected| {
+        let join = |(at, main): &(usize, Main), lane: &mut Collected, others: &mut Vec<_>| {
             let Some((first_line, chunk)) = chunks.get(*at) else { return };
-            let Line::Record(record) = record::line(chunk.text(main.start)) else { return };
-            let others: Vec<Record<'_>> = match main.run {
-                Some(run) => chunk.run(run).take(MOST_OF_EVENT).collect(),
-                None => main
-                    .tag
-                    .map_or(&[][..], of)
-                    .iter()
-                    .filter_map(|hit| match record::line(text(hit)) {
-                        Line::Record(other) if other.id == record.id => Some(other),
-                        _ => None,
-                    })
-                    .collect(),
-            };
+            let Some(record) = chunk.record_of(main) else { return };
+            others.clear();
+            match main.run {
+                Some(run) => others.extend(chunk.run(run).take(MOST_OF_EVENT)),
+                None => {
+                    others.extend(main.tag.map_or(&[][..], of).iter().filter_map(|hit| {
+                        match record::line(text(hit)) {
+                            Line::Record(other) if other.id == record.id => Some(other),
+                            _ => None,
+                        }
+                    }));
+                }
+            }
             let place = Place { source, line: first_line + u64::from(main.line) };
-            lane.main(&record, &others, place, main.ended);
+            lane.main(&record, others, place, main.ended);
         };
         let mut waiting: Vec<usize> = lanes
             .par_iter_mut()
             .enumerate()
             .map(|(number, lane)| {
-                let mut waiting = Vec::new();
+                let (mut waiting, mut others) = (Vec::new(), Vec::new());
                 for (order, main) in
                     mains.iter().enumerate().filter(|(_, m)| of_lane(m.1.shard, number, count))
                 {
                     if whole(main) {
-                        join(main, lane);
+                        join(main, lane, &mut others);
                     } else {
                         waiting.push(order);
                     }
@@ -227,9 +227,10 @@ impl Joiner {
         let (now, later): (Vec<_>, Vec<_>) =
             waiting.into_iter().enumerate().partition(|(i, order)| *i < surplus && *order >= first);
         lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
+            let mut others = Vec::new();
             for main in now.iter().filter_map(|(_, order)| mains.get(*order)) {
                 if of_lane(main.1.shard, number, count) {
-                    join(main, lane);
+                    join(main, lane, &mut others);
                 }
             }
         });

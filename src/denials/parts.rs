@@ -119,6 +119,46 @@ impl Numbers {
     }
 }
 
+/// The place of each number's text in the order of texts.
+pub(super) struct Ranks {
+    contexts: Vec<u32>,
+    accesses: Vec<u32>,
+    labels: Vec<u32>,
+}
+
+impl Ranks {
+    /// Ordered as the denials' keys are.
+    pub(super) fn of(&self, part: Part) -> [u32; 4] {
+        let of =
+            |list: &[u32], n: u32| usize::try_from(n).ok().and_then(|n| list.get(n)).copied().unwrap_or(0);
+        let label = part.label.checked_sub(1).map_or(0, |n| of(&self.labels, n).saturating_add(1));
+        [
+            of(&self.contexts, part.source),
+            of(&self.contexts, part.target),
+            of(&self.accesses, part.access),
+            label,
+        ]
+    }
+}
+
+fn ranks<T: Ord>(list: &[T]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..list.len()).collect();
+    order.sort_unstable_by_key(|n| list.get(*n));
+    let mut ranks = vec![0; list.len()];
+    let mut rank = 0u32;
+    for (at, number) in order.iter().enumerate() {
+        // Contexts may be written in several ways.
+        let before = at.checked_sub(1).and_then(|at| order.get(at));
+        if before.is_some_and(|before| list.get(*before) != list.get(*number)) {
+            rank += 1;
+        }
+        if let Some(slot) = ranks.get_mut(*number) {
+            *slot = rank;
+        }
+    }
+    ranks
+}
+
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..200).unwrap_or(bytes)).into_owned()
 }
@@ -151,6 +191,15 @@ impl Parts {
             permissions,
             unknown_label,
         })
+    }
+
+    /// The order of all denials by what they are about.
+    pub(super) fn ranks(&self) -> Ranks {
+        Ranks {
+            contexts: ranks(&self.contexts.list),
+            accesses: ranks(&self.accesses.list),
+            labels: ranks(&self.labels.list),
+        }
     }
 
     /// Takes the texts of another lane.

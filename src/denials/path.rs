@@ -1,9 +1,13 @@
 //! Which of an event's PATH records is the object that was denied.
 
 use std::borrow::Cow;
+use std::hash::BuildHasher as _;
 
+use foldhash::fast::RandomState;
+
+use super::call::{place, slot};
 use super::event::{Facts, each};
-use super::fields::InOrder;
+use super::fields::{Field, InOrder};
 use super::record::Record;
 
 /// Keys of a PATH record.
@@ -41,9 +45,9 @@ pub(super) struct PathRecord<'a> {
     gid: Option<&'a [u8]>,
 }
 
-pub(super) fn path_record<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
+pub(super) fn path_record<'a>(record: &Record<'a>, tails: &mut Tails) -> Option<PathRecord<'a>> {
     if !record.interpreted
-        && let Some(path) = usual(record.body)
+        && let Some(path) = usual(record.body, tails)
     {
         return path.name.is_some().then_some(path);
     }
@@ -66,27 +70,89 @@ fn any<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
 }
 
 /// A record with just the fields that kernels write, in their order.
-fn usual(body: &[u8]) -> Option<PathRecord<'_>> {
+fn usual<'a>(body: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
     let mut rest = InOrder(body);
     rest.next(b"item=")?;
     let name = rest.next(b"name=")?;
     let inode = rest.next(b"inode=")?;
+    let tail = rest.0;
+    let known = tails.of(tail)?;
+    let at = |value: Option<(u8, u8)>| {
+        let (from, to) = value?;
+        tail.get(usize::from(from)..usize::from(to))
+    };
+    Some(PathRecord {
+        name: name.decoded(),
+        inode: inode.plain(),
+        parent: known.parent,
+        mode: at(known.mode),
+        uid: at(known.uid),
+        gid: at(known.gid),
+    })
+}
+
+/// What PATH records say after the inode, which is mostly the same: remembered, and only compared.
+#[derive(Debug, Default)]
+pub(super) struct Tails {
+    table: Vec<Option<Tail>>,
+    /// The hash of the last one.
+    last: u64,
+    state: RandomState,
+}
+
+#[derive(Debug)]
+struct Tail {
+    text: Box<[u8]>,
+    parent: bool,
+    /// From where to where in the text.
+    mode: Option<(u8, u8)>,
+    uid: Option<(u8, u8)>,
+    gid: Option<(u8, u8)>,
+}
+
+impl Tails {
+    /// What the text tells; `None` where it is not of the usual form, or longer than any.
+    fn of(&mut self, text: &[u8]) -> Option<&Tail> {
+        if text.len() > usize::from(u8::MAX) {
+            return None;
+        }
+        let same = |hash: u64, table: &[Option<Tail>]| {
+            let known = table.get(slot(hash)).and_then(Option::as_ref);
+            known.is_some_and(|known| *known.text == *text)
+        };
+        if !same(self.last, &self.table) {
+            self.last = self.state.hash_one(text);
+        }
+        let place = place(&mut self.table, self.last)?;
+        if place.as_ref().is_none_or(|known| *known.text != *text) {
+            *place = Some(tail(text)?);
+        }
+        place.as_ref()
+    }
+}
+
+fn tail(text: &[u8]) -> Option<Tail> {
+    let mut rest = InOrder(text);
     rest.next(b"dev=")?;
-    let (mode, uid, gid) = (rest.next(b"mode=")?, rest.next(b"ouid=")?, rest.next(b"ogid=")?);
+    let at = |field: Field<'_>, rest: InOrder<'_>| {
+        // Before a closing quote.
+        let to = text.len() - rest.0.len() - usize::from(field.quoted);
+        let plain = field.plain().map(|value| (to - value.len(), to));
+        Some(plain.and_then(|(from, to)| Some((u8::try_from(from).ok()?, u8::try_from(to).ok()?))))
+    };
+    let mode = at(rest.next(b"mode=")?, rest)?;
+    let uid = at(rest.next(b"ouid=")?, rest)?;
+    let gid = at(rest.next(b"ogid=")?, rest)?;
     rest.next(b"rdev=")?;
     rest.next(b"obj=")?;
     let nametype = rest.next(b"nametype=")?;
-    for key in [&b"cap_fp="[..], b"cap_fi=", b"cap_fe=", b"cap_fver=", b"cap_frootid="] {
-        rest.next(key)?;
-    }
-    rest.0.is_empty().then_some(PathRecord {
-        name: name.decoded(),
-        inode: inode.plain(),
-        parent: nametype.value == b"PARENT",
-        mode: mode.plain(),
-        uid: uid.plain(),
-        gid: gid.plain(),
-    })
+    rest.next(b"cap_fp=")?;
+    rest.next(b"cap_fi=")?;
+    rest.next(b"cap_fe=")?;
+    rest.next(b"cap_fver=")?;
+    rest.next(b"cap_frootid=")?;
+    let parent = nametype.value == b"PARENT";
+    rest.0.is_empty().then_some(Tail { text: text.into(), parent, mode, uid, gid })
 }
 
 /// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
@@ -99,7 +165,7 @@ pub(super) fn choose_path<'a>(
 ) {
     let whole = |path: &PathRecord<'a>| Some(absolute(path.name.as_ref()?, cwd));
     if object.entry || object.made && object.inode.is_none() {
-        if let Some((folder, child)) = place(object, paths, cwd) {
+        if let Some((folder, child)) = entry(object, paths, cwd) {
             let (is, asked) = if object.entry { (folder, Some(child)) } else { (child, None) };
             facts.object = Some(Cow::Owned(is));
             facts.wanted = asked.map(Cow::Owned);
@@ -134,7 +200,7 @@ pub(super) fn choose_path<'a>(
 
 /// The folder of an entry that is made or taken away, and the entry's path: by the entry's own record, else by that of
 /// its folder. A call that fails early leaves only the latter (`PARENT`).
-fn place(object: &Object<'_>, paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<(Vec<u8>, Vec<u8>)> {
+fn entry(object: &Object<'_>, paths: &[PathRecord<'_>], cwd: Option<&[u8]>) -> Option<(Vec<u8>, Vec<u8>)> {
     let name = object.name.as_deref()?;
     if name.is_empty() || name.contains(&b'/') || matches!(name, b"." | b"..") || object.path.is_some() {
         return None;
@@ -230,14 +296,17 @@ mod tests {
 
     #[test]
     fn the_usual_form_is_read_as_any_other() {
-        let mut usual = 0;
+        let (mut usual, mut tails) = (0, Tails::default());
         for folder in std::fs::read_dir("audit-samples").unwrap() {
             let log = std::fs::read(folder.unwrap().path().join("log")).unwrap_or_default();
             for text in log.split(|b| *b == b'\n') {
                 let Line::Record(record) = line(text) else { continue };
                 if record.kind == Kind::Path {
-                    assert_eq!(path_record(&record), any(&record), "{}", text.escape_ascii());
-                    usual += usize::from(super::usual(record.body).is_some());
+                    // The second time from memory.
+                    for _ in 0..2 {
+                        assert_eq!(path_record(&record, &mut tails), any(&record), "{}", text.escape_ascii());
+                    }
+                    usual += usize::from(super::usual(record.body, &mut tails).is_some());
                 }
             }
         }
@@ -246,14 +315,14 @@ mod tests {
             format!("item=0 name=\"/a\" inode=1 dev=1 mode=1 ouid=1 ogid=1 rdev=1 obj=a nametype=NORMAL{end}")
         };
         let caps = " cap_fp=0 cap_fi=0 cap_fe=0 cap_fver=0 cap_frootid=0";
-        assert!(super::usual(line(caps).as_bytes()).is_some());
+        assert!(super::usual(line(caps).as_bytes(), &mut tails).is_some());
         for other in [
             line(""),
             line(&format!("{caps} name=\"/b\"")),
             line(&format!(" {caps}")),
             format!(" {}", line(caps)),
         ] {
-            let known = super::usual(other.as_bytes()).is_some();
+            let known = super::usual(other.as_bytes(), &mut tails).is_some();
             assert!(!known || other.starts_with(' '), "{other}");
         }
     }

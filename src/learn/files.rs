@@ -93,7 +93,7 @@ impl Tree {
         let new = || Checker {
             mounts: &mounts,
             labels,
-            lookups: labels.contexts.lookups(),
+            lookups: labels.contexts.whole().lookups(),
             end,
             late: false,
             wrong: 0,

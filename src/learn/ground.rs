@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::files::{Counted, Tree};
-use crate::selinux::contexts::FileContexts;
+use crate::selinux::contexts::Sections;
 use crate::selinux::policy::Policy;
 
 /// How the specifications are read, when the first path asks for them.
@@ -32,7 +32,7 @@ pub struct Ground {
 #[derive(Debug)]
 pub struct Labels {
     /// They.
-    pub contexts: FileContexts,
+    pub contexts: Sections,
     /// Types that restorecon leaves as they are.
     pub customizable: BTreeSet<String>,
     /// Where they were read from.
@@ -43,7 +43,7 @@ pub struct Labels {
 
 impl Labels {
     /// The specifications of `name`.
-    pub fn new(contexts: FileContexts, customizable: BTreeSet<String>, name: String) -> Self {
+    pub fn new(contexts: Sections, customizable: BTreeSet<String>, name: String) -> Self {
         let mut by_type = BTreeMap::new();
         for context in contexts.specs().filter_map(|s| s.context.as_deref()) {
             if let Some(ty) = context.split(':').nth(2) {

@@ -13,7 +13,9 @@ use super::interfaces::Call;
 use super::places::NewType;
 use super::verdict::Remedy;
 use crate::selinux::module::{Content, Name, Rule, Statement, Target};
-use crate::selinux::policy::{ClassId, Context, Overlay, OverlayError, Policy, RuleKind, TypeId, View};
+use crate::selinux::policy::{
+    ClassId, Context, Overlay, OverlayError, Policy, RuleKind, TypeId, TypeKind, View,
+};
 
 /// How the denials fare with all remedies applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -69,13 +71,52 @@ pub struct Fixes<'a> {
 /// A permission that is left out.
 type Without<'a> = BTreeMap<&'a Rule, &'a Name>;
 
-/// The policy with the fixes.
-fn patched(judge: &Judge<'_>, fixes: &Fixes<'_>, without: &Without<'_>) -> Result<Policy, OverlayError> {
-    patched_but(judge, fixes, without, None)
+/// Asks with the fixes applied.
+fn with_fixes<T>(
+    judge: &Judge<'_>,
+    fixes: &Fixes<'_>,
+    without: &Without<'_>,
+    ask: impl FnOnce(&View<'_>) -> T,
+) -> Result<T, OverlayError> {
+    if let Some(view) = laid_over(judge, fixes, without) {
+        return Ok(ask(&view));
+    }
+    let policy = patched(judge, fixes, without, None)?;
+    Ok(ask(&view(judge, &policy, fixes)))
 }
 
-/// The same without the call of this number.
-fn patched_but(
+/// The policy as it is, with the fixes laid over its decisions: where they are nothing but booleans and `allow` rules
+/// between types, which is most often so. `None` where a policy must be made with them.
+fn laid_over<'g>(judge: &Judge<'g>, fixes: &Fixes<'_>, without: &Without<'_>) -> Option<View<'g>> {
+    let content = fixes.content;
+    let mut view = judge.view().clone();
+    let policy = view.policy();
+    let is_new = |name: &Name| policy.types().find(name.as_str()).is_none();
+    if !fixes.calls.is_empty() || !content.statements.is_empty() || content.types.keys().any(is_new) {
+        return None;
+    }
+    for (name, state) in fixes.booleans {
+        if let Some(boolean) = policy.booleans().id(name) {
+            view.set_boolean(boolean, *state);
+        }
+    }
+    let is_type = |ty: TypeId| policy.types().get(ty).is_some_and(|t| t.kind == TypeKind::Type);
+    for (rule, grant) in content.rules.iter() {
+        let Some((source, target, class)) = ids(policy, rule) else { continue };
+        let commands = !grant.ioctls.is_empty() || !grant.nlmsgs.is_empty();
+        if !is_type(source) || !is_type(target) || commands && (grant.filtered || fixes.xperms) {
+            return None;
+        }
+        let out = without.get(rule).copied();
+        let bits = grant.permissions.iter().filter(|p| Some(*p) != out);
+        let bits = bits.filter_map(|p| policy.permission(class, p.as_str()));
+        view.lay_over(source, target, class, bits.fold(0, |a, b| a | b));
+    }
+    Some(view)
+}
+
+/// The policy with the fixes, but for the call of this number.
+fn patched(
     judge: &Judge<'_>,
     fixes: &Fixes<'_>,
     without: &Without<'_>,
@@ -181,7 +222,7 @@ fn after(policy: &Policy, judged: &Judged) -> Vec<Question> {
     let with = |target: Context| Question { target, ..question.clone() };
     match &judged.after {
         After::Same => vec![question.clone()],
-        After::Context(context) => vec![with(context.clone())],
+        After::Context(context) => vec![with(Context::clone(context))],
         After::Types(types) => types
             .iter()
             .filter_map(|t| policy.type_id(t.as_str()))
@@ -195,19 +236,23 @@ fn passes(view: &View<'_>, judged: &Judged) -> bool {
     !asked.is_empty() && asked.iter().all(|q| answer(view, q) == (q.vector, true))
 }
 
+fn passing(view: &View<'_>, judged: &[Judged]) -> Vec<bool> {
+    judged.iter().map(|one| passes(view, one)).collect()
+}
+
 /// Asks every denial again, with all fixes applied.
 pub fn replay(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Replay {
     let mut out = Replay { asked: judged.len(), ..Replay::default() };
-    let policy = match patched(judge, fixes, &Without::new()) {
-        Ok(policy) => policy,
+    let asked = with_fixes(judge, fixes, &Without::new(), |view| passing(view, judged));
+    let passing = match asked {
+        Ok(passing) => passing,
         Err(error) => {
             out.failed = Some(error.to_string());
             return out;
         }
     };
-    let view = view(judge, &policy, fixes);
-    for (at, one) in judged.iter().enumerate() {
-        if passes(&view, one) {
+    for (at, (one, passes)) in judged.iter().zip(passing).enumerate() {
+        if passes {
             out.allowed += 1;
         } else if matches!(one.verdict.remedy, Remedy::Silence { .. }) {
             out.silenced += 1;
@@ -225,13 +270,21 @@ pub fn replay(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Replay
 /// # Errors
 /// The policy with the rules cannot be made.
 pub fn prove(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Result<Vec<Proof>, OverlayError> {
-    let whole = patched(judge, fixes, &Without::new())?;
-    let with_all = view(judge, &whole, fixes);
-    let passing: Vec<bool> = judged.iter().map(|j| passes(&with_all, j)).collect();
+    let nothing = Without::new();
+    with_fixes(judge, fixes, &nothing, |with_all| prove_by(judge, judged, fixes, with_all))?
+}
+
+fn prove_by(
+    judge: &Judge<'_>,
+    judged: &[Judged],
+    fixes: &Fixes<'_>,
+    with_all: &View<'_>,
+) -> Result<Vec<Proof>, OverlayError> {
+    let (whole, passing) = (with_all.policy(), passing(with_all, judged));
     // Which denials a rule may be needed for: those asked with its types and class.
     let mut about: BTreeMap<(TypeId, TypeId, ClassId), Vec<usize>> = BTreeMap::new();
     for (at, one) in judged.iter().enumerate().filter(|(at, _)| passing.get(*at) == Some(&true)) {
-        for q in after(&whole, one) {
+        for q in after(whole, one) {
             about.entry((q.source.ty, q.target.ty, q.class)).or_default().push(at);
         }
     }
@@ -249,18 +302,22 @@ pub fn prove(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Result<
             break;
         }
         let (bounding, free): (Without<'_>, Without<'_>) =
-            out.into_iter().partition(|(rule, _)| bounds_another(&whole, rule));
+            out.into_iter().partition(|(rule, _)| bounds_another(whole, rule));
         let alone = bounding.into_iter().map(|one| Without::from([one]));
         for without in std::iter::once(free).chain(alone).filter(|w| !w.is_empty()) {
-            let policy = patched(judge, fixes, &without)?;
-            let view = view(judge, &policy, fixes);
-            for (rule, permission) in without {
-                let denied = |at: &&usize| judged.get(**at).is_some_and(|j| !passes(&view, j));
-                let own = ids(&policy, rule).and_then(|key| about.get(&key));
-                let mut returns = own.and_then(|list| list.iter().find(denied).copied());
-                if returns.is_none() && bounds_another(&whole, rule) {
-                    returns = about.values().flatten().find(denied).copied();
-                }
+            let returning = with_fixes(judge, fixes, &without, |view| {
+                let denied = |at: &&usize| judged.get(**at).is_some_and(|j| !passes(view, j));
+                let return_of = |rule: &&Rule| {
+                    let own = ids(view.policy(), rule).and_then(|key| about.get(&key));
+                    let found = own.and_then(|list| list.iter().find(denied).copied());
+                    match found {
+                        None if bounds_another(whole, rule) => about.values().flatten().find(denied).copied(),
+                        found => found,
+                    }
+                };
+                without.keys().map(return_of).collect::<Vec<_>>()
+            })?;
+            for ((rule, permission), returns) in without.into_iter().zip(returning) {
                 let of_type = |t: &&NewType| t.kept.get(rule).is_some_and(|k| k.contains(permission));
                 let before =
                     fixes.kept.rules.iter().any(|(r, g)| r == rule && g.permissions.contains(permission));
@@ -297,12 +354,10 @@ pub fn prove_calls(
     judged: &[Judged],
     fixes: &Fixes<'_>,
 ) -> Result<Vec<CallProof>, OverlayError> {
-    let whole = patched(judge, fixes, &Without::new())?;
-    let with_all = view(judge, &whole, fixes);
-    let passing: Vec<bool> = judged.iter().map(|j| passes(&with_all, j)).collect();
+    let passing = with_fixes(judge, fixes, &Without::new(), |view| passing(view, judged))?;
     let mut proofs = Vec::new();
     for (at, call) in fixes.calls.iter().enumerate() {
-        let policy = patched_but(judge, fixes, &Without::new(), Some(at))?;
+        let policy = patched(judge, fixes, &Without::new(), Some(at))?;
         let view = view(judge, &policy, fixes);
         let mut all = judged.iter().zip(&passing);
         let returns = all.position(|(one, passed)| *passed && !passes(&view, one));

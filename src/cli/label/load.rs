@@ -17,9 +17,9 @@ const LIMIT: u64 = 64 << 20;
 
 /// What a command works with.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct Loaded<C = FileContexts> {
     /// The specifications.
-    pub(crate) contexts: FileContexts,
+    pub(crate) contexts: C,
     /// Types that restorecon leaves as they are.
     pub(crate) customizable: Vec<Vec<u8>>,
     /// What should be said of how it was found.
@@ -48,6 +48,16 @@ type Read<'a> = dyn Fn(&Path) -> io::Result<Option<Vec<u8>>> + 'a;
 
 /// Reads the host's specifications, or those of `file`.
 pub(crate) fn load(root: &Root, file: Option<&Path>, precedence: Option<Precedence>) -> io::Result<Loaded> {
+    load_as(root, file, precedence, FileContexts::new)
+}
+
+/// The same, made of the files by `make`.
+pub(crate) fn load_as<C>(
+    root: &Root,
+    file: Option<&Path>,
+    precedence: Option<Precedence>,
+    make: impl FnOnce(Files<'_>, Precedence) -> C,
+) -> io::Result<Loaded<C>> {
     let library = precedence.is_none().then(|| contexts::library(root)).flatten();
     let found = precedence.or(library.as_ref().map(|(rules, _)| *rules));
     let rules = match (&library, precedence) {
@@ -108,7 +118,7 @@ pub(crate) fn load(root: &Root, file: Option<&Path>, precedence: Option<Preceden
         homedirs = Some(Text::made_of(main.name(), text, numbers));
     }
     let files = Files { main, homedirs, local, subs: next(), subs_dist: next() };
-    let contexts = FileContexts::new(files, found.unwrap_or_default());
+    let contexts = make(files, found.unwrap_or_default());
     let customizable = folder(root)
         .ok()
         .and_then(|f| root.read(&f.parent()?.join("customizable_types"), LIMIT).ok())

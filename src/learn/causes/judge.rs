@@ -10,7 +10,7 @@ use crate::denials::Denial;
 use crate::learn::files::Below;
 use crate::learn::ground::Ground;
 use crate::learn::verdict::Verdict;
-use crate::selinux::contexts::{Lookups, Spec};
+use crate::selinux::contexts::{SectionLookups, Spec};
 use crate::selinux::module::Name;
 use crate::selinux::policy::{Bitmap, BooleanId, ClassId, Command, Context, TypeId, View};
 
@@ -37,7 +37,7 @@ pub enum After {
     /// As it was.
     Same,
     /// It has this context.
-    Context(Context),
+    Context(Box<Context>),
     /// The objects have these types, each of which the module makes or the policy has.
     Types(Vec<Name>),
 }
@@ -52,7 +52,7 @@ pub struct Judged {
     /// What the object is once the remedy is applied.
     pub after: After,
     /// The object has the type of a whole tree: where it lies, for a specification of its own.
-    pub shared: Option<label::Shared>,
+    pub shared: Option<Box<label::Shared>>,
 }
 
 /// Sets of booleans with their new states.
@@ -63,14 +63,19 @@ type BooleanSets = Rc<[Vec<(BooleanId, bool)>]>;
 pub struct Judge<'g> {
     pub(super) ground: &'g Ground,
     pub(super) view: View<'g>,
-    pub(super) lookups: Option<Lookups<'g>>,
+    pub(super) lookups: Option<SectionLookups<'g>>,
     sets: FxHashMap<(TypeId, TypeId, ClassId, u32), BooleanSets>,
     opens: FxHashMap<Vec<(BooleanId, bool)>, usize>,
     sources: FxHashMap<(TypeId, ClassId, u32), Rc<Bitmap>>,
     /// What specifications give, by where they lie in memory.
     specified: FxHashMap<usize, Option<Context>>,
     below: FxHashMap<Box<[u8]>, Option<Below>>,
+    /// The log's contexts in the policy's numbers.
+    contexts: FxHashMap<crate::denials::Context, Option<Context>>,
 }
+
+/// So many contexts of the log are remembered.
+const CONTEXTS: usize = 1 << 12;
 
 /// In how many folders files with wrong labels are counted.
 const FOLDERS: usize = 16;
@@ -84,6 +89,7 @@ impl<'g> Judge<'g> {
                 view.set_boolean(boolean, *state);
             }
         }
+        view.remember();
         Judge {
             ground,
             view,
@@ -93,6 +99,7 @@ impl<'g> Judge<'g> {
             sources: FxHashMap::default(),
             specified: FxHashMap::default(),
             below: FxHashMap::default(),
+            contexts: FxHashMap::default(),
         }
     }
 
@@ -117,6 +124,9 @@ impl<'g> Judge<'g> {
                 if let Some(question) = &judged.question {
                     let verdict = Rc::make_mut(&mut judged.verdict);
                     names::remarks(self, denial, question, &mut verdict.evidence);
+                    // There is one for each denial.
+                    verdict.evidence.shrink_to_fit();
+                    verdict.not.shrink_to_fit();
                 }
                 judged
             }
@@ -128,16 +138,16 @@ impl<'g> Judge<'g> {
 
     fn cause(&mut self, denial: &Denial, question: Question) -> Judged {
         let q = &question;
-        let context = |after: Option<Context>| after.map_or(After::Same, After::Context);
+        let context = |after: Option<Context>| after.map_or(After::Same, |c| After::Context(c.into()));
         let mut shared = None;
         let (verdict, after) = if let Some(verdict) = allowed::judge(self, denial, q) {
             (verdict, After::Same)
         } else if let Some((verdict, after)) = blocked::judge(self, denial, q) {
             (verdict, context(after))
         } else if let Some((verdict, after)) = label::wrong(self, denial, q) {
-            (verdict, After::Context(after))
+            (verdict, After::Context(after.into()))
         } else {
-            shared = label::shared(self, denial, q);
+            shared = label::shared(self, denial, q).map(Box::new);
             match port::judge(self, denial, q) {
                 Some((verdict, after)) => (verdict, context(after)),
                 None => {
@@ -167,6 +177,19 @@ impl<'g> Judge<'g> {
         let found = self.ground.labels().filter(|_| !enough).and_then(|l| tree.wrong_below(l, folder));
         self.below.insert(folder.into(), found.clone());
         found
+    }
+
+    /// A context of the log in the policy's numbers.
+    pub(super) fn context(&mut self, context: &crate::denials::Context) -> Option<Context> {
+        if let Some(known) = self.contexts.get(context) {
+            return known.clone();
+        }
+        let parsed = self.ground.policy.parse_context_unchecked(&context.to_string()).ok();
+        if self.contexts.len() >= CONTEXTS {
+            self.contexts.clear();
+        }
+        self.contexts.insert(context.clone(), parsed.clone());
+        parsed
     }
 
     /// What of a question the policy allows: permissions, and whether every command passes.

@@ -8,8 +8,9 @@ use crate::report::nearest;
 use crate::selinux::policy::{Command, Context, Policy, Symbol as _, TypeKind};
 
 /// The denial in the policy's numbers, or that it has none.
-pub(super) fn question(judge: &Judge<'_>, denial: &Denial) -> Result<Question, Box<Verdict>> {
-    let policy = &judge.ground.policy;
+pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Question, Box<Verdict>> {
+    let ground = judge.ground;
+    let policy = &ground.policy;
     let key = &denial.key;
     for (whose, context) in [("source", &key.source), ("target", &key.target)] {
         let known = policy.types().find(context.kind.as_str()).filter(|t| t.kind != TypeKind::Attribute);
@@ -29,7 +30,6 @@ pub(super) fn question(judge: &Judge<'_>, denial: &Denial) -> Result<Question, B
         let of = format!("permission of class `{}`", key.class);
         return Err(missing(&of, name, near, Vec::new()));
     }
-    let parsed = |c: &crate::denials::Context| policy.parse_context_unchecked(&c.to_string()).ok();
     let has = |name| policy.permission(class, name).is_some_and(|b| b & vector != 0);
     let mut commands = Vec::new();
     if has("ioctl") {
@@ -38,7 +38,7 @@ pub(super) fn question(judge: &Judge<'_>, denial: &Denial) -> Result<Question, B
     if has("nlmsg") {
         commands.extend(denial.nlmsgs.iter().map(|c| Command::Netlink(*c)));
     }
-    let exact = parsed(&key.source).zip(parsed(&key.target));
+    let exact = judge.context(&key.source).zip(judge.context(&key.target));
     let types_only = exact.is_none();
     let (source, target) = match exact {
         Some(both) => both,

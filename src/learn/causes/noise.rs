@@ -28,7 +28,7 @@ const PROBES: &[(&str, &str, Option<&str>, &str)] = &[
 pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<Verdict> {
     let missing = boolean::missing(judge, q);
     let permissions = judge.permissions(denial, q, missing);
-    let rule = Not {
+    let rule = || Not {
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: "the program works without it".to_owned(),
     };
@@ -37,7 +37,7 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
         cause,
         evidence: Vec::new(),
         remedy: Remedy::Silence { permissions },
-        not: vec![rule.clone()],
+        not: vec![rule()],
     };
     if advice::inherited(denial) {
         let cause = "it came while the program was started, on what its parent had open: it was handed it";

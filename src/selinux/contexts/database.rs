@@ -68,6 +68,25 @@ pub struct Files<'t> {
 }
 
 impl<'t> Files<'t> {
+    /// The specifications in their order, and the substitutions: local ones, and the distribution's.
+    pub(super) fn read(
+        &self,
+        precedence: Precedence,
+        problems: &mut Vec<Problem>,
+    ) -> (Vec<Spec>, [Substitutions; 2]) {
+        let mut specs = Vec::new();
+        for (text, input) in [(&self.main, 0), (&self.homedirs, 1), (&self.local, 2)] {
+            if let Some(text) = text {
+                specs.extend(spec::read(text, input, problems));
+            }
+        }
+        let subs = [&self.subs, &self.subs_dist].map(|text| match text {
+            Some(text) => Substitutions::read(text, precedence, problems),
+            None => Substitutions::default(),
+        });
+        (specs, subs)
+    }
+
     /// One file and nothing next to it.
     pub fn only(main: Text<'t>) -> Self {
         Files { main: Some(main), ..Files::default() }
@@ -111,17 +130,17 @@ impl FileContexts {
     /// makes a look-up [`super::Answer::Undecided`] wherever it could decide.
     pub fn new(files: Files<'_>, precedence: Precedence) -> FileContexts {
         let mut problems = Vec::new();
-        let mut specs = Vec::new();
-        for (text, input) in [(&files.main, 0), (&files.homedirs, 1), (&files.local, 2)] {
-            if let Some(text) = text {
-                specs.extend(spec::read(text, input, &mut problems));
-            }
-        }
-        let mut substitutions = |text: &Option<Text<'_>>| match text {
-            Some(text) => Substitutions::read(text, precedence, &mut problems),
-            None => Substitutions::default(),
-        };
-        let (local, dist) = (substitutions(&files.subs), substitutions(&files.subs_dist));
+        let (specs, subs) = files.read(precedence, &mut problems);
+        FileContexts::of(specs, subs, precedence, problems)
+    }
+
+    /// Makes lines ready that were read.
+    pub(super) fn of(
+        specs: Vec<Spec>,
+        [local, dist]: [Substitutions; 2],
+        precedence: Precedence,
+        problems: Vec<Problem>,
+    ) -> FileContexts {
         let mut database = FileContexts {
             precedence,
             specs: Vec::new(),

@@ -115,7 +115,8 @@ impl<'c> Lookups<'c> {
             .collect()
     }
 
-    fn answer(&mut self, path: &[u8], kind: Option<FileKind>) -> Answer<'c> {
+    /// Of a path that was made ready.
+    pub(super) fn answer(&mut self, path: &[u8], kind: Option<FileKind>) -> Answer<'c> {
         let contexts = self.contexts;
         if path.is_empty() {
             return Answer::Unspecified;

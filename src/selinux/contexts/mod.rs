@@ -22,6 +22,7 @@
 //! | `automaton` | one automaton for all patterns |
 //! | [`database`] | all files together, and problems in them |
 //! | [`lookup`] | the look-up, and its explanation |
+//! | [`sections`] | only what could decide about the paths that are asked about |
 //! | [`homes`] | templates of home directories, as genhomedircon expands them |
 //! | [`compare`] | a context on disk beside the expected one |
 
@@ -32,6 +33,7 @@ pub mod homes;
 pub mod lookup;
 mod pattern;
 pub mod precedence;
+pub mod sections;
 pub mod spec;
 mod stem;
 pub mod subs;
@@ -40,5 +42,6 @@ pub use compare::{Comparison, compare};
 pub use database::{FileContexts, Files, Text};
 pub use lookup::{Answer, Explanation, Lookups};
 pub use precedence::Precedence;
+pub use sections::{SectionLookups, Sections};
 pub use spec::{FileKind, Place, Problem, Spec};
 pub use subs::Substitution;

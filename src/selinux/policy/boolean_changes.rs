@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::decide::View;
+use super::decide::{Members, View, with_members};
 use super::id::{BooleanId, ClassId, TypeId};
 use super::rules::RuleKind;
 
@@ -115,27 +115,62 @@ impl<'p> View<'p> {
     /// does not.
     fn opened_by(&self, other: &View<'p>) -> usize {
         let policy = self.policy();
-        let mut seen = FxHashMap::default();
+        // By source and class, so that what a source may do to an attribute is looked up once for all that have it.
+        let mut seen: Vec<((TypeId, ClassId, TypeId), u32)> = Vec::new();
         for conditional in policy.conditionals() {
             let (before, after) = (self.is_true(conditional), other.is_true(conditional));
             if before == after {
                 continue;
             }
+            let mut expanded = FxHashMap::default();
             for rule in policy.branch(conditional, after).iter().filter(|r| r.kind() == RuleKind::Allow) {
                 let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
                     continue;
                 };
-                for source in policy.expand(s) {
-                    for target in policy.expand(t) {
-                        *seen.entry((source, target, class)).or_insert(0) |= rule.permissions().unwrap_or(0);
-                    }
+                for written in [s, t] {
+                    expanded.entry(written).or_insert_with(|| policy.expand(written));
                 }
+                let of = |written| expanded.get(&written).into_iter().flatten().copied();
+                let vector = rule.permissions().unwrap_or(0);
+                seen.extend(of(s).flat_map(|s| of(t).map(move |t| ((s, class, t), vector))));
             }
         }
-        let new = |((source, target, class), vector): ((TypeId, TypeId, ClassId), u32)| {
-            vector & !self.by_rules(source, target, class).allowed
+        seen.sort_unstable_by_key(|(about, _)| *about);
+        let mut opened = 0;
+        let same = |a: &((TypeId, ClassId, TypeId), u32), b: &((TypeId, ClassId, TypeId), u32)| {
+            (a.0.0, a.0.1) == (b.0.0, b.0.1)
         };
-        seen.into_iter().map(new).map(|v| v.count_ones() as usize).sum()
+        for group in seen.chunk_by(same) {
+            let Some(((source, class, _), _)) = group.first().copied() else { continue };
+            opened += with_members(policy, source, |members| {
+                let mut granted: FxHashMap<TypeId, u32> = FxHashMap::default();
+                let mut opened = 0;
+                for on_target in group.chunk_by(|a, b| a.0 == b.0) {
+                    let Some(((_, _, target), _)) = on_target.first().copied() else { continue };
+                    let mut new = on_target.iter().fold(0, |all, (_, vector)| all | vector);
+                    new &= !self.laid_over(source, target, class);
+                    for written in policy.attributes(target) {
+                        if new == 0 {
+                            break;
+                        }
+                        let find = || self.granted_on(written, class, members);
+                        new &= !*granted.entry(written).or_insert_with(find);
+                    }
+                    opened += new.count_ones() as usize;
+                }
+                opened
+            });
+        }
+        opened
+    }
+
+    /// What `allow` rules in force let a source do to what is written as their target.
+    fn granted_on(&self, written: TypeId, class: ClassId, members: &Members<'_>) -> u32 {
+        let policy = self.policy();
+        let rules = policy.index.rules.get(written, class).filter(|e| members.contains(e.source));
+        let rules = rules.filter_map(|e| policy.rule(e.rule));
+        let rules = rules.filter(|(rule, gate)| rule.kind() == RuleKind::Allow && self.is_open(*gate));
+        rules.fold(0, |all, (rule, _)| all | rule.data())
     }
 }
 

@@ -1,6 +1,10 @@
 //! Access decisions, in the kernel's order (`context_struct_compute_av` in security/selinux/ss/services.c): rules over
 //! all attributes of both types, constraints, roles, bounds.
 
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+
 use super::conditionals::Conditional;
 use super::constraint_eval::{Parties, holds};
 use super::context::Context;
@@ -32,7 +36,17 @@ pub struct View<'p> {
     states: Vec<bool>,
     /// By gate.
     gates: Vec<bool>,
+    /// Rules that are laid over the policy's, by what they are about.
+    over: FxHashMap<About, u32>,
+    /// What rules said of types that were asked about before, where that is remembered.
+    known: Option<RefCell<FxHashMap<About, Access>>>,
 }
+
+/// Source type, target type and class.
+type About = (TypeId, TypeId, ClassId);
+
+/// Most decisions that are remembered.
+const REMEMBERED: usize = 1 << 14;
 
 impl Policy {
     /// The policy with the booleans as the file has them.
@@ -50,9 +64,27 @@ impl Policy {
 impl<'p> View<'p> {
     /// The policy with these states, by boolean from 0 on.
     pub(super) fn with_states(policy: &'p Policy, states: Vec<bool>) -> Self {
-        let mut view = View { policy, states, gates: Vec::new() };
+        let mut view = View { policy, states, gates: Vec::new(), over: FxHashMap::default(), known: None };
         view.evaluate();
         view
+    }
+
+    /// Remembers from now on what rules say of types that were asked about: for whoever asks often about the same ones.
+    pub fn remember(&mut self) {
+        self.known = Some(RefCell::default());
+    }
+
+    /// Lays an `allow` rule between two types (no attributes) over the policy: decisions of this view go by it as by the
+    /// policy's own.
+    pub fn lay_over(&mut self, source: TypeId, target: TypeId, class: ClassId, permissions: u32) {
+        *self.over.entry((source, target, class)).or_default() |= permissions;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        if let Some(known) = &mut self.known {
+            known.get_mut().clear();
+        }
     }
 
     /// The policy that is looked at.
@@ -86,6 +118,7 @@ impl<'p> View<'p> {
             gates.extend([value, !value]);
         }
         self.gates = gates;
+        self.forget();
     }
 
     #[inline]
@@ -111,6 +144,21 @@ impl<'p> View<'p> {
 
     /// What the rules alone say.
     pub(super) fn by_rules(&self, source: TypeId, target: TypeId, class: ClassId) -> Access {
+        let Some(known) = &self.known else { return self.find_rules(source, target, class) };
+        let about = (source, target, class);
+        if let Some(access) = known.borrow().get(&about) {
+            return *access;
+        }
+        let access = self.find_rules(source, target, class);
+        let mut known = known.borrow_mut();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(about, access);
+        access
+    }
+
+    fn find_rules(&self, source: TypeId, target: TypeId, class: ClassId) -> Access {
         let mut access = Access {
             allowed: 0,
             audit_allow: 0,
@@ -141,6 +189,20 @@ impl<'p> View<'p> {
                 call(rule);
             }
         });
+        let over = self.laid_over(source, target, class);
+        if let Some(rule) = Rule::of_permissions(RuleKind::Allow, source, target, class, over)
+            && over != 0
+        {
+            call(rule);
+        }
+    }
+
+    /// What rules allow that are laid over the policy's.
+    pub(super) fn laid_over(&self, source: TypeId, target: TypeId, class: ClassId) -> u32 {
+        if self.over.is_empty() {
+            return 0;
+        }
+        self.over.get(&(source, target, class)).copied().unwrap_or(0)
     }
 
     /// The same for every rule, in force or not, with the branch that it hangs on.

@@ -50,6 +50,10 @@ impl<S: Symbol> Symbols<S> {
 
     /// The symbol of this name, which may be an alias.
     pub fn find(&self, name: &str) -> Option<&S> {
+        // A few are looked through sooner than a name is hashed.
+        if self.records.len() <= 8 {
+            return self.records.iter().find(|r| r.name() == name);
+        }
         let position = self.by_name.find(name, |i| self.records.get(i as usize).map(Symbol::name))?;
         self.records.get(position as usize)
     }
