@@ -42,13 +42,19 @@ static EVENTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
                 let rest = &line[at..];
                 Some(rest[..rest.iter().position(|b| *b == b')')?].to_vec())
             });
+            // In the journal's text, records of one event have one time, and no number.
+            let journal =
+                || line.windows(6).any(|w| w == b" audit").then(|| line[..line.len().min(26)].to_vec());
+            let stamp = stamp.or_else(journal);
             let event = by_event.entry(stamp.unwrap_or_else(|| number.to_be_bytes().to_vec())).or_default();
             event.extend_from_slice(line);
             event.push(b'\n');
         }
-        events.extend(by_event.into_iter().filter_map(|(stamp, event)| {
-            (!stamp.starts_with(b"audit(") || stamps.insert(stamp)).then_some(event)
-        }));
+        events.extend(
+            by_event
+                .into_iter()
+                .filter_map(|(stamp, event)| (stamp.len() == 8 || stamps.insert(stamp)).then_some(event)),
+        );
     }
     assert!(events.len() > 2000);
     events

@@ -249,8 +249,14 @@ struct Settled {
 impl Settled {
     fn new(judge: &mut Judge<'_>, denials: &[&Denial], owners: &[Vec<Owner>]) -> Self {
         let mut judged: Vec<Judged> = denials.iter().map(|d| judge.judge(d)).collect();
-        let module = |owners: &Vec<Owner>| owners.first().map(Owner::module_name);
-        let modules: Vec<Name> = owners.iter().filter_map(module).collect();
+        // Denials are in order of their domains: most have the owner of the one before.
+        let mut modules: Vec<Name> = Vec::with_capacity(owners.len());
+        let mut last = None;
+        for owner in owners.iter().filter_map(|owners| owners.first()) {
+            let same = modules.last().filter(|_| last == Some(owner)).cloned();
+            modules.push(same.unwrap_or_else(|| owner.module_name()));
+            last = Some(owner);
+        }
         let new_types = places::settle(judge, denials, &mut judged, &modules);
         let booleans = cover::settle(judge, denials, &mut judged);
         cover::follow_ups(denials, &mut judged);
@@ -348,12 +354,11 @@ impl<'a> Group<'a> {
 
     fn add(&mut self, learned: Learned<'a>) {
         let denial = learned.denial;
-        let whole = denial.key.permissions.iter().cloned().collect();
         let remedy = learned.verdict.as_ref().map(|v| &v.remedy);
         match remedy {
-            None if learned.has_rule() => self.allow(&learned, whole, false),
+            None if learned.has_rule() => self.allow(&learned, &denial.key.permissions, false),
             Some(Remedy::Allow { permissions, filtered }) => {
-                self.allow(&learned, permissions.clone(), *filtered);
+                self.allow(&learned, permissions, *filtered);
             }
             Some(Remedy::Silence { permissions }) => {
                 self.te.silent.add(learned.rule(), permissions.iter().cloned());
@@ -366,7 +371,7 @@ impl<'a> Group<'a> {
         self.denials.push(learned);
     }
 
-    fn allow(&mut self, learned: &Learned<'_>, permissions: BTreeSet<Name>, filtered: bool) {
+    fn allow(&mut self, learned: &Learned<'_>, permissions: &[Name], filtered: bool) {
         let grant = self.te.rules.grant(learned.rule());
         let has = |name: &str| permissions.iter().any(|p| p.as_str() == name);
         if has("ioctl") {
@@ -375,7 +380,7 @@ impl<'a> Group<'a> {
         if has("nlmsg") {
             grant.nlmsgs.extend(&learned.denial.nlmsgs);
         }
-        grant.permissions.extend(permissions);
+        grant.permissions.extend(permissions.iter().cloned());
         grant.filtered |= filtered;
         grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
     }

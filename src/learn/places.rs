@@ -144,7 +144,8 @@ fn put(judge: &mut Judge<'_>, judged: &mut Judged, denial: &Denial, place: &Plac
             if let Remedy::Allow { permissions, .. } = &before {
                 let key = &denial.key;
                 let rule = Rule::new(key.source.kind.clone(), key.target.kind.clone(), key.class.clone());
-                let rule = crate::selinux::module::te::one_line(&rule, permissions);
+                let rule =
+                    crate::selinux::module::te::one_line(&rule, &permissions.iter().cloned().collect());
                 let remedy = format!("a rule: {}", rule.trim_end_matches(';'));
                 verdict.not.push(Not { remedy, why: place.surplus[1].clone() });
             }

@@ -232,6 +232,9 @@ fn after(policy: &Policy, judged: &Judged) -> Vec<Question> {
 }
 
 fn passes(view: &View<'_>, judged: &Judged) -> bool {
+    if let (After::Same, Some(q)) = (&judged.after, &judged.question) {
+        return answer(view, q) == (q.vector, true);
+    }
     let asked = after(view.policy(), judged);
     !asked.is_empty() && asked.iter().all(|q| answer(view, q) == (q.vector, true))
 }

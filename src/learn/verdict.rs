@@ -1,7 +1,5 @@
 //! Why an access was denied, and the smallest thing that helps.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::files::Below;
@@ -78,13 +76,13 @@ pub enum Remedy {
     Statement(Statement),
     /// A `dontaudit` rule: the program does not need it.
     Silence {
-        /// What it does not need.
-        permissions: BTreeSet<Name>,
+        /// What it does not need, sorted.
+        permissions: Box<[Name]>,
     },
     /// An `allow` rule.
     Allow {
-        /// What is missing.
-        permissions: BTreeSet<Name>,
+        /// What is missing, sorted.
+        permissions: Box<[Name]>,
         /// The policy filters commands of ioctl (or netlink messages) here: they need an `allowxperm` rule.
         filtered: bool,
     },

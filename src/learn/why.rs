@@ -84,15 +84,15 @@ fn judged(out: &mut dyn Write, learned: &Learned<'_>, verdict: &Verdict, look: L
     let steps = verdict.remedy.steps();
     match &verdict.remedy {
         Remedy::Allow { permissions, filtered } => {
-            let mut text = te::one_line(&learned.rule(), permissions);
+            let mut text = te::one_line(&learned.rule(), &permissions.iter().cloned().collect());
             if *filtered {
                 text.push_str(" and allowxperm on the commands");
             }
             whole(out, "fix", &fix(&text))?;
         }
         Remedy::Silence { permissions } => {
-            let text = te::one_line(&learned.rule(), permissions).replacen("allow", "dontaudit", 1);
-            whole(out, "fix", &fix(&text))?;
+            let text = te::one_line(&learned.rule(), &permissions.iter().cloned().collect());
+            whole(out, "fix", &fix(&text.replacen("allow", "dontaudit", 1)))?;
         }
         Remedy::Nothing => line(out, look, "fix", "nothing is needed")?,
         Remedy::ByHand { .. } => {

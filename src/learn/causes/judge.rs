@@ -1,6 +1,5 @@
 //! Whoever judges denials: the order of the causes, and what is remembered from one denial to the next.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -260,10 +259,13 @@ impl<'g> Judge<'g> {
         found.first().map(|rule| self.ground.policy.granting_text(q.class, rule))
     }
 
-    /// Those of a denial's permissions that are in `vector`.
-    pub(super) fn permissions(&self, denial: &Denial, q: &Question, vector: u32) -> BTreeSet<Name> {
+    /// Those of a denial's permissions that are in `vector`, sorted.
+    pub(super) fn permissions(&self, denial: &Denial, q: &Question, vector: u32) -> Box<[Name]> {
         let policy = &self.ground.policy;
         let all = denial.key.permissions.iter();
+        if vector == q.vector && vector.count_ones() as usize == all.len() {
+            return all.cloned().collect();
+        }
         let bit = |p: &&Name| policy.permission(q.class, p.as_str()).is_some_and(|b| b & vector != 0);
         all.filter(bit).cloned().collect()
     }

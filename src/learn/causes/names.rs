@@ -83,7 +83,8 @@ fn missing(kind: &str, name: &str, near: Option<&str>, evidence: Vec<String>) ->
 pub(super) fn remarks(judge: &Judge<'_>, denial: &Denial, q: &Question, evidence: &mut Vec<String>) {
     let policy = &judge.ground.policy;
     let key = &denial.key;
-    for name in &key.permissions {
+    let all_known = q.vector.count_ones() as usize == key.permissions.len();
+    for name in key.permissions.iter().filter(|_| !all_known) {
         if policy.permission(q.class, name.as_str()).is_none() {
             evidence.push(format!("the policy's class `{}` has no permission `{name}`: left out", key.class));
         }

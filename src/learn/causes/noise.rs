@@ -26,6 +26,10 @@ const PROBES: &[(&str, &str, Option<&str>, &str)] = &[
 ];
 
 pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<Verdict> {
+    let inherited = advice::inherited(denial);
+    if !inherited && !PROBES.iter().any(|(class, ..)| *class == denial.key.class.as_str()) {
+        return None;
+    }
     let missing = boolean::missing(judge, q);
     let permissions = judge.permissions(denial, q, missing);
     let rule = || Not {
@@ -39,7 +43,7 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
         remedy: Remedy::Silence { permissions },
         not: vec![rule()],
     };
-    if advice::inherited(denial) {
+    if inherited {
         let cause = "it came while the program was started, on what its parent had open: it was handed it";
         return Some(silence(&INHERITED, cause.to_owned(), permissions));
     }

@@ -18,7 +18,7 @@ pub(super) fn judge(
     let policy = &judge.ground.policy;
     let has = |name| policy.permission(q.class, name).is_some_and(|b| b & q.vector != 0);
     let is = judge.ty(q.target.ty);
-    if !(has("name_bind") || has("name_connect")) || !types::GENERIC_PORTS.contains(&is) {
+    if !types::GENERIC_PORTS.contains(&is) || !(has("name_bind") || has("name_connect")) {
         return None;
     }
     let ports: Vec<u16> = denial.evidence.ports.iter().copied().collect();

@@ -10,10 +10,12 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict
     let policy = &judge.ground.policy;
     let (source, target) = (judge.ty(q.source.ty), judge.ty(q.target.ty));
     let class = policy.classes().name(q.class);
-    let netlink = policy.permission(q.class, "nlmsg").is_some_and(|b| b & missing != 0);
     // Where rules filter commands already, the permission alone lets none of the denied ones pass.
-    let filters = judge.view.allowed_commands(q.source.ty, q.target.ty, q.class, netlink).is_some();
-    let filtered = filters && !q.commands.is_empty();
+    let filters = || {
+        let netlink = policy.permission(q.class, "nlmsg").is_some_and(|b| b & missing != 0);
+        judge.view.allowed_commands(q.source.ty, q.target.ty, q.class, netlink).is_some()
+    };
+    let filtered = !q.commands.is_empty() && filters();
     let mut evidence = Vec::new();
     let has = judge.view.allowed_by_rules(q.source.ty, q.target.ty, q.class);
     if has & q.vector != 0 {

@@ -71,7 +71,11 @@ impl View<'_> {
         mut call: impl FnMut(TypeId, TypeId, u32, Gate),
     ) {
         let policy = self.policy();
-        for written in policy.attributes(target) {
+        let is_written = |ty: &TypeId| {
+            let bit = ty.bit();
+            policy.index.rules.written(bit / 64) >> (bit % 64) & 1 != 0
+        };
+        for written in policy.attributes(target).filter(is_written) {
             for entry in policy.index.rules.get(written, class).filter(|e| wanted(e.source)) {
                 let Some((rule, gate)) = policy.rule(entry.rule) else { continue };
                 if rule.kind() == RuleKind::Allow

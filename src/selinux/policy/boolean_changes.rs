@@ -116,13 +116,13 @@ impl<'p> View<'p> {
     fn opened_by(&self, other: &View<'p>) -> usize {
         let policy = self.policy();
         // By source and class, so that what a source may do to an attribute is looked up once for all that have it.
-        let mut seen: Vec<((TypeId, ClassId, TypeId), u32)> = Vec::new();
+        let mut seen: FxHashMap<(TypeId, ClassId), FxHashMap<TypeId, u32>> = FxHashMap::default();
+        let mut expanded = FxHashMap::default();
         for conditional in policy.conditionals() {
             let (before, after) = (self.is_true(conditional), other.is_true(conditional));
             if before == after {
                 continue;
             }
-            let mut expanded = FxHashMap::default();
             for rule in policy.branch(conditional, after).iter().filter(|r| r.kind() == RuleKind::Allow) {
                 let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
                     continue;
@@ -131,23 +131,19 @@ impl<'p> View<'p> {
                     expanded.entry(written).or_insert_with(|| policy.expand(written));
                 }
                 let of = |written| expanded.get(&written).into_iter().flatten().copied();
-                let vector = rule.permissions().unwrap_or(0);
-                seen.extend(of(s).flat_map(|s| of(t).map(move |t| ((s, class, t), vector))));
+                for source in of(s) {
+                    let on = seen.entry((source, class)).or_default();
+                    for target in of(t) {
+                        *on.entry(target).or_insert(0) |= rule.permissions().unwrap_or(0);
+                    }
+                }
             }
         }
-        seen.sort_unstable_by_key(|(about, _)| *about);
-        let mut opened = 0;
-        let same = |a: &((TypeId, ClassId, TypeId), u32), b: &((TypeId, ClassId, TypeId), u32)| {
-            (a.0.0, a.0.1) == (b.0.0, b.0.1)
-        };
-        for group in seen.chunk_by(same) {
-            let Some(((source, class, _), _)) = group.first().copied() else { continue };
-            opened += with_members(policy, source, |members| {
+        let opened = seen.into_iter().map(|((source, class), on)| {
+            with_members(policy, source, |members| {
                 let mut granted: FxHashMap<TypeId, u32> = FxHashMap::default();
                 let mut opened = 0;
-                for on_target in group.chunk_by(|a, b| a.0 == b.0) {
-                    let Some(((_, _, target), _)) = on_target.first().copied() else { continue };
-                    let mut new = on_target.iter().fold(0, |all, (_, vector)| all | vector);
+                for (target, mut new) in on {
                     new &= !self.laid_over(source, target, class);
                     for written in policy.attributes(target) {
                         if new == 0 {
@@ -159,9 +155,9 @@ impl<'p> View<'p> {
                     opened += new.count_ones() as usize;
                 }
                 opened
-            });
-        }
-        opened
+            })
+        });
+        opened.sum()
     }
 
     /// What `allow` rules in force let a source do to what is written as their target.
