@@ -68,6 +68,7 @@ pub struct Avc<'a> {
 
 /// What the body of an AVC record is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each denial, and taken apart at once")]
 pub enum Body<'a> {
     /// SELinux denied or granted.
     Avc(Avc<'a>),

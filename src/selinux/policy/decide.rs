@@ -1,7 +1,7 @@
 //! Access decisions, in the kernel's order (`context_struct_compute_av` in security/selinux/ss/services.c): rules over
 //! all attributes of both types, constraints, roles, bounds.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
@@ -39,7 +39,17 @@ pub struct View<'p> {
     /// Rules that are laid over the policy's, by what they are about.
     over: FxHashMap<About, u32>,
     /// What rules said of types that were asked about before, where that is remembered.
-    known: Option<RefCell<FxHashMap<About, Access>>>,
+    known: Option<Known>,
+}
+
+/// What is remembered; a copy of a view remembers its own.
+#[derive(Debug, Default)]
+struct Known(Mutex<FxHashMap<About, Access>>);
+
+impl Clone for Known {
+    fn clone(&self) -> Self {
+        Known::default()
+    }
 }
 
 /// Source type, target type and class.
@@ -71,7 +81,7 @@ impl<'p> View<'p> {
 
     /// Remembers from now on what rules say of types that were asked about: for whoever asks often about the same ones.
     pub fn remember(&mut self) {
-        self.known = Some(RefCell::default());
+        self.known = Some(Known::default());
     }
 
     /// Lays an `allow` rule between two types (no attributes) over the policy: decisions of this view go by it as by the
@@ -83,7 +93,7 @@ impl<'p> View<'p> {
 
     fn forget(&mut self) {
         if let Some(known) = &mut self.known {
-            known.get_mut().clear();
+            known.0.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
@@ -146,11 +156,12 @@ impl<'p> View<'p> {
     pub(super) fn by_rules(&self, source: TypeId, target: TypeId, class: ClassId) -> Access {
         let Some(known) = &self.known else { return self.find_rules(source, target, class) };
         let about = (source, target, class);
-        if let Some(access) = known.borrow().get(&about) {
+        let known = || known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(access) = known().get(&about) {
             return *access;
         }
         let access = self.find_rules(source, target, class);
-        let mut known = known.borrow_mut();
+        let mut known = known();
         if known.len() >= REMEMBERED {
             known.clear();
         }
