@@ -127,7 +127,7 @@ fn own<'a>(avc: &Avc<'a>, this: &Record<'a>) -> (Facts<'a>, Object<'a>) {
         None => avc.fields,
         Some(usual) => {
             facts.comm = usual.comm.decoded();
-            facts.program.clone_from(&facts.comm);
+            facts.program = facts.comm.clone().map(short_name);
             object.path = usual.path.and_then(|field| field.decoded());
             object.name = usual.name.and_then(|field| field.decoded());
             object.inode = usual.ino.and_then(|field| field.plain());
@@ -325,7 +325,7 @@ mod tests {
                     dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let at = (dice >> 8) as usize % text.len().max(1);
                     if let (true, Some(b)) = (round > 0, text.get_mut(at)) {
-                        *b = b" =\",x\xff0"[(dice >> 4) as usize % 7];
+                        *b = b" =\",x\xff0/"[(dice >> 4) as usize % 8];
                     }
                     let Line::Record(this) = line(&text) else { continue };
                     if this.kind != Kind::Avc || this.interpreted {
