@@ -32,11 +32,13 @@ const JSON_VERSION: u32 = 1;
 
 /// Answer whether a user can do something, and name what decides
 ///
-/// Asks every layer: each parent's search permission, mode, ACL and mask, capabilities, read-only and noexec mounts,
-/// immutable and append-only files, the sticky bit, and with --domain the SELinux policy. `run` asks sudo and doas. The
-/// user is taken as a session of the account has it: its groups, and capabilities for root only. What a file system's
-/// server decides (NFS, FUSE), and other security modules, cannot be known from here. To write a socket is to connect
-/// to it.
+/// Asks every layer: each parent's search permission, mode, ACL and mask,
+/// capabilities, read-only and noexec mounts, immutable and append-only files,
+/// the sticky bit, and with --domain the SELinux policy. `run` asks sudo and
+/// doas. The user is taken as a session of the account has it: its groups, and
+/// capabilities for root only. What a file system's server decides (NFS, FUSE),
+/// and other security modules, cannot be known from here. To write a socket is to
+/// connect to it.
 ///
 /// Exit status: 0 yes, 4 no, 16 not knowable.
 ///

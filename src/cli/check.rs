@@ -13,7 +13,7 @@ use crate::report::format::Format;
 use crate::report::{Severity, escape, render_diagnostic};
 use crate::rights::{lint_doas, lint_sudo};
 
-/// Check manifests, sudoers and doas.conf: all mistakes and risks at once, each with its line
+/// Find every mistake and risk in manifests, sudoers and doas.conf
 ///
 /// Reads and changes nothing. A file named doas.conf is read as doas reads it; one named sudoers, or in a folder of that name
 /// with .d, as sudo does, with everything that it includes; all others are manifests. In sudoers and doas.conf a comment

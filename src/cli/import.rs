@@ -27,9 +27,10 @@ const ROOTS: [&str; 4] = ["/etc", "/srv", "/opt", "/var"];
 
 /// Write the manifest that describes what a user or service has today
 ///
-/// Account, groups, rules of sudo and doas as they stand, and ACL entries below /etc, /srv, /opt and /var (--under names
-/// other folders). What is risky is marked with a comment. The plan of the manifest is empty: that is tried before it is
-/// written, and what differs all the same is said.
+/// Account, groups, rules of sudo and doas as they stand, and ACL entries below
+/// /etc, /srv, /opt and /var (--under names other folders). What is risky is
+/// marked with a comment. The plan of the manifest is empty: that is tried before
+/// it is written, and what differs all the same is said.
 ///
 /// Exit status: 0, or 4 where the plan of the manifest would not be empty.
 ///

@@ -14,26 +14,29 @@ use crate::sys::{HIDDEN, Root};
 pub(crate) mod load;
 mod tree;
 
-/// Show which SELinux context files should have, which they have, and which specification decides
+/// Show which SELinux context files should have, which they have, and why
 ///
-/// For each PATH: the context that file_contexts and the files next to it give it, the one on
-/// disk, the line that decided, the other lines whose pattern matches, and the path that was
-/// looked up if it is another (file_contexts.subs). The answers are those of libselinux, by the
-/// rules of the version that is installed beneath the root: they changed with 3.8 and with 3.9.
+/// For each PATH: the context that file_contexts and the files next to it give
+/// it, the one on disk, the line that decided, the other lines whose pattern
+/// matches, and the path that was looked up if it is another
+/// (file_contexts.subs). The answers are those of libselinux, by the rules of the
+/// version that is installed beneath the root: they changed with 3.8 and with
+/// 3.9.
 ///
-/// A file is wrong if it has another type than expected, or no label. As with restorecon, another
-/// user, role or level is shown but not wrong, nor is a type that administrators may choose
-/// (customizable_types); --full counts both.
+/// A file is wrong if it has another type than expected, or no label. As with
+/// restorecon, another user, role or level is shown but not wrong, nor is a type
+/// that administrators may choose (customizable_types); --full counts both.
 ///
-/// Exit status: 0 all as expected; 1 an error stopped the work; 2 wrong usage; else the sum of 4
-/// (a label is wrong) and 16 (something could not be checked: a file that cannot be read or is not
-/// there, a specification that cannot be understood).
+/// Exit status: 0 all as expected; 1 an error stopped the work; 2 wrong usage;
+/// else the sum of 4 (a label is wrong) and 16 (something could not be checked: a
+/// file that cannot be read or is not there, a specification that cannot be
+/// understood).
 ///
-/// With --stdin: for each line of standard input, a path that need not exist, one line
-/// `PATH<TAB>CONTEXT`, or `<<none>>` in place of the context where there is none (`<<unknown>>`
-/// where it cannot be told). Bytes of a path that are not fit for a line are shown as escapes
-/// (\n, \t, \xNN, and \\ for a backslash). With -0, paths and lines end in a NUL, and paths come
-/// out as they went in.
+/// With --stdin: for each line of standard input, a path that need not exist, one
+/// line `PATH<TAB>CONTEXT`, or `<<none>>` in place of the context where there is
+/// none (`<<unknown>>` where it cannot be told). Bytes of a path that are not fit
+/// for a line are shown as escapes (\n, \t, \xNN, and \\ for a backslash). With
+/// -0, paths and lines end in a NUL, and paths come out as they went in.
 ///
 /// Examples:
 ///   perms label /srv/app/manage.py

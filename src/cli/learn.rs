@@ -18,26 +18,34 @@ use crate::report::{Format, escape};
 use crate::selinux::module::te::Form;
 use crate::selinux::module::{Name, parse};
 
-/// Turn the denials of audit logs into advice and SELinux modules, one for each application or domain.
+/// Turn the denials of audit logs into advice and SELinux modules
 ///
-/// LOG is an audit.log, plain or compressed (found out by content), a folder of them, the output of `ausearch`
-/// (raw or -i), dmesg, or the journal (text or -o json). Without LOG, standard input is read.
+/// Each application has a module of its own; what no manifest declares has one
+/// for each domain.
 ///
-/// Each denial is judged by the policy: the answer is the smallest thing that helps (a label, a port, a boolean, a type
-/// of its own, a rule), and all of it together is replayed.
+/// LOG is an audit.log, plain or compressed (found out by content), a folder of
+/// them, the output of `ausearch` (raw or -i), dmesg, or the journal (text or -o
+/// json). Without LOG, standard input is read.
 ///
-/// Nothing is changed on the host, unless --install is given: modules are written into the folder that -o names, and a
-/// file there that was not made by `perms learn` is left alone. Every line that could not be read is counted and shown
+/// Each denial is judged by the policy: the answer is the smallest thing that
+/// helps (a label, a port, a boolean, a type of its own, a rule), and all of it
+/// together is replayed.
+///
+/// Nothing is changed on the host, unless --install is given: modules are written
+/// into the folder that -o names, and a file there that was not made by `perms
+/// learn` is left alone. Every line that could not be read is counted and shown
 /// with its number.
 ///
-/// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
-/// input could be understood, a log could not be opened, or a module could not be written, 2 for wrong usage.
+/// Exit status: 0 when the logs were read (also if there is no denial in them,
+/// which is said), 1 when nothing in the input could be understood, a log could
+/// not be opened, or a module could not be written, 2 for wrong usage.
 ///
 /// Examples:
 ///   perms learn /var/log/audit/audit.log -o fixes
 ///   perms learn --name wsgi -o . audit.log.1.gz audit.log
 ///   journalctl -o json _TRANSPORT=audit | perms learn -
-///   perms learn --summary - /var/log/audit | ssh hub 'cat > web1.jsonl'; and there: perms learn --merge *.jsonl
+///   perms learn --summary - /var/log/audit | ssh hub 'cat > web1.jsonl'
+///   perms learn --merge *.jsonl          (there)
 #[derive(Debug, Clone, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {

@@ -135,3 +135,32 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    fn look(command: &clap::Command, path: &str) {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        assert!(!about.contains('\n') && about.len() <= 110, "{path}: what it does, in one line: {about}");
+        // A text that keeps its line ends must fit, or it is broken a second time.
+        let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        let lines: Vec<&str> = long.lines().collect();
+        if lines.windows(2).any(|pair| pair.iter().all(|line| !line.is_empty())) {
+            for line in lines {
+                let most = if line.starts_with("  ") { 100 } else { 90 };
+                assert!(line.chars().count() <= most, "{path}: {line}");
+            }
+        }
+        for sub in command.get_subcommands() {
+            look(sub, &format!("{path} {}", sub.get_name()));
+        }
+    }
+
+    #[test]
+    fn help_is_broken_into_lines_once() {
+        look(&Cli::command(), "perms");
+    }
+}

@@ -24,8 +24,8 @@ const DOMAINS: usize = 12;
 
 /// List who can do something to a path, each with the shortest reason
 ///
-/// Users and groups by mode and ACL, users who become one of them by a rule of sudo or doas, and, where there is an SELinux
-/// policy, the domains that it lets.
+/// Users and groups by mode and ACL, users who become one of them by a rule of
+/// sudo or doas, and, where there is an SELinux policy, the domains that it lets.
 ///
 /// Exit status: 0 somebody can, 4 nobody can, 16 that is not knowable.
 ///

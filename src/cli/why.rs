@@ -11,12 +11,16 @@ use crate::manifest::Manifest;
 use crate::report::Format;
 use crate::report::style::Paint;
 
-/// Explain each denial in audit logs: who, what, how often, when, by which program, on which path, and what next.
+/// Explain each denial in audit logs
+///
+/// Who, what, how often, when, by which program, on which path, why, and what
+/// next.
 ///
 /// LOG is as for `perms learn`. A single record can be pasted on standard input.
 ///
-/// Exit status: 0 when the logs were read (also if there is no denial in them, which is said), 1 when nothing in the
-/// input could be understood or a log could not be opened, 2 for wrong usage.
+/// Exit status: 0 when the logs were read (also if there is no denial in them,
+/// which is said), 1 when nothing in the input could be understood or a log could
+/// not be opened, 2 for wrong usage.
 ///
 /// Examples:
 ///   ausearch -m avc -ts recent | perms why

@@ -12,8 +12,8 @@ use crate::selinux::policy::Policy;
 
 /// Show what two policies say differently
 ///
-/// Numbers, order, and whether a rule is written by attribute or by type do not count. `-` is what only the first says,
-/// `+` what only the second says.
+/// Numbers, order, and whether a rule is written by attribute or by type do not
+/// count. `-` is what only the first says, `+` what only the second says.
 ///
 /// Exit status: 0 the same, 4 different.
 ///

@@ -12,9 +12,10 @@ use super::{Asked, class, ty, wrapped};
 use crate::report::{Format, escape};
 use crate::selinux::policy::{ClassId, DomainTransition, Policy, TypeId};
 
-/// Show what a domain may do, by class and permission, and which domains it may become
+/// Show what a domain may do, and which domains it may become
 ///
-/// Rules in force only; attributes stand as rules have them unless --expand is given. Constraints may still deny part.
+/// By class and permission. Rules in force only; attributes stand as rules have
+/// them unless --expand is given. Constraints may still deny part.
 ///
 /// Examples:
 ///   perms policy reach httpd_t

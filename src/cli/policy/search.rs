@@ -16,8 +16,9 @@ use super::{Asked, boolean, class, ty, unknown};
 
 /// Find rules
 ///
-/// Shows each rule that fits everything that is given. A type stands for itself and for the attributes that it has, an
-/// attribute for the types that have it; --direct takes rules only as they are written.
+/// Shows each rule that fits everything that is given. A type stands for itself
+/// and for the attributes that it has, an attribute for the types that have it;
+/// --direct takes rules only as they are written.
 ///
 /// Examples:
 ///   perms policy search -A -s httpd_t -t shadow_t

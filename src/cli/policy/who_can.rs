@@ -12,8 +12,8 @@ use crate::report::{Format, escape};
 
 /// Show which types may do something to a type, and by which rules
 ///
-/// Rules only: constraints (levels, roles, users) may still deny it to some contexts, and how many of them touch the
-/// permission is said at the end.
+/// Rules only: constraints (levels, roles, users) may still deny it to some
+/// contexts, and how many of them touch the permission is said at the end.
 ///
 /// Examples:
 ///   perms policy who-can shadow_t file read

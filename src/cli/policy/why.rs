@@ -13,8 +13,9 @@ use crate::selinux::policy::{Context, ContextError, Explanation, FailedConstrain
 
 /// Explain why a context may, or may not, do something to another
 ///
-/// Names every cause: no rule (with the nearest ones), constraints with the parts that fail and the smallest changes
-/// that would satisfy them, roles, bounds; and the smallest sets of booleans that would allow it.
+/// Names every cause: no rule (with the nearest ones), constraints with the parts
+/// that fail and the smallest changes that would satisfy them, roles, bounds; and
+/// the smallest sets of booleans that would allow it.
 ///
 /// Exit status: 0 allowed, 4 denied.
 ///
