@@ -11,9 +11,10 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use clap::Parser as _;
-use perms::cli::learn::{self, Args};
+use perms::cli::learn;
 use perms::denials::input::Source;
 use perms::denials::{Options, read};
+use support::commands::Learn;
 
 #[path = "../benches/support/audit_log.rs"]
 mod audit_log;
@@ -62,12 +63,6 @@ impl Read for Made {
         self.at += n;
         Ok(n)
     }
-}
-
-#[derive(clap::Parser)]
-struct Learn {
-    #[command(flatten)]
-    args: Args,
 }
 
 fn cases() -> u64 {

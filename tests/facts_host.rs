@@ -21,19 +21,12 @@ const APP: &str =
 
 /// A host with an application's user as declared.
 fn host(manifest: &str) -> Tree {
-    let t = Tree::new();
-    std::fs::remove_file(t.at("etc/perms.d/durhack-deployer.toml")).unwrap();
-    t.write(
-        "etc/passwd",
-        &format!("{}app:x:990:990::/var/lib/app:/usr/sbin/nologin\n", t.read("etc/passwd")),
-    );
-    t.write("etc/group", &format!("{}app:x:990:\ndocker:x:99:\n", t.read("etc/group")));
+    let t = Tree::with_app(manifest, "docker:x:99:\n");
     t.write("etc/shadow", &format!("{}app:!:19000:0:99999:7:::\n", t.read("etc/shadow")));
     t.write("etc/gshadow", &format!("{}app:!::\ndocker:!::\n", t.read("etc/gshadow")));
     t.mkdir("var/lib/app");
     chown(t.at("var/lib/app"), Some(990), Some(990)).unwrap();
     t.chmod("etc/sudoers.d", 0o755);
-    t.manifest("app", manifest);
     t
 }
 

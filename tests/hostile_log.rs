@@ -17,23 +17,12 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Read, Write as _};
 use std::process::{Command, Stdio};
 
-use clap::Parser;
+use clap::Parser as _;
 use perms::cli::{learn as learn_command, why as why_command};
 use perms::denials::input::Source;
 use perms::learn;
+use support::commands::{Learn, Why};
 use support::policy::Random;
-
-#[derive(Parser)]
-struct Learn {
-    #[command(flatten)]
-    args: learn_command::Args,
-}
-
-#[derive(Parser)]
-struct Why {
-    #[command(flatten)]
-    args: why_command::Args,
-}
 
 /// `perms learn --no-policy ARGUMENTS` with a log on standard input: what it said, and the status.
 fn learn(arguments: &[&str], log: &[u8]) -> (String, u8) {

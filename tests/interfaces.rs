@@ -16,9 +16,10 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use clap::Parser;
+use clap::Parser as _;
 use perms::cli::learn as learn_command;
 use perms::selinux::interfaces::{DOMAIN, HeaderFile, Headers, statements};
+use support::commands::Learn;
 
 const FOLDER: &str = "/usr/share/selinux/devel/include";
 const POLICY: &str = "/etc/selinux/default/policy/policy.33";
@@ -116,12 +117,6 @@ fn every_interface_expands_to_what_m4_makes_of_it() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}: {}", wrong.len(), names.len(), wrong[0]);
-}
-
-#[derive(Parser)]
-struct Learn {
-    #[command(flatten)]
-    args: learn_command::Args,
 }
 
 fn learn(arguments: &[&str], log: &str) -> (String, String, u8) {

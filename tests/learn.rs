@@ -20,24 +20,13 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Parser;
+use clap::Parser as _;
 use perms::cli::{learn, why};
 use perms::denials::input::Source::Stdin;
 use perms::denials::time::Clock;
 use perms::manifest::Manifest;
 use perms::report::{Format, Source};
-
-#[derive(Parser)]
-struct Learn {
-    #[command(flatten)]
-    args: learn::Args,
-}
-
-#[derive(Parser)]
-struct Why {
-    #[command(flatten)]
-    args: why::Args,
-}
+use support::commands::{Learn, Why};
 
 /// Output, errors, exit status. `--format` is an option of the whole command line.
 type Ended = (String, String, u8);

@@ -20,7 +20,7 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Parser;
+use clap::Parser as _;
 use perms::cli::{learn as learn_command, why as why_command};
 use perms::denials::input::Source;
 use perms::denials::{Log, read};
@@ -31,6 +31,7 @@ use perms::report::style::Paint;
 use perms::selinux::contexts::{Files, Precedence, Sections, Text};
 use perms::selinux::module::te::Form;
 use perms::selinux::policy::{Policy, TypeKind};
+use support::commands::{Learn, Why};
 use support::policy::Random;
 
 const POLICY: &str = "/etc/selinux/default/policy/policy.33";
@@ -58,18 +59,6 @@ fn ground() -> Ground {
 fn log_of(text: &[u8]) -> Log {
     let stdin: Box<dyn Read + Send> = Box::new(Cursor::new(text.to_vec()));
     read(&[Source::Stdin], Some(stdin), perms::denials::Options::default())
-}
-
-#[derive(Parser)]
-struct Learn {
-    #[command(flatten)]
-    args: learn_command::Args,
-}
-
-#[derive(Parser)]
-struct Why {
-    #[command(flatten)]
-    args: why_command::Args,
 }
 
 /// Samples: name, folder, log (relative, as golden files have it).

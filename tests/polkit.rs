@@ -22,17 +22,10 @@ const OWN: &str = "etc/polkit-1/rules.d/49-perms-app.rules";
 
 /// A host with a polkit of now.
 fn host(manifest: &str) -> Tree {
-    let t = Tree::new();
-    std::fs::remove_file(t.at("etc/perms.d/durhack-deployer.toml")).unwrap();
-    t.write(
-        "etc/passwd",
-        &format!("{}app:x:990:990::/var/lib/app:/usr/sbin/nologin\n", t.read("etc/passwd")),
-    );
-    t.write("etc/group", &format!("{}app:x:990:\nops:x:991:app\n", t.read("etc/group")));
+    let t = Tree::with_app(manifest, "ops:x:991:app\n");
     t.write("usr/lib/polkit-1/polkitd", "\0/etc/polkit-1/rules.d\0");
     t.mkdir("etc/polkit-1/rules.d");
     t.chmod("etc/polkit-1/rules.d", 0o700);
-    t.manifest("app", manifest);
     t
 }
 

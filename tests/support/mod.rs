@@ -18,6 +18,7 @@ pub mod tree;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub mod commands;
 pub mod policy;
 pub mod schema;
 pub mod store;

@@ -37,6 +37,18 @@ impl Tree {
         Self::within(tempfile::tempdir().unwrap())
     }
 
+    /// With no manifest but that of an application `app` (uid 990), whose account there is, as there are groups with these
+    /// lines of group(5).
+    pub fn with_app(manifest: &str, groups: &str) -> Self {
+        let t = Self::new();
+        std::fs::remove_file(t.at("etc/perms.d/durhack-deployer.toml")).unwrap();
+        let user = "app:x:990:990::/var/lib/app:/usr/sbin/nologin\n";
+        t.write("etc/passwd", &format!("{}{user}", t.read("etc/passwd")));
+        t.write("etc/group", &format!("{}app:x:990:\n{groups}", t.read("etc/group")));
+        t.manifest("app", manifest);
+        t
+    }
+
     /// The same in a folder that is there.
     pub fn within(dir: tempfile::TempDir) -> Self {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
