@@ -230,15 +230,33 @@ impl Lexer {
         }
     }
 
-    /// What begins with a byte that begins one thing only: most of a policy. `None`: [`scan`](Self::scan) has to weigh.
+    /// What needs no weighing: most of a policy. It is what [`scan`](Self::scan) finds, which is asked where this is `None`.
     fn plain(&self, b: &[u8], line_start: bool) -> Option<Best> {
-        let (len, rule) = match (self.state, at(b, 0)?) {
+        let first = at(b, 0)?;
+        let (len, rule) = match (self.state, first) {
             (State::Initial, b' ' | b'\t') if !line_start => (run(b, blank), Rule::Blank),
-            (State::GotCommand, b' ' | b'\t') => (run(b, blank), Rule::Blank),
             (State::Initial, b'\n') => (1, Rule::Newline),
-            (State::Initial, c @ (b'(' | b')' | b',' | b'=')) => (1, Rule::Char(c)),
-            // Not those of hexadecimal digits (addresses), nor `s` (sudoedit, digests).
-            (State::Initial, b'g'..=b'r' | b't'..=b'z') => (token::word(b), Rule::Word),
+            (State::Initial, b'(' | b')' | b',' | b'=') => (1, Rule::Char(first)),
+            // A word may go on only where a path does, so that the path is never the shorter.
+            (State::Initial, b'/') => match token::path(b) {
+                len if len > 1 && at(b, len) != Some(b'\\') => (len, Rule::Path),
+                _ => return None,
+            },
+            (State::Initial, b'%') => match token::word(from(b, 1)) {
+                len if len > 0 && at(b, 1) != Some(b'\\') => (1 + len, Rule::Group),
+                _ => return None,
+            },
+            (State::Initial, b'A') if b.starts_with(b"ALL") && token::word(b) == 3 => (3, Rule::All),
+            // It could be the beginning of an address, of `sudoedit` or of a digest.
+            (State::Initial, b'a'..=b'f') if at(b, run(b, |c| c.is_ascii_hexdigit())) == Some(b':') => {
+                return None;
+            }
+            (State::Initial, b's') if matches!(at(b, 1), Some(b'h' | b'u')) => return None,
+            (State::Initial, b'a'..=b'z') => (token::word(b), Rule::Word),
+            (State::GotCommand, b' ' | b'\t') => (run(b, blank), Rule::Blank),
+            (State::GotCommand, b'\n' | b',' | b':') => (1, Rule::CommandEnd),
+            (State::GotCommand, b'=' | b'#' | b'\\' | b'\r') => return None,
+            (State::GotCommand, _) => (token::args(b), Rule::Arg),
             _ => return None,
         };
         Some(Best { len, rule })
@@ -756,6 +774,79 @@ fn alias_word(b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is plain is what weighing all rules would find, in every state in which it is asked.
+    #[test]
+    fn what_is_plain_is_what_all_rules_come_to() {
+        let pieces: [&[u8]; 44] = [
+            b"ALL",
+            b"A",
+            b"a",
+            b"f0",
+            b"be",
+            b"s",
+            b"sudoedit",
+            b"sha256",
+            b"user1",
+            b"%",
+            b"%:",
+            b"#",
+            b"-1",
+            b"1",
+            b"10.0.0.1",
+            b":",
+            b"::1",
+            b"/",
+            b"/usr/bin/id",
+            b"\\",
+            b",",
+            b"=",
+            b"!",
+            b"(",
+            b")",
+            b"\"",
+            b" ",
+            b"\t",
+            b"\n",
+            b"\r\n",
+            b"\r",
+            b">",
+            b"NOPASSWD",
+            b"CWD",
+            b"TYPE",
+            b"_",
+            b".",
+            b"*",
+            b"^a$",
+            b"$",
+            b"+",
+            b"@include",
+            b"Defaults",
+            b"\xff",
+        ];
+        let mut lexer = Lexer::new(true);
+        let mut plain = 0;
+        for state in [State::Initial, State::GotCommand] {
+            lexer.state = state;
+            for n in 0..pieces.len().pow(3) {
+                let piece = |n: usize| pieces[n % pieces.len()];
+                let text =
+                    [piece(n), piece(n / pieces.len()), piece(n / pieces.len().pow(2)), b"\n"].concat();
+                for line_start in [false, true] {
+                    let Some(found) = lexer.plain(&text, line_start) else { continue };
+                    let all = lexer.scan(&text, line_start);
+                    assert_eq!(
+                        (found.len, found.rule),
+                        (all.len, all.rule),
+                        "{state:?} {:?}",
+                        String::from_utf8_lossy(&text)
+                    );
+                    plain += 1;
+                }
+            }
+        }
+        assert!(plain > 100_000, "{plain}");
+    }
 
     fn tokens(text: &[u8]) -> Vec<Token> {
         let mut lexer = Lexer::new(true);
