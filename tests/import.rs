@@ -100,6 +100,26 @@ fn what_is_there_is_declared_and_its_risks_are_marked() {
     assert_eq!(found, ["doas::missing-rule", "doas::undeclared-rule", "root::path"]);
 }
 
+/// With an empty mask the kernel does not look at an ACL: that is no difference where it names nobody but who has nothing
+/// anyway, and no declaration where others have something.
+#[test]
+fn an_acl_with_an_empty_mask_is_imported_as_what_it_does() {
+    if !is_root() {
+        return;
+    }
+    for (acl, part) in [
+        ("u::rw-,u:1001:---,g::---,m::---,o::---", "acl = [\"user:deploy:---\"]"),
+        ("u::rw-,u:1001:---,g::---,m::---,o::r--", "# not declared: the mask takes from user:1001:---"),
+        ("u::rw-,u:1001:rw-,g::r--,m::---,o::---", "# not declared: the mask takes from user:1001:rw-"),
+    ] {
+        let t = host();
+        t.write("srv/some/file", "x");
+        set(&t, "srv/some/file", XATTR_ACCESS, acl);
+        let text = round(&t, &["deploy"]);
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
 #[test]
 fn a_service_is_imported_by_its_unit() {
     if !is_root() {

@@ -324,7 +324,13 @@ fn paths(out: &mut String, host: &Host, account: &User, under: &[PathBuf]) -> st
             acl.entries().iter().filter(named).find(|e| acl.effective(e.tag) != Some(e.perms)).copied()
         };
         let cut = [&state.acl, &state.default_acl].into_iter().flatten().find_map(cut);
-        if let Some(e) = cut {
+        // An entry that gives nothing, and is not looked at: others' rights hold for whom it names.
+        let idle = state
+            .acl
+            .as_ref()
+            .filter(|acl| !acl.in_force() && acl.get(Tag::Other).is_some_and(|p| !p.is_empty()));
+        let idle = idle.and_then(|acl| acl.named().next());
+        if let Some(e) = cut.or(idle) {
             writeln!(out, "\n# not declared: the mask takes from {e} at {}", one_line(text))?;
             continue;
         }

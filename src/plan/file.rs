@@ -565,8 +565,9 @@ fn add(entries: &mut BTreeMap<Tag, (Perms, Origin)>, tag: Tag, perms: Perms, ori
 fn entry_difference(acl: &Acl, default: bool, tag: Tag, should: Perms) -> Option<Difference> {
     let Some(raw) = acl.get(tag) else { return Some(Difference::MissingEntry { default, tag, should }) };
     let is = acl.effective(tag).unwrap_or(raw);
-    // With an empty mask the kernel does not look at the ACL at all: the entry then says nothing.
-    let in_force = default || acl.in_force();
+    // With an empty mask the kernel does not look at the ACL at all: whom it names has then what others have, and that is
+    // as well where it is what is wanted, nothing.
+    let in_force = default || acl.in_force() || acl.get(Tag::Other).is_none_or(Perms::is_empty);
     if is == should && in_force {
         return None;
     }
