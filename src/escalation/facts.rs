@@ -197,8 +197,7 @@ fn weak_in(root: &Root, place: &Path) -> Vec<PathBuf> {
     }
     for name in found.handle.names().unwrap_or_default() {
         let Ok(meta) = found.handle.open_child(&name).and_then(|h| h.meta()) else { continue };
-        let open = meta.uid != 0 || (meta.kind != Kind::Link && meta.mode & 0o022 != 0);
-        if open && matches!(meta.kind, Kind::File | Kind::Directory | Kind::Link) {
+        if meta.is_open() && matches!(meta.kind, Kind::File | Kind::Directory | Kind::Link) {
             weak.push(found.path.join(&name));
         }
     }
@@ -215,8 +214,10 @@ fn weak_below(root: &Root, folder: &Path) -> Vec<PathBuf> {
         found.handle,
         &mut |entry| {
             seen += 1;
-            let open = entry.meta.uid != 0 || entry.meta.mode & 0o022 != 0;
-            if open && entry.depth > 0 && matches!(entry.meta.kind, Kind::File | Kind::Directory) {
+            if entry.meta.is_open()
+                && entry.depth > 0
+                && matches!(entry.meta.kind, Kind::File | Kind::Directory)
+            {
                 weak.push(entry.path.clone());
             }
             seen < MOST && entry.depth < DEEPEST

@@ -64,9 +64,16 @@ pub fn code_of(root: &Root, program: &Path) -> Vec<PathBuf> {
     code.parts
 }
 
-/// The interpreter that the first line of a script names; `None`: it is no script, or the interpreter is not found.
-pub fn interpreter(root: &Root, program: &Path) -> Option<PathBuf> {
-    Script::read(root, program).map(|s| s.interpreter)
+/// The interpreter that the first line of a script names, as the kernel reads it (fs/binfmt_script.c), and what is behind it
+/// on the line. `text`: the beginning of a file; 256 bytes of it count. `None`: it is no script.
+pub fn first_line(text: &[u8]) -> Option<(&OsStr, &[u8])> {
+    let head = text.get(..text.len().min(256))?;
+    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let start = line.iter().position(|b| !blank(b))?;
+    let line = line.get(start..)?;
+    let (name, rest) = line.split_at(line.iter().position(|b| blank(b) || *b == 0).unwrap_or(line.len()));
+    Some((OsStr::from_bytes(name), rest))
 }
 
 /// A program's name without its version: `python` for `python3.11`.
@@ -89,23 +96,20 @@ impl Script {
         let found = root.resolve(program).ok().filter(|f| f.meta.kind == Kind::File)?;
         let file = found.handle.open_file().ok()?;
         let mut text = Vec::new();
-        // The kernel reads 256 bytes (BINPRM_BUF_SIZE).
         (&file).take(256).read_to_end(&mut text).ok()?;
-        if !text.starts_with(b"#!") {
-            return None;
-        }
+        first_line(&text)?;
         (&file).take(SCRIPT).read_to_end(&mut text).ok()?;
-        let head = text.get(2..text.len().min(256))?;
-        let line = head.split(|b| *b == b'\n').next()?;
-        let mut words = std::str::from_utf8(line).ok()?.split_whitespace().map(str::to_owned);
-        let mut interpreter = PathBuf::from(words.next()?);
+        let (name, rest) = first_line(&text)?;
+        let rest = String::from_utf8_lossy(rest);
+        let mut words = rest.split_whitespace().map(str::to_owned);
+        let mut interpreter = PathBuf::from(name);
         if interpreter.file_name() == Some(OsStr::new("env")) {
             let mut words = words.by_ref().skip_while(|w| w.starts_with('-') || w.contains('='));
             let name = words.next()?;
             let places = BIN.iter().map(|dir| Path::new(dir).join(&name));
             interpreter = places.into_iter().find(|p| root.resolve(p).is_ok())?;
         }
-        let arguments = words.collect();
+        let arguments: Vec<String> = words.collect();
         interpreter.is_absolute().then_some(Script { interpreter, arguments, text })
     }
 
@@ -163,15 +167,14 @@ impl Code<'_> {
             return;
         };
         self.add(at.clone());
-        if found.meta.uid != 0 || found.meta.mode & 0o022 != 0 {
+        if found.meta.is_open() {
             return;
         }
         let mut owners = Vec::new();
         for name in found.handle.names().unwrap_or_default() {
             let Ok(meta) = found.handle.open_child(&name).and_then(|h| h.meta()) else { continue };
-            let open = meta.uid != 0 || (meta.kind != Kind::Link && meta.mode & 0o022 != 0);
             let whose = (meta.uid, meta.gid, meta.mode & 0o022);
-            if open && !owners.contains(&whose) {
+            if meta.is_open() && !owners.contains(&whose) {
                 owners.push(whose);
                 self.add(at.join(name));
             }

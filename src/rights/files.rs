@@ -10,6 +10,7 @@ use super::explain::{decided, mode_text};
 use super::walk::{End, Passed, Seen, Way, walk};
 use crate::grants::access::{self, CapSet, Capability, Credentials};
 use crate::grants::acl::{Acl, Perms};
+use crate::host::code::first_line;
 use crate::host::{Accounts, Host};
 use crate::sys::Kind;
 use crate::sys::mounts::Mounts;
@@ -471,14 +472,9 @@ impl Asking<'_> {
 /// How many interpreters the kernel follows, a script's own being the first (fs/exec.c).
 const MOST_INTERPRETERS: usize = 5;
 
-/// The interpreter that a script's first line names, as the kernel reads it (fs/binfmt_script.c); `None`: it is no script.
+/// The interpreter that a script's first line names; `None`: it is no script.
 fn interpreter(seen: &Seen) -> Option<PathBuf> {
-    let head = seen.handle.read_start(256).ok()?;
-    let line = head.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
-    let blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let start = line.iter().position(|b| !blank(b))?;
-    let name = line.get(start..)?.split(|b| blank(b) || *b == 0).next()?;
-    Some(PathBuf::from(std::ffi::OsStr::from_bytes(name)))
+    first_line(&seen.handle.read_start(256).ok()?).map(|(name, _)| PathBuf::from(name))
 }
 
 /// The policy's class of a kind of object.

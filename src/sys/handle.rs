@@ -85,6 +85,13 @@ pub struct Meta {
     pub size: u64,
 }
 
+impl Meta {
+    /// Whether somebody else than root owns it, or may write it by the mode. (That of a link says nothing.)
+    pub fn is_open(&self) -> bool {
+        self.uid != 0 || (self.kind != Kind::Link && self.mode & 0o022 != 0)
+    }
+}
+
 /// How a file system is mounted, as far as it decides on access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mount {
