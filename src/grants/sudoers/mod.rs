@@ -1,10 +1,10 @@
 //! sudoers: the policy of sudo, read without loss, asked, edited and written.
 //!
 //! ```text
-//! files ─► token, lexer ─► parser, include ─► Tree ─► rules_for   what applies to somebody
-//!                                               ├───► decide      may they, as sudo decides
-//!                                               ├───► edit        take a rule out
-//!                                               └───► check_copy, survivors   before a change is put in place
+//! files ─► token, scan, lexer ─► parser, include ─► Tree ─► rules_for   what applies to somebody
+//!                                                     ├───► decide      may they, as sudo decides
+//!                                                     ├───► edit        take a rule out
+//!                                                     └───► check_copy, survivors   before a change is put in place
 //! rules ─► fragment                              a file of our own
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod matching;
 mod parser;
 pub mod rs;
 mod runas;
+mod scan;
 pub mod survivors;
 mod token;
 pub mod tree;
