@@ -193,3 +193,31 @@ fn every_line_is_as_the_schema_says() {
         support::schema::check(&schema, &value, &format!("line {}", number + 1));
     }
 }
+
+/// Root who wrote a summary to /dev/null had a regular file there afterwards, for the whole host.
+#[test]
+fn a_pipe_or_a_device_is_written_into_and_stays_what_it_is() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    let sample = std::fs::read_dir("audit-samples")
+        .unwrap()
+        .map(|e| e.unwrap().path().join("log"))
+        .find(|p| p.is_file())
+        .unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_perms"))
+        .arg("learn")
+        .arg(&sample)
+        .arg("--summary")
+        .arg(&pipe)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(std::fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
+    assert!(reader.join().unwrap().starts_with("{\"perms_summary\":"));
+}
