@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::json;
 
 use crate::host::polkit::{Sort, sort};
 use crate::manifest::{self, Loaded};
 use crate::report::escape::escape_path;
 use crate::report::format::Format;
-use crate::report::{Severity, escape, render_diagnostic};
+use crate::report::{Diagnostic, Severity, escape, render_diagnostic};
 use crate::rights::{lint_doas, lint_sudo};
 
 /// Find every mistake and risk in manifests, sudoers and doas.conf
@@ -58,7 +61,9 @@ pub(super) fn command(
                     .map(|text| lint_doas::doas(&host, &path, &text, &programs)),
                 _ => host.root.resolve(&path).map(|_| {
                     let dialect = args.sudo.map(super::can::WhichSudo::dialect);
-                    lint_sudo::sudoers(&host, &path, &programs, dialect)
+                    // The process ends soon: to give back the memory of every word takes as long as a fifth of all this.
+                    let policy = ManuallyDrop::new(lint_sudo::read(&host, &path));
+                    lint_sudo::sudoers(&host, &policy, &programs, dialect)
                 }),
             };
             match found {
@@ -82,6 +87,8 @@ pub(super) fn command(
     if ui.format == Format::Human {
         offers(ui, common, &loaded)?;
     }
+    // As above: the memory of thousands of findings.
+    std::mem::forget(loaded);
     Ok(status)
 }
 
@@ -128,6 +135,10 @@ fn grant_file(path: &Path) -> Option<Grants> {
 /// Version of the JSON form, which docs/schema/check.schema.json describes; it changes when a reader of an older one could be misled.
 const JSON_VERSION: u32 = 1;
 
+/// How many findings one processor makes a text of, and of how many the text is in memory at once.
+const PART: usize = 256;
+const ROUND: usize = 64 * PART;
+
 /// Reads the files, and of folders every `*.toml` in them, and writes what was found. `colour`: with ANSI escapes, in
 /// the human form.
 ///
@@ -150,12 +161,23 @@ fn show(
 ) -> io::Result<u8> {
     match format {
         Format::Human | Format::Plain => {
-            for diagnostic in &loaded.diagnostics {
-                let text = match format {
-                    Format::Plain => render_diagnostic::plain(diagnostic),
-                    _ => render_diagnostic::human(diagnostic, colour),
+            let render = |some: &[Diagnostic]| {
+                let mut text = String::new();
+                for diagnostic in some {
+                    match format {
+                        Format::Plain => render_diagnostic::push_plain(&mut text, diagnostic),
+                        _ => text.push_str(&render_diagnostic::human(diagnostic, colour)),
+                    }
+                    text.push('\n');
+                }
+                text
+            };
+            for round in loaded.diagnostics.chunks(ROUND) {
+                let texts: Vec<String> = match round.len() {
+                    ..=PART => vec![render(round)],
+                    _ => round.par_chunks(PART).map(render).collect(),
                 };
-                writeln!(out, "{text}")?;
+                texts.iter().try_for_each(|text| out.write_all(text.as_bytes()))?;
             }
             for (path, error) in &loaded.unreadable {
                 writeln!(out, "error: cannot read {}: {}\n", escape_path(path), escape(&reason(error)))?;
@@ -209,8 +231,8 @@ fn summary(asked: &[PathBuf], what: &str, loaded: &Loaded) -> String {
     }
     let concerned: BTreeSet<&Path> = loaded
         .diagnostics
-        .iter()
-        .map(|d| d.origin.path())
+        .chunk_by(|a, b| Arc::ptr_eq(&a.origin.source, &b.origin.source))
+        .filter_map(|of_one| of_one.first().map(|d| d.origin.path()))
         .chain(loaded.unreadable.iter().map(|(path, _)| path.as_path()))
         .collect();
     let mut found = Vec::new();

@@ -13,7 +13,7 @@ use crate::grants::acl::{Acl, Tag};
 use crate::grants::doas;
 use crate::grants::programs::Table;
 use crate::grants::sudoers::{ThisHost, rules_for};
-use crate::host::grants::{DOAS_CONF, SUDOERS};
+use crate::host::grants::DOAS_CONF;
 use crate::host::{FileState, Host, Password, User};
 use crate::manifest::load::programs_of;
 use crate::plan::Plan;
@@ -234,7 +234,7 @@ fn rules(out: &mut String, host: &Host, account: &User, programs: &Table) -> std
     let who = host.accounts.identity(&account.name);
     let here = ThisHost::named(&host.name);
     let tree = sudoers(host, &here.short);
-    let lints = lint_sudo::sudoers(host, Path::new(SUDOERS), programs, None);
+    let lints = lint_sudo::sudoers(host, &tree, programs, None);
     let mut seen = BTreeSet::new();
     for g in rules_for(&tree, &who, &here).iter().filter(|g| !g.negated) {
         let text: Vec<&str> = g.text.split_whitespace().filter(|w| *w != "\\").collect();

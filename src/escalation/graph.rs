@@ -55,7 +55,7 @@ impl<'a> World<'a> {
     /// A host as it is. `tree` is its sudo policy.
     pub fn new(host: &'a Host, manifests: &'a [Manifest], tree: Tree) -> World<'a> {
         let doas = HostFiles::new(&host.root).read(Path::new(DOAS_CONF)).ok();
-        let doas = doas.map(|text| doas::File::parse(DOAS_CONF, text.bytes));
+        let doas = doas.map(|text| doas::File::parse(DOAS_CONF, text.bytes.to_vec()));
         let (mut rules, unread) = polkit::all(&host.root);
         rules.retain(|f| !manifests.iter().any(|m| f.path == polkit::own_path(&m.app.name.value)));
         World { host, manifests, tree, doas, facts: OnceCell::new(), polkit: (rules, unread) }

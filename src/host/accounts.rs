@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use foldhash::fast::RandomState;
+
 use crate::grants::access::Credentials;
 use crate::grants::doas;
 use crate::grants::identity::Identity;
@@ -57,8 +59,8 @@ pub struct Accounts {
     users: Vec<User>,
     groups: Vec<Group>,
     /// The first user of each name, and the first group: numbers in the lists above.
-    user_at: HashMap<String, usize>,
-    group_at: HashMap<String, usize>,
+    user_at: HashMap<String, usize, RandomState>,
+    group_at: HashMap<String, usize, RandomState>,
     shadow: Option<Vec<(String, String)>>,
     /// Passwords that stand in passwd itself, where shadow is not asked.
     unshadowed: Vec<(String, String)>,

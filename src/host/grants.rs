@@ -45,7 +45,7 @@ impl Files for HostFiles<'_> {
             return Err(FilesError::WrongKind);
         }
         let bytes = r.handle.read(LIMIT).map_err(|e| FilesError::Other(e.to_string()))?;
-        Ok(FileText { bytes, uid: r.meta.uid, gid: r.meta.gid, mode: u32::from(r.meta.mode) })
+        Ok(FileText { bytes: bytes.into(), uid: r.meta.uid, gid: r.meta.gid, mode: u32::from(r.meta.mode) })
     }
 
     fn list(&self, dir: &Path) -> Result<Folder, FilesError> {

@@ -1,5 +1,6 @@
 //! What several manifests say of one thing: they must be able to be true together.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::hash::Hash;
@@ -41,13 +42,19 @@ pub(super) fn check(manifests: &[Manifest]) -> Vec<Diagnostic> {
     found
 }
 
-fn at(code: Code, message: String, origin: &Origin, label: &str, first: &Origin) -> Diagnostic {
+fn at(
+    code: Code,
+    message: String,
+    origin: &Origin,
+    label: impl Into<Cow<'static, str>>,
+    first: &Origin,
+) -> Diagnostic {
     let first = format!("{}:{}", first.path().display(), first.line());
     Diagnostic::new(code, message, origin.clone(), label).note("first", first)
 }
 
 fn contradiction(message: String, origin: &Origin, there: impl Display, first: &Origin) -> Diagnostic {
-    at(&codes::CONTRADICTION, message, origin, &format!("{there} there"), first)
+    at(&codes::CONTRADICTION, message, origin, format!("{there} there"), first)
         .note("why", "both cannot be so; each `perms apply` would undo the other's part")
 }
 

@@ -86,7 +86,7 @@ impl Lint<'_> {
         let accept: &[&[Acceptance]] = &[&rule.accept];
         let Some((command, args)) = rule.run.value.split_first() else { return };
         let program = command.value.rsplit('/').next().unwrap_or_default();
-        let at = |code: Code, message: String, origin: &Origin, label: &str| {
+        let at = |code: Code, message: String, origin: &Origin, label: &'static str| {
             Diagnostic::new(code, message, origin.clone(), label)
         };
 

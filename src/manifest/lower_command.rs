@@ -174,7 +174,7 @@ fn not_in_polkit(
     args: Args,
     runas: Option<&Spanned<String>>,
 ) {
-    let mut wrong = |message: String, origin: &Origin, label: &str| {
+    let mut wrong = |message: String, origin: &Origin, label: &'static str| {
         let d = Diagnostic::new(&code::NOT_IN_POLKIT, message, origin.clone(), label);
         sink.push(d.note(
             "help",

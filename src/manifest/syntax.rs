@@ -138,7 +138,8 @@ fn diagnostic(source: &Arc<Source>, message: &str, span: Option<Range<usize>>) -
     };
     let line = source.text.get(line_at(&source.text, at.start)).unwrap_or_default();
     let value = value_at(&source.text, at.start);
-    let plain = |message: &str, label: &str| Diagnostic::new(&codes::SYNTAX, message, origin.clone(), label);
+    let plain =
+        |message: &str, label: &'static str| Diagnostic::new(&codes::SYNTAX, message, origin.clone(), label);
     match what {
         "unexpected leading zero" => {
             let whole = number_around(&source.text, at.start);
@@ -198,7 +199,7 @@ fn diagnostic(source: &Arc<Source>, message: &str, span: Option<Range<usize>>) -
                 None | Some("nothing") => "not expected here".to_owned(),
                 Some(expected) => format!("expected {}", alternatives(expected)),
             };
-            plain(what, &label)
+            Diagnostic::new(&codes::SYNTAX, what, origin.clone(), label)
         }
     }
 }

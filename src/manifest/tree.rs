@@ -1,5 +1,6 @@
 //! The spanned tree of one manifest, and where mistakes in it are gathered.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -113,7 +114,7 @@ pub(super) struct Flaw {
     code: Code,
     message: String,
     label: String,
-    notes: Vec<(&'static str, String)>,
+    notes: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Flaw {
@@ -121,7 +122,7 @@ impl Flaw {
         Flaw { code, message: message.into(), label: label.into(), notes: Vec::new() }
     }
 
-    pub(super) fn note(mut self, kind: &'static str, text: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, kind: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         self.notes.push((kind, text.into()));
         self
     }

@@ -42,7 +42,7 @@ pub(super) fn compare(
     let mut c = Comparison { items: Items::of("doas") };
     let declared = manifests.iter().any(|m| commands(m).next().is_some());
     let before = match HostFiles::new(&host.root).read(Path::new(DOAS_CONF)) {
-        Ok(text) => text.bytes,
+        Ok(text) => text.bytes.to_vec(),
         Err(FilesError::NotFound) if declared => Vec::new(),
         Err(FilesError::NotFound) => return (Vec::new(), BTreeMap::new()),
         Err(e) => {

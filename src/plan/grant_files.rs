@@ -122,14 +122,14 @@ impl Items {
             Ok(is) => {
                 let mode = is.mode & 0o7777;
                 let looks = (is.uid, is.gid, mode) == (0, 0, u32::from(own.mode));
-                if is.bytes == text && looks {
+                if *is.bytes == *text && looks {
                     return None;
                 }
                 let mut details = diff(&is.bytes, &text);
                 let wider = details
                     .iter()
                     .any(|l| l.starts_with("- ") && !l.starts_with("- #") && !l.starts_with("- //"));
-                let what = if is.bytes == text {
+                let what = if *is.bytes == *text {
                     details
                         .push(format!("owner {}:{} mode {mode:04o} → 0:0 {:04o}", is.uid, is.gid, own.mode));
                     format!("owner {}:{}, mode {mode:04o}", is.uid, is.gid)

@@ -107,7 +107,7 @@ impl Finder<'_> {
         let real = self.host.root.resolve(Path::new(DOAS_CONF)).map_or_else(|_| DOAS_CONF.into(), |r| r.path);
         let planned = match contents.get(&real) {
             Some(Change::Content { after, .. }) => after.as_ref().map(|a| a.content.clone()),
-            _ => HostFiles::new(&self.host.root).read(Path::new(DOAS_CONF)).ok().map(|t| t.bytes),
+            _ => HostFiles::new(&self.host.root).read(Path::new(DOAS_CONF)).ok().map(|t| t.bytes.to_vec()),
         };
         let Some(mut text) = planned else { return };
         let mut changed = false;

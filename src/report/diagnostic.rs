@@ -1,5 +1,7 @@
 //! A diagnostic: one mistake or risk in a text that somebody wrote, shown as a compiler would.
 
+use std::borrow::Cow;
+
 use super::{Code, Origin, Severity};
 
 /// A message about a place in a text.
@@ -14,14 +16,19 @@ pub struct Diagnostic {
     /// The place.
     pub origin: Origin,
     /// What is said at the place itself.
-    pub label: String,
+    pub label: Cow<'static, str>,
     /// Further lines, each with its kind (`why`, `help`, `narrower`, `note` …).
-    pub notes: Vec<(&'static str, String)>,
+    pub notes: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Diagnostic {
     /// A diagnostic with the code's own severity.
-    pub fn new(code: Code, message: impl Into<String>, origin: Origin, label: impl Into<String>) -> Self {
+    pub fn new(
+        code: Code,
+        message: impl Into<String>,
+        origin: Origin,
+        label: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Diagnostic {
             code,
             severity: code.severity,
@@ -34,7 +41,7 @@ impl Diagnostic {
 
     /// Adds a line.
     #[must_use]
-    pub fn note(mut self, kind: &'static str, text: impl Into<String>) -> Self {
+    pub fn note(mut self, kind: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         self.notes.push((kind, text.into()));
         self
     }

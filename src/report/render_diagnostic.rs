@@ -56,11 +56,17 @@ fn put_column(text: &mut String, path: &str, excerpt: &Excerpt) {
 
 /// In sentences, a line each, for screen readers and for grep. With a final newline.
 pub fn plain(diagnostic: &Diagnostic) -> String {
-    let excerpt = Excerpt::of(&diagnostic.origin);
     let mut out = String::with_capacity(512);
+    push_plain(&mut out, diagnostic);
+    out
+}
+
+/// Adds what [`plain`] gives: of thousands, one text.
+pub fn push_plain(out: &mut String, diagnostic: &Diagnostic) {
+    let excerpt = Excerpt::of(&diagnostic.origin);
     let mut say = |parts: &[&str]| {
         for part in parts {
-            push(&mut out, part, "\\t");
+            push(out, part, "\\t");
         }
         out.push('\n');
     };
@@ -77,7 +83,6 @@ pub fn plain(diagnostic: &Diagnostic) -> String {
     for (kind, text) in &diagnostic.notes {
         say(&["  ", kind, ": ", text]);
     }
-    out
 }
 
 /// As an object: `code`, `severity`, `message`, `file`, `line` and `column` (from 1, in characters), `end` (`line` and
@@ -149,7 +154,7 @@ impl Excerpt {
         let mut text = String::new();
         let length = before.chars().count();
         let skipped = match length {
-            n if n + after.chars().take(SHOWN).count() <= SHOWN => 0,
+            n if n + nth_and_number(after, SHOWN).1 <= SHOWN => 0,
             n => n.saturating_sub(BEFORE),
         };
         if skipped > 0 {
@@ -175,7 +180,20 @@ impl Excerpt {
 
 /// The byte at which the character of this number begins, or the end.
 fn nth(text: &str, number: usize) -> usize {
-    text.char_indices().nth(number).map_or(text.len(), |(at, _)| at)
+    nth_and_number(text, number).0
+}
+
+/// That, and how many characters come before it.
+fn nth_and_number(text: &str, number: usize) -> (usize, usize) {
+    let bytes = text.as_bytes();
+    match bytes.get(..number) {
+        Some(head) if head.is_ascii() => (number, number),
+        None if bytes.is_ascii() => (text.len(), text.len()),
+        _ => {
+            let at = text.char_indices().nth(number).map_or(text.len(), |(at, _)| at);
+            (at, text.get(..at).unwrap_or(text).chars().count())
+        }
+    }
 }
 
 /// How a tab is drawn in an excerpt.

@@ -3,15 +3,19 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use crate::grants::sudoers::Tree;
 use crate::grants::sudoers::ast::{AliasKind, Member, User};
 use crate::host::accounts::Accounts;
 
+type Names = HashSet<String, RandomState>;
+
 /// The names in a policy that nobody has.
 #[derive(Debug)]
 pub(super) struct Unknown {
-    users: HashSet<String>,
-    groups: HashSet<String>,
+    users: Names,
+    groups: Names,
 }
 
 /// The account (`true`: the group) whose name a member stands for, if it is one that can be looked up. `group`: it stands in a
@@ -32,7 +36,7 @@ impl Unknown {
     /// Those of all names in the policy. Cases are not told apart, as by sudo (`case_insensitive_user`,
     /// `case_insensitive_group`).
     pub(super) fn of(tree: &Tree, accounts: &Accounts) -> Unknown {
-        let mut unknown = Unknown { users: HashSet::new(), groups: HashSet::new() };
+        let mut unknown = Unknown { users: Names::default(), groups: Names::default() };
         let mut note = |m: &Member<User>, group: bool| {
             let defined = |a: &[u8]| {
                 [AliasKind::User, AliasKind::Runas].iter().any(|kind| tree.alias(*kind, a).is_some())
@@ -71,7 +75,7 @@ impl Unknown {
 
 /// Keeps what neither these names nor those found elsewhere cover, whatever the case.
 fn retain<'n>(
-    names: &mut HashSet<String>,
+    names: &mut Names,
     here: impl Iterator<Item = &'n str>,
     elsewhere: impl Fn(&[&str]) -> Vec<String>,
 ) {

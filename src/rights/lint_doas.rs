@@ -54,7 +54,7 @@ impl Lint<'_> {
         code: Code,
         item: usize,
         message: String,
-        label: &str,
+        label: &'static str,
         notes: &[(&'static str, String)],
     ) {
         let Some(entry) = self.file.items.get(item) else { return };
@@ -78,7 +78,7 @@ impl Lint<'_> {
         let start = entry.span.start + lead;
         let end = start + text.trim_ascii().len();
         let mut d = Diagnostic::new(code, message, Origin::new(&self.source, start..end), label);
-        d.notes.extend(notes.iter().cloned());
+        d.notes.extend(notes.iter().map(|(kind, text)| (*kind, text.clone().into())));
         self.found.push(d);
     }
 

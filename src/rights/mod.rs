@@ -16,6 +16,7 @@ mod explain;
 pub mod files;
 mod known_names;
 pub mod lint_doas;
+mod lint_rule;
 pub mod lint_sudo;
 pub mod programs;
 pub mod run;

@@ -227,7 +227,7 @@ impl Files for Sudo {
             return Err(FilesError::WrongKind);
         }
         let bytes = std::fs::read(&real).map_err(fail)?;
-        Ok(FileText { bytes, uid: meta.uid(), gid: meta.gid(), mode: meta.mode() & 0o7777 })
+        Ok(FileText { bytes: bytes.into(), uid: meta.uid(), gid: meta.gid(), mode: meta.mode() & 0o7777 })
     }
 
     fn list(&self, dir: &Path) -> Result<Folder, FilesError> {

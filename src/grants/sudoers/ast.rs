@@ -1,9 +1,15 @@
 //! What a sudoers text says, entry by entry. Every part keeps the bytes it was written in.
 
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// Bytes of a word, escapes resolved. Sudoers knows no encoding.
-pub type Bytes = Vec<u8>;
+use smallvec::SmallVec;
+
+pub use super::bytes::Bytes;
+
+/// A list of which nearly all have one member.
+pub type Few<T> = SmallVec<[T; 1]>;
 
 /// A range of bytes in one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -182,9 +188,9 @@ impl DigestKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Runas {
     /// The user list; [`User::Myself`] alone where it was empty.
-    pub users: Vec<Member<User>>,
+    pub users: Few<Member<User>>,
     /// The group list; empty where none was given.
-    pub groups: Vec<Member<User>>,
+    pub groups: Few<Member<User>>,
     /// Where it is written, with the parentheses.
     pub span: Span,
 }
@@ -233,9 +239,13 @@ pub struct Moment {
     pub local: bool,
 }
 
-/// The options of a command; `None` where nothing was said.
+/// The options of a command. Few have any, and those that have none need no room.
+#[derive(Debug, Clone, Default)]
+pub struct Options(Option<Arc<OptionValues>>);
+
+/// What the options of a command say; `None` where nothing was said.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Options {
+pub struct OptionValues {
     /// `CWD=`.
     pub cwd: Option<Arc<[u8]>>,
     /// `CHROOT=`.
@@ -252,6 +262,54 @@ pub struct Options {
     pub notbefore: Option<Moment>,
     /// `NOTAFTER=`.
     pub notafter: Option<Moment>,
+}
+
+/// What is said where nothing is.
+static NO_OPTIONS: OptionValues = OptionValues {
+    cwd: None,
+    chroot: None,
+    role: None,
+    setype: None,
+    apparmor: None,
+    timeout: None,
+    notbefore: None,
+    notafter: None,
+};
+
+impl Options {
+    /// Whether none was written.
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+// By what they say: there may be room for some, and none said.
+impl PartialEq for Options {
+    fn eq(&self, other: &Options) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Options {}
+
+impl Hash for Options {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl Deref for Options {
+    type Target = OptionValues;
+
+    fn deref(&self) -> &OptionValues {
+        self.0.as_deref().unwrap_or(&NO_OPTIONS)
+    }
+}
+
+impl DerefMut for Options {
+    fn deref_mut(&mut self) -> &mut OptionValues {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
 }
 
 /// All that is said before a command.
@@ -284,7 +342,7 @@ pub struct Privilege {
     /// From the first host to the end of the last command.
     pub span: Span,
     /// Where.
-    pub hosts: Vec<Member<Host>>,
+    pub hosts: Few<Member<Host>>,
     /// What.
     pub commands: Vec<CommandSpec>,
 }
@@ -293,9 +351,9 @@ pub struct Privilege {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserSpec {
     /// Who.
-    pub users: Vec<Member<User>>,
+    pub users: Few<Member<User>>,
     /// Where and what.
-    pub privileges: Vec<Privilege>,
+    pub privileges: Few<Privilege>,
     /// Whether it runs on from the end of its file (after a last `\`) into the next one, so that spans past the end
     /// of the file mean nothing.
     pub crosses: bool,
@@ -330,11 +388,11 @@ impl AliasKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Members {
     /// Users, or runas users.
-    Users(Vec<Member<User>>),
+    Users(Few<Member<User>>),
     /// Hosts.
-    Hosts(Vec<Member<Host>>),
+    Hosts(Few<Member<Host>>),
     /// Commands.
-    Commands(Vec<Member<Command>>),
+    Commands(Few<Member<Command>>),
 }
 
 impl Members {
@@ -369,13 +427,13 @@ pub enum Scope {
     /// `Defaults`.
     All,
     /// `Defaults@hosts`.
-    Hosts(Vec<Member<Host>>),
+    Hosts(Few<Member<Host>>),
     /// `Defaults:users`.
-    Users(Vec<Member<User>>),
+    Users(Few<Member<User>>),
     /// `Defaults>runas`.
-    Runas(Vec<Member<User>>),
+    Runas(Few<Member<User>>),
     /// `Defaults!commands`.
-    Commands(Vec<Member<Command>>),
+    Commands(Few<Member<Command>>),
 }
 
 /// How a `Defaults` parameter is changed.
@@ -443,7 +501,7 @@ pub enum ItemKind {
     /// An include.
     Include(Include),
     /// Aliases of one kind. Those before a mistake hold.
-    Aliases(Vec<Alias>),
+    Aliases(Vec<Arc<Alias>>),
     /// Defaults.
     Defaults(Defaults),
     /// A user specification.

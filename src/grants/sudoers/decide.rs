@@ -113,7 +113,7 @@ impl<'t> Session<'t> {
         // A Defaults that is bound to the target or the command may change how names are compared.
         let renames = tree.defaults().any(|(_, _, line)| {
             let bound = matches!(line.scope, Scope::Runas(_) | Scope::Commands(_));
-            bound && line.settings.iter().any(|s| MATCHING.iter().any(|name| *name == s.name))
+            bound && line.settings.iter().any(|s| MATCHING.iter().any(|name| s.name == *name))
         });
         let m = Matcher::new(tree, host, rules.clone());
         let can_apply = |spec: &UserSpec| {

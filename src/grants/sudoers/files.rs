@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file with what sudo asks of its owner and mode before it trusts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileText {
     /// The contents.
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<[u8]>,
     /// Owner.
     pub uid: u32,
     /// Owning group.
@@ -19,7 +20,7 @@ pub struct FileText {
 impl FileText {
     /// A text as `visudo` would leave it: root's, 0440.
     pub fn trusted(bytes: impl Into<Vec<u8>>) -> Self {
-        FileText { bytes: bytes.into(), uid: 0, gid: 0, mode: 0o440 }
+        FileText { bytes: bytes.into().into(), uid: 0, gid: 0, mode: 0o440 }
     }
 }
 

@@ -145,7 +145,7 @@ pub fn digest(text: &str) -> Result<String, FragmentError> {
     let kinds = [DigestKind::Sha224, DigestKind::Sha256, DigestKind::Sha384, DigestKind::Sha512];
     let found = text.split_once(':').and_then(|(word, value)| {
         let kind = kinds.into_iter().find(|k| k.word() == word)?;
-        Digest { kind, text: value.as_bytes().to_vec() }.bytes()
+        Digest { kind, text: value.as_bytes().into() }.bytes()
     });
     match found {
         Some(_) => Ok(text.to_owned()),
@@ -350,7 +350,7 @@ fn proves(line: &str, rule: &FragmentRule) -> bool {
     }
     let Some((_, item, spec)) = tree.specs().next() else { return false };
     let word = |list: &[super::ast::Member<User>], name: &str| match list {
-        [m] => !m.negated && m.value == User::Word(name.as_bytes().to_vec()),
+        [m] => !m.negated && m.value == User::Word(name.as_bytes().into()),
         _ => false,
     };
     let target = |list: &[super::ast::Member<User>]| match list {

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::ast::{
     AliasKind, Bytes, Command, CommandPath, CommandSpec, Host, Member, Members, Settings, Span, User,
     UserSpec,
@@ -68,32 +70,9 @@ pub struct GrantCommand {
 }
 
 impl GrantCommand {
-    /// The strongest way in which the command gives more than it seems to. Arguments with a wildcard, or of a regular
-    /// expression, are taken for any.
+    /// [`way`] of the command.
     pub fn way<'t>(&self, programs: &'t Table) -> Option<(&'t Program, &'t Way)> {
-        let c = self.command.as_ref()?;
-        let path = std::str::from_utf8(&c.path).ok()?;
-        let program = programs.find(path)?;
-        let with = |arguments: Arguments<'_>| program.strongest(arguments).map(|way| (program, way));
-        let Some(args) = &c.args else { return with(Arguments::Any) };
-        let text = String::from_utf8_lossy(args);
-        if text == "\"\"" {
-            return with(Arguments::Exact(&[]));
-        }
-        if text.starts_with('^') && text.ends_with('$') {
-            return with(Arguments::Any);
-        }
-        let mut plain = String::with_capacity(text.len());
-        let mut chars = text.chars();
-        while let Some(c) = chars.next() {
-            match c {
-                '*' | '?' | '[' => return with(Arguments::Any),
-                '\\' => plain.extend(chars.next()),
-                c => plain.push(c),
-            }
-        }
-        let words: Vec<&str> = plain.split(' ').collect();
-        with(Arguments::Exact(&words))
+        way(self.command.as_ref()?, programs)
     }
 
     /// The command and its arguments as in sudoers.
@@ -110,6 +89,33 @@ impl GrantCommand {
             }
         }
     }
+}
+
+/// The strongest way in which a command gives more than it seems to. Arguments with a wildcard, or of a regular
+/// expression, are taken for any.
+pub fn way<'t>(command: &CommandPath, programs: &'t Table) -> Option<(&'t Program, &'t Way)> {
+    let path = std::str::from_utf8(&command.path).ok()?;
+    let program = programs.find(path)?;
+    let with = |arguments: Arguments<'_>| program.strongest(arguments).map(|way| (program, way));
+    let Some(args) = &command.args else { return with(Arguments::Any) };
+    let text = String::from_utf8_lossy(args);
+    if text == "\"\"" {
+        return with(Arguments::Exact(&[]));
+    }
+    if text.starts_with('^') && text.ends_with('$') {
+        return with(Arguments::Any);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' | '?' | '[' => return with(Arguments::Any),
+            '\\' => plain.extend(chars.next()),
+            c => plain.push(c),
+        }
+    }
+    let words: SmallVec<[&str; 8]> = plain.split(' ').collect();
+    with(Arguments::Exact(&words))
 }
 
 /// How a user list matched somebody.
@@ -210,38 +216,56 @@ impl Entry {
     }
 }
 
-/// The commands behind a member, aliases resolved. Each alias is resolved once for either sign, so that aliases of
-/// aliases cannot blow up; that loses nothing but repetitions.
+/// The commands behind a member, aliases resolved, as [`each_command`] finds them.
 pub fn expand(tree: &Tree, member: &Member<Command>) -> Vec<GrantCommand> {
     let mut out = Vec::new();
-    let mut seen = HashSet::new();
-    // A stack of what is still to be resolved, the next one last.
-    let mut work: Vec<(&Command, bool, Vec<String>)> = vec![(&member.value, false, Vec::new())];
-    while let Some((command, negated, via)) = work.pop() {
-        match command {
-            Command::All(digests) if digests.is_empty() => {
-                out.push(GrantCommand { negated, command: None, via })
-            }
+    each_command(tree, member, |negated, command, via| {
+        let command = match command {
+            Command::All(digests) if digests.is_empty() => None,
             Command::All(digests) => {
-                let command = CommandPath { path: b"ALL".to_vec(), args: None, digests: digests.clone() };
-                out.push(GrantCommand { negated, command: Some(command), via });
+                Some(CommandPath { path: b"ALL".into(), args: None, digests: digests.clone() })
             }
-            Command::Path(c) => out.push(GrantCommand { negated, command: Some(c.clone()), via }),
-            Command::Alias(name) => {
-                if via.len() >= ALIAS_DEPTH || !seen.insert((name, negated)) {
-                    continue;
-                }
-                if let Some(placed) = tree.alias(AliasKind::Command, name) {
-                    let mut via = via;
-                    via.push(String::from_utf8_lossy(name).into_owned());
-                    if let Members::Commands(list) = &placed.alias.members {
-                        work.extend(list.iter().rev().map(|m| (&m.value, negated ^ m.negated, via.clone())));
-                    }
-                }
-            }
+            Command::Path(c) => Some(c.clone()),
+            Command::Alias(_) => return,
+        };
+        let via = via.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+        out.push(GrantCommand { negated, command, via });
+    });
+    out
+}
+
+/// Calls `each` for every command behind a member (no alias is among them): whether an odd number of `!` lies between, the
+/// command, and the aliases that lead to it, outermost first. Each alias is resolved once for either sign, so that aliases
+/// of aliases cannot blow up; that loses nothing but repetitions.
+pub fn each_command<'t>(
+    tree: &'t Tree,
+    member: &'t Member<Command>,
+    mut each: impl FnMut(bool, &'t Command, &[&'t Bytes]),
+) {
+    if !matches!(member.value, Command::Alias(_)) {
+        each(false, &member.value, &[]);
+        return;
+    }
+    let mut seen = HashSet::with_hasher(foldhash::fast::RandomState::default());
+    let mut via: Vec<&Bytes> = Vec::new();
+    // A stack of what is still to be resolved, the next one last, with the number of aliases above it.
+    let mut work = vec![(&member.value, false, 0)];
+    while let Some((command, negated, depth)) = work.pop() {
+        via.truncate(depth);
+        let Command::Alias(name) = command else {
+            each(negated, command, &via);
+            continue;
+        };
+        if depth >= ALIAS_DEPTH || !seen.insert((name, negated)) {
+            continue;
+        }
+        if let Some(Members::Commands(list)) =
+            tree.alias(AliasKind::Command, name).map(|placed| &placed.alias.members)
+        {
+            via.push(name);
+            work.extend(list.iter().rev().map(|m| (&m.value, negated ^ m.negated, depth + 1)));
         }
     }
-    out
 }
 
 /// The member that decides for `who`, and the words that lead to it.

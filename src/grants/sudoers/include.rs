@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ast::{Bytes, Include, Item, ItemKind, Span};
+use super::ast::{Include, Item, ItemKind, Span};
 use super::files::{FileText, Files, FilesError};
 use super::lexer::{Cooked, Frame, Lexer};
 use super::parser::Loc;
@@ -259,7 +259,7 @@ impl<'f> Stream<'f> {
             return Err(Refused::Limit);
         }
         let number = self.tree.files.len();
-        let frame = Frame::new(number, Cooked::new(&text.bytes));
+        let frame = Frame::new(number, Cooked::new(Arc::clone(&text.bytes)));
         self.tree.files.push(File::new(path.to_owned(), text, included_by));
         self.done.push(0);
         Ok(frame)
@@ -285,7 +285,7 @@ impl<'f> Stream<'f> {
             let alone = Tree::read_text(&path, text, &self.tree.reading);
             users.extend(alone.specs().flat_map(|(_, _, s)| s.users.iter().cloned()));
         }
-        self.tree.ignored.push(Ignored { path, reason, users, text: text.map(Arc::from) });
+        self.tree.ignored.push(Ignored { path, reason, users, text });
     }
 }
 
@@ -347,7 +347,7 @@ pub(super) fn expand(path: &[u8], base: &Path, host: &[u8]) -> Option<PathBuf> {
     if path.is_empty() {
         return None;
     }
-    let mut out = Bytes::new();
+    let mut out = Vec::new();
     let mut rest = path;
     while let Some((&c, after)) = rest.split_first() {
         if let Some(after) = rest.strip_prefix(b"%h") {

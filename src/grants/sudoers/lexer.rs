@@ -3,6 +3,8 @@
 //! The states and the order of the rules follow the scanner of sudo 1.9.13 (plugins/sudoers/toke.l) and the sudoers
 //! manual. The scanner runs across files: an entry whose file ends in a backslash goes on in the next one.
 
+use std::sync::Arc;
+
 use super::ast::{AliasKind, Bytes, DigestKind, Span};
 use super::scan::{Rule, Scan, State};
 use super::token::{
@@ -12,23 +14,20 @@ use super::token::{
 /// A text as sudo's scanner is given it: lines cut at a NUL byte, the last one ended by a newline.
 #[derive(Debug)]
 pub(super) struct Cooked {
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
     /// For each line that was cut: where the next one begins here, and there.
     jumps: Vec<(usize, usize)>,
     raw_len: usize,
 }
 
 impl Cooked {
-    pub(super) fn new(raw: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(raw.len() + 1);
+    pub(super) fn new(raw: Arc<[u8]>) -> Self {
+        let raw_len = raw.len();
         let mut jumps = Vec::new();
-        if memchr::memchr(0, raw).is_none() {
-            bytes.extend_from_slice(raw);
-            if raw.last().is_some_and(|&c| c != b'\n') {
-                bytes.push(b'\n');
-            }
-            return Cooked { bytes, jumps, raw_len: raw.len() };
+        if raw.last().is_none_or(|&c| c == b'\n') && memchr::memchr(0, &raw).is_none() {
+            return Cooked { bytes: raw, jumps, raw_len };
         }
+        let mut bytes = Vec::with_capacity(raw.len() + 1);
         let mut read = 0;
         for line in raw.split_inclusive(|&c| c == b'\n') {
             read += line.len();
@@ -46,7 +45,7 @@ impl Cooked {
                 }
             }
         }
-        Cooked { bytes, jumps, raw_len: raw.len() }
+        Cooked { bytes: bytes.into(), jumps, raw_len }
     }
 
     /// The place in the file of a place here.
@@ -82,8 +81,12 @@ pub(super) struct Lexer {
     continued: bool,
     saw_space: bool,
     digest: DigestKind,
-    string: Option<Bytes>,
-    command: Option<(Bytes, Option<Bytes>)>,
+    string: Option<Vec<u8>>,
+    /// The command that is being put together, without its arguments, which are in `args`.
+    command: Option<Bytes>,
+    /// The arguments so far, if there are any; the memory is used again for the next command.
+    args: Vec<u8>,
+    has_args: bool,
     /// Where the token that is being put together began.
     began: Option<usize>,
     /// Where the command that is being put together ended so far: blanks after it are not part of it.
@@ -105,6 +108,8 @@ impl Lexer {
             digest: DigestKind::Sha256,
             string: None,
             command: None,
+            args: Vec::new(),
+            has_args: false,
             began: None,
             ended: 0,
             apparmor,
@@ -198,7 +203,7 @@ impl Lexer {
                 if six && !token::ipv6_valid(m) {
                     return Some(Token::Error("invalid IPv6 address"));
                 }
-                Some(Token::Address(m.to_vec()))
+                Some(Token::Address(m.into()))
             }
             Rule::All => Some(Token::All),
             Rule::Option(option) => {
@@ -208,7 +213,7 @@ impl Lexer {
                 }
                 Some(Token::Option(option))
             }
-            Rule::Alias => Some(Token::Alias(m.to_vec())),
+            Rule::Alias => Some(Token::Alias(m.into())),
             Rule::DefsCommand => Some(Token::Command(self.path(m, start), None)),
             Rule::Sha(kind) => {
                 self.digest = kind;
@@ -218,7 +223,9 @@ impl Lexer {
             Rule::Path if m.last() == Some(&b'/') => Some(Token::Command(self.path(m, start), None)),
             Rule::Sudoedit | Rule::Path | Rule::Regex => {
                 self.began = Some(start);
-                self.command = Some((self.path(m, start), None));
+                self.command = Some(self.path(m, start));
+                self.args.clear();
+                self.has_args = false;
                 self.state = State::GotCommand;
                 None
             }
@@ -274,13 +281,13 @@ impl Lexer {
             Rule::Any => Some(Token::NoMatch),
             Rule::Variable => {
                 self.state = State::InDefs;
-                Some(Token::Variable(m.to_vec()))
+                Some(Token::Variable(m.into()))
             }
             Rule::Value => Some(Token::Word(unescape(m))),
             Rule::PlusEquals => Some(Token::Plus),
             Rule::MinusEquals => Some(Token::Minus),
             Rule::StringBody => {
-                self.string.get_or_insert_default().extend(unescape(m));
+                self.string.get_or_insert_default().extend_from_slice(&unescape(m));
                 None
             }
             Rule::StringBackslash => {
@@ -299,7 +306,7 @@ impl Lexer {
                 self.finish_command()
             }
             Rule::Arg => {
-                let first = self.command.as_ref().is_some_and(|(_, args)| args.is_none());
+                let first = self.command.is_some() && !self.has_args;
                 if first && m.first() == Some(&b'^') {
                     *used = 0;
                     *line_start = false;
@@ -334,8 +341,11 @@ impl Lexer {
 
     fn finish_command(&mut self) -> Option<Token> {
         self.state = State::Initial;
-        let (path, args) = self.command.take().unwrap_or_default();
-        Some(Token::Command(path, args))
+        let args = std::mem::take(&mut self.has_args).then(|| Bytes::from(self.args.as_slice()));
+        Some(match self.command.take() {
+            Some(path) => Token::Command(path, args),
+            None => Token::Command(Bytes::EMPTY, None),
+        })
     }
 
     /// Adds to the arguments, after a space if blanks were seen since the last addition.
@@ -344,16 +354,12 @@ impl Lexer {
             return None;
         }
         let space = spaced && self.saw_space;
-        if let Some((_, args)) = &mut self.command {
-            match args {
-                Some(args) => {
-                    if space {
-                        args.push(b' ');
-                    }
-                    args.extend_from_slice(more);
-                }
-                None => *args = Some(more.to_vec()),
+        if self.command.is_some() {
+            if self.has_args && space {
+                self.args.push(b' ');
             }
+            self.args.extend_from_slice(more);
+            self.has_args = true;
         }
         if spaced {
             self.saw_space = false;
@@ -366,7 +372,7 @@ impl Lexer {
         let path = unescape_path(m);
         if path.first() == Some(&b'/') && path.ends_with(b"/sudoedit") {
             self.sudoedit_with_path = Some(start);
-            return b"sudoedit".to_vec();
+            return b"sudoedit".into();
         }
         path
     }
@@ -381,7 +387,7 @@ impl Lexer {
             (4 * n).div_ceil(3)
         };
         self.state = State::Initial;
-        (m.len() == wanted).then(|| Token::Digest(m.to_vec()))
+        (m.len() == wanted).then(|| Token::Digest(m.into()))
     }
 
     fn defaults(&mut self, m: &[u8], used: &mut usize) -> Option<Token> {
@@ -417,13 +423,13 @@ impl Lexer {
         if matches!(self.state, State::Initial | State::GotDefs) {
             match (s.first(), s.len()) {
                 (Some(b'%'), n) if n == 1 || s == b"%:" => return Some(Token::Error("empty group")),
-                (Some(b'%'), _) => return Some(Token::Group(s)),
+                (Some(b'%'), _) => return Some(Token::Group(s.into())),
                 (Some(b'+'), 1) => return Some(Token::Error("empty netgroup")),
-                (Some(b'+'), _) => return Some(Token::Netgroup(s)),
+                (Some(b'+'), _) => return Some(Token::Netgroup(s.into())),
                 _ => {}
             }
         }
-        Some(Token::Word(s))
+        Some(Token::Word(s.into()))
     }
 }
 
@@ -433,25 +439,25 @@ mod tests {
 
     fn tokens(text: &[u8]) -> Vec<Token> {
         let mut lexer = Lexer::new(true);
-        let mut frame = Frame::new(0, Cooked::new(text));
+        let mut frame = Frame::new(0, Cooked::new(text.into()));
         std::iter::from_fn(|| lexer.next(&mut frame)).map(|(t, _)| t).collect()
     }
 
     #[test]
     fn arguments_end_where_sudo_ends_them() {
         let t = tokens(b"u ALL=/bin/a b\\,c  d=e#f\n");
-        assert!(t.contains(&Token::Command(b"/bin/a".to_vec(), Some(b"b,c d=e".to_vec()))), "{t:?}");
+        assert!(t.contains(&Token::Command(b"/bin/a".into(), Some(b"b,c d=e".into()))), "{t:?}");
         let t = tokens(b"u ALL=/bin/a ^b, c$, /bin/d\n");
-        assert!(t.contains(&Token::Command(b"/bin/a".to_vec(), Some(b"^b, c$".to_vec()))), "{t:?}");
+        assert!(t.contains(&Token::Command(b"/bin/a".into(), Some(b"^b, c$".into()))), "{t:?}");
     }
 
     #[test]
     fn a_nul_ends_the_line_and_places_stay_right() {
         let text = b"a ALL=ALL\0 junk\nb ALL=ALL";
         let mut lexer = Lexer::new(true);
-        let mut frame = Frame::new(0, Cooked::new(text));
+        let mut frame = Frame::new(0, Cooked::new(text.as_slice().into()));
         let spans: Vec<_> = std::iter::from_fn(|| lexer.next(&mut frame)).collect();
-        let b = spans.iter().find(|(t, _)| *t == Token::Word(b"b".to_vec())).unwrap();
+        let b = spans.iter().find(|(t, _)| *t == Token::Word(b"b".into())).unwrap();
         assert_eq!(&text[b.1.range()], b"b");
         assert_eq!(spans.last().unwrap().1.end, text.len());
     }

@@ -55,7 +55,7 @@ impl Default for Rules {
             fast_glob: false,
             netgroups: true,
             group_plugin: false,
-            runas_default: b"root".to_vec(),
+            runas_default: b"root".into(),
             authenticate: true,
             exempt_group: None,
             chroot: false,
@@ -128,7 +128,7 @@ impl<'t> Matcher<'t> {
         ask: impl FnOnce(&Members) -> Verdict,
     ) -> Option<Verdict> {
         let placed = self.tree.alias(role.kind(), name)?;
-        let key = (role, name.to_vec());
+        let key = (role, Bytes::from(name));
         if self.following.borrow().contains(&key) {
             self.knotted.set(true);
             return None;

@@ -12,6 +12,7 @@
 //! leaves open); where a mistake stands, sudo's recovery is followed, so that what is read here is what sudo reads.
 
 pub mod ast;
+pub mod bytes;
 pub mod check;
 pub mod check_copy;
 pub mod command;

@@ -6,9 +6,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use smallvec::smallvec;
+
 use super::ast::{
-    Alias, AliasKind, Change, Command, CommandPath, CommandSpec, Defaults, Digest, Host, Include, ItemKind,
-    Member, Members, Options, Privilege, Runas, Scope, Setenv, Setting, Settings, Span, Tags, User, UserSpec,
+    Alias, AliasKind, Bytes, Change, Command, CommandPath, CommandSpec, Defaults, Digest, Few, Host, Include,
+    ItemKind, Member, Members, Options, Privilege, Runas, Scope, Setenv, Setting, Settings, Span, Tags, User,
+    UserSpec,
 };
 use super::files::Files;
 use super::include::Stream;
@@ -193,7 +196,7 @@ impl<'f> Parser<'f> {
         }
     }
 
-    fn alias_list(&mut self, kind: AliasKind, defined: &mut Vec<Alias>) -> Parsed<()> {
+    fn alias_list(&mut self, kind: AliasKind, defined: &mut Vec<Arc<Alias>>) -> Parsed<()> {
         loop {
             let at = self.here();
             let name = match self.peek().clone() {
@@ -215,15 +218,15 @@ impl<'f> Parser<'f> {
                 AliasKind::Command => self.command_list().map(|(m, e)| (Members::Commands(m), e))?,
             };
             // The alias holds, whatever follows: sudo's parser sees what follows only after it has added it.
-            let alias =
-                Alias { kind, name: name.clone(), name_span: at.span, span: at.span.to(end), members };
+            let span = at.span.to(end);
+            let alias = Arc::new(Alias { kind, name: name.clone(), name_span: at.span, span, members });
             let key = (kind, name);
             if self.stream.tree.aliases.contains_key(&key) {
                 // sudo drops the rest of the line too.
                 let why = format!("alias `{}` is defined already", String::from_utf8_lossy(&key.1));
                 return Err(Mistake { at, kind: ProblemKind::Alias, why });
             }
-            let placed = PlacedAlias { file: at.file, alias: alias.clone() };
+            let placed = PlacedAlias { file: at.file, alias: Arc::clone(&alias) };
             self.stream.tree.aliases.insert(key, Arc::new(placed));
             defined.push(alias);
             match self.peek() {
@@ -256,7 +259,7 @@ impl<'f> Parser<'f> {
                 Token::Minus => Change::Remove,
                 _ => Change::On,
             };
-            let mut value = Vec::new();
+            let mut value = Bytes::EMPTY;
             let mut end = at.end;
             if !matches!(change, Change::On | Change::Off) {
                 self.bump();
@@ -277,7 +280,7 @@ impl<'f> Parser<'f> {
 
     fn user_spec(&mut self) -> Parsed<ItemKind> {
         let users = self.user_list()?.0;
-        let mut privileges = vec![self.privilege()?];
+        let mut privileges = smallvec![self.privilege()?];
         loop {
             match self.peek() {
                 Token::Newline => break,
@@ -337,7 +340,7 @@ impl<'f> Parser<'f> {
         let Some(open) = self.eat(&Token::Open) else { return Ok(None) };
         let users = match self.peek() {
             Token::Close | Token::Colon => {
-                vec![Member {
+                smallvec![Member {
                     negated: false,
                     value: User::Myself,
                     span: Span::new(open.span.end, open.span.end),
@@ -345,7 +348,7 @@ impl<'f> Parser<'f> {
             }
             _ => self.user_list()?.0,
         };
-        let mut groups = Vec::new();
+        let mut groups = Few::new();
         if self.eat(&Token::Colon).is_some() {
             let empty = *self.peek() == Token::Close;
             // `(user:)` is a mistake, `(:)` is not.
@@ -387,11 +390,11 @@ impl<'f> Parser<'f> {
                         return Err(wrong("path too long"));
                     }
                     let slot = if word == OptionWord::Cwd { &mut options.cwd } else { &mut options.chroot };
-                    *slot = Some(value.into());
+                    *slot = Some(Arc::from(&*value));
                 }
-                OptionWord::Role => options.role = Some(value.into()),
-                OptionWord::Type => options.setype = Some(value.into()),
-                OptionWord::Apparmor => options.apparmor = Some(value.into()),
+                OptionWord::Role => options.role = Some(Arc::from(&*value)),
+                OptionWord::Type => options.setype = Some(Arc::from(&*value)),
+                OptionWord::Apparmor => options.apparmor = Some(Arc::from(&*value)),
             }
         }
         Ok(options)
@@ -453,11 +456,11 @@ impl<'f> Parser<'f> {
         Ok(Member { negated, value, span: start.to(at.span) })
     }
 
-    fn command_list(&mut self) -> Parsed<(Vec<Member<Command>>, Span)> {
+    fn command_list(&mut self) -> Parsed<(Few<Member<Command>>, Span)> {
         self.list(Self::command)
     }
 
-    fn user_list(&mut self) -> Parsed<(Vec<Member<User>>, Span)> {
+    fn user_list(&mut self) -> Parsed<(Few<Member<User>>, Span)> {
         self.list(|p| {
             p.member(|t| match t {
                 Token::All => Ok(User::All),
@@ -470,7 +473,7 @@ impl<'f> Parser<'f> {
         })
     }
 
-    fn group_list(&mut self) -> Parsed<Vec<Member<User>>> {
+    fn group_list(&mut self) -> Parsed<Few<Member<User>>> {
         let groups = self.list(|p| {
             p.member(|t| match t {
                 Token::All => Ok(User::All),
@@ -482,7 +485,7 @@ impl<'f> Parser<'f> {
         Ok(groups.0)
     }
 
-    fn host_list(&mut self) -> Parsed<(Vec<Member<Host>>, Span)> {
+    fn host_list(&mut self) -> Parsed<(Few<Member<Host>>, Span)> {
         self.list(|p| {
             p.member(|t| match t {
                 Token::All => Ok(Host::All),
@@ -517,8 +520,8 @@ impl<'f> Parser<'f> {
     fn list<T>(
         &mut self,
         mut one: impl FnMut(&mut Self) -> Parsed<Member<T>>,
-    ) -> Parsed<(Vec<Member<T>>, Span)> {
-        let mut members = vec![one(self)?];
+    ) -> Parsed<(Few<Member<T>>, Span)> {
+        let mut members: Few<Member<T>> = smallvec![one(self)?];
         while self.eat(&Token::Comma).is_some() {
             members.push(one(self)?);
         }
@@ -566,7 +569,13 @@ fn resolve(written: &Settings, command: &Member<Command>, before: Option<&Settin
     t.log_output = t.log_output.or(b.tags.log_output);
     t.mail = t.mail.or(b.tags.mail);
     t.follow = t.follow.or(b.tags.follow);
-    let o = &mut s.options;
+    if s.runas.is_none() {
+        s.runas.clone_from(&b.runas);
+    }
+    if b.options.is_none() {
+        return s;
+    }
+    let o = &mut *s.options;
     o.cwd = o.cwd.take().or_else(|| b.options.cwd.clone());
     o.chroot = o.chroot.take().or_else(|| b.options.chroot.clone());
     if o.role.is_none() && o.setype.is_none() {
@@ -576,8 +585,5 @@ fn resolve(written: &Settings, command: &Member<Command>, before: Option<&Settin
     o.timeout = o.timeout.or(b.options.timeout);
     o.notbefore = o.notbefore.or(b.options.notbefore);
     o.notafter = o.notafter.or(b.options.notafter);
-    if s.runas.is_none() {
-        s.runas.clone_from(&b.runas);
-    }
     s
 }

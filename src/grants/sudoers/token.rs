@@ -406,7 +406,7 @@ pub(super) fn ipv6_valid(b: &[u8]) -> bool {
 /// Resolves the escapes of a word: `\xHH` is a byte, any other `\c` is `c`.
 pub(super) fn unescape(b: &[u8]) -> Bytes {
     if memchr::memchr(b'\\', b).is_none() {
-        return b.to_vec();
+        return b.into();
     }
     let mut out = Vec::with_capacity(b.len());
     let mut i = 0;
@@ -428,7 +428,7 @@ pub(super) fn unescape(b: &[u8]) -> Bytes {
             i += 1;
         }
     }
-    out
+    out.into()
 }
 
 fn hex(c: u8) -> Option<u8> {
@@ -438,7 +438,7 @@ fn hex(c: u8) -> Option<u8> {
 /// Resolves in a command's path only the escapes of characters that are special in sudoers.
 pub(super) fn unescape_path(b: &[u8]) -> Bytes {
     if memchr::memchr(b'\\', b).is_none() {
-        return b.to_vec();
+        return b.into();
     }
     let mut out = Vec::with_capacity(b.len());
     let mut i = 0;
@@ -454,7 +454,7 @@ pub(super) fn unescape_path(b: &[u8]) -> Bytes {
             }
         }
     }
-    out
+    out.into()
 }
 
 #[cfg(test)]

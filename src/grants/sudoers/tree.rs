@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::ast::{Alias, AliasKind, Bytes, Defaults, Item, ItemKind, Member, Span, User, UserSpec};
 use super::files::Files;
 use super::parser::Parser;
@@ -14,7 +16,7 @@ use crate::report::{Origin, Source};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The short host name, which `%h` in an include stands for.
-    pub host: Bytes,
+    pub host: Vec<u8>,
     /// Whether sudo was built with AppArmor (Ubuntu's is, Debian 12's is not): else `APPARMOR_PROFILE=` is a mistake.
     pub apparmor: bool,
 }
@@ -42,7 +44,7 @@ pub struct Tree {
     /// The Defaults lines likewise.
     pub(super) defaults: Vec<(usize, usize)>,
     /// The aliases that hold.
-    pub(super) aliases: HashMap<(AliasKind, Bytes), Arc<PlacedAlias>>,
+    pub(super) aliases: HashMap<(AliasKind, Bytes), Arc<PlacedAlias>, RandomState>,
     /// Short host name, from [`Reading`].
     pub(super) reading: Reading,
 }
@@ -53,7 +55,7 @@ pub struct PlacedAlias {
     /// Number of the file in [`Tree::files`].
     pub file: usize,
     /// The definition.
-    pub alias: Alias,
+    pub alias: Arc<Alias>,
 }
 
 /// One file of a policy.
@@ -94,7 +96,7 @@ impl File {
             path,
             items: Vec::with_capacity(lines.len()),
             lines,
-            text: Arc::from(text.bytes),
+            text: text.bytes,
             included_by,
             uid: text.uid,
             gid: text.gid,
@@ -243,7 +245,7 @@ impl Tree {
 
     /// Reads one text by itself; its includes are not followed.
     pub fn read_text(path: &Path, text: &[u8], reading: &Reading) -> Tree {
-        let files = Single { path: path.to_owned(), text: text.to_vec() };
+        let files = Single { path: path.to_owned(), text: text.into() };
         Parser::new(&files, reading.clone()).alone().read(path)
     }
 
@@ -272,7 +274,7 @@ impl Tree {
     /// The alias of this kind and name, if it is defined.
     pub fn alias(&self, kind: AliasKind, name: &[u8]) -> Option<&Arc<PlacedAlias>> {
         // The map's key owns its bytes; a policy has few aliases, so the copy does not matter.
-        self.aliases.get(&(kind, name.to_vec()))
+        self.aliases.get(&(kind, Bytes::from(name)))
     }
 
     /// Every alias that holds, in no order.
@@ -289,13 +291,13 @@ impl Tree {
 /// One text as the only file.
 struct Single {
     path: PathBuf,
-    text: Vec<u8>,
+    text: Arc<[u8]>,
 }
 
 impl Files for Single {
     fn read(&self, path: &Path) -> Result<super::files::FileText, super::files::FilesError> {
         if path == self.path {
-            Ok(super::files::FileText::trusted(self.text.clone()))
+            Ok(super::files::FileText { bytes: Arc::clone(&self.text), uid: 0, gid: 0, mode: 0o440 })
         } else {
             Err(super::files::FilesError::NotFound)
         }

@@ -1,6 +1,7 @@
 //! Aliases of one kind: the first definition of a name counts, one that is not defined is nobody, one within itself has
 //! no members there.
 
+use crate::grants::sudoers::ast::Bytes;
 use std::collections::HashMap;
 
 use super::policy::{Meta, Qualified};
@@ -8,7 +9,7 @@ use super::policy::{Meta, Qualified};
 /// The aliases of one kind.
 #[derive(Debug)]
 pub(super) struct Aliases<T> {
-    list: Vec<(Vec<u8>, Vec<Qualified<T>>)>,
+    list: Vec<(Bytes, Vec<Qualified<T>>)>,
     /// Those that are used by others before them.
     order: Vec<usize>,
 }
@@ -23,7 +24,7 @@ impl<T> Default for Aliases<T> {
 pub(super) type Found<'a> = HashMap<&'a [u8], bool>;
 
 impl<T> Aliases<T> {
-    pub(super) fn extend(&mut self, more: Vec<(Vec<u8>, Vec<Qualified<T>>)>) {
+    pub(super) fn extend(&mut self, more: Vec<(Bytes, Vec<Qualified<T>>)>) {
         self.list.extend(more);
     }
 

@@ -1,10 +1,12 @@
 //! Entries of the tree, read again by the rules of sudo-rs.
 
+use std::sync::Arc;
+
 use super::aliases::Aliases;
 use super::words::{self, Command, Name, Refused};
 use crate::grants::sudoers::ast::{
-    self, AliasKind, Host, Item, ItemKind, Member, Members, Options, Privilege, Settings, Span, User,
-    UserSpec,
+    self, AliasKind, Bytes, Host, Item, ItemKind, Member, Members, OptionValues, Privilege, Settings, Span,
+    User, UserSpec,
 };
 use crate::grants::sudoers::command::Programs;
 use crate::grants::sudoers::grants::RuleRef;
@@ -70,7 +72,7 @@ pub struct RsProblem {
 #[derive(Debug, Clone)]
 pub(super) enum Meta<T> {
     All,
-    Alias(Vec<u8>),
+    Alias(Bytes),
     Only(T),
 }
 
@@ -216,10 +218,15 @@ impl RsPolicy {
     }
 
     /// All definitions of a line, or none.
-    fn aliases(&mut self, file: &File, list: &[ast::Alias], programs: &dyn Programs) -> Result<(), Refused> {
+    fn aliases(
+        &mut self,
+        file: &File,
+        list: &[Arc<ast::Alias>],
+        programs: &dyn Programs,
+    ) -> Result<(), Refused> {
         let mut staged: (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = Default::default();
         for alias in list {
-            if RESERVED.iter().any(|r| r.as_bytes() == alias.name) {
+            if RESERVED.iter().any(|r| alias.name == r.as_bytes()) {
                 return Err(format!("`{}` cannot be an alias", String::from_utf8_lossy(&alias.name)));
             }
             let name = alias.name.clone();
@@ -367,7 +374,7 @@ fn rules(
 
 /// Whether all that stands before a command is known to sudo-rs.
 fn supported(written: &Settings) -> Result<(), Refused> {
-    let Options { cwd, chroot, role, setype, timeout, notbefore, notafter, .. } = &written.options;
+    let OptionValues { cwd, chroot, role, setype, timeout, notbefore, notafter, .. } = &*written.options;
     let not = [
         (chroot.is_some(), "CHROOT"),
         (role.is_some(), "ROLE"),
