@@ -49,8 +49,8 @@ fn push_str(out: &mut String, text: &str) {
 /// Adds a text made harmless. `own` is asked first about tabs, line ends and backslashes: whether it has written them in its own
 /// way. Stretches of plain text, which is nearly all there is, are copied whole.
 pub(super) fn push_with(out: &mut String, text: &str, own: impl Fn(&mut String, char) -> bool) {
-    let plain = |b: u8| b.wrapping_sub(b' ') < 0x5f && b != b'\\';
-    // Asked of all bytes without an end before the last, so that the compiler asks sixteen at a time.
+    // No `&&`, and all bytes are asked, so that the compiler can ask sixteen at a time.
+    let plain = |b: u8| (b.wrapping_sub(b' ') < 0x5f) & (b != b'\\');
     if text.bytes().fold(true, |all, b| all & plain(b)) {
         out.push_str(text);
         return;

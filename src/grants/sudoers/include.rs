@@ -35,7 +35,7 @@ struct Open {
 /// Tokens of all files.
 pub(super) struct Stream<'f> {
     files: &'f dyn Files,
-    lexer: Lexer,
+    pub(super) lexer: Lexer,
     open: Vec<Open>,
     read: usize,
     /// How often each file was opened.

@@ -82,11 +82,15 @@ pub(super) struct Lexer {
     saw_space: bool,
     digest: DigestKind,
     string: Option<Vec<u8>>,
-    /// The command that is being put together, without its arguments, which are in `args`.
-    command: Option<Bytes>,
-    /// The arguments so far, if there are any; the memory is used again for the next command.
-    args: Vec<u8>,
+    /// Whether a command is being put together, its path in `value`.
+    in_command: bool,
+    /// Its arguments so far, if there are any; the memory is used again for the next command.
+    joined: Vec<u8>,
     has_args: bool,
+    /// What the last token says, if it is a word or a command: for whoever takes it before the next one.
+    pub(super) value: Bytes,
+    /// The arguments of the command that it is.
+    pub(super) args: Option<Bytes>,
     /// Where the token that is being put together began.
     began: Option<usize>,
     /// Where the command that is being put together ended so far: blanks after it are not part of it.
@@ -107,9 +111,11 @@ impl Lexer {
             saw_space: false,
             digest: DigestKind::Sha256,
             string: None,
-            command: None,
-            args: Vec::new(),
+            in_command: false,
+            joined: Vec::new(),
             has_args: false,
+            value: Bytes::EMPTY,
+            args: None,
             began: None,
             ended: 0,
             apparmor,
@@ -121,6 +127,12 @@ impl Lexer {
     pub(super) fn next(&mut self, frame: &mut Frame) -> Option<(Token, Span)> {
         let text = &frame.text;
         loop {
+            // As the rule for blanks has it, which is plain where words and commands are read: a third of all matches.
+            if !frame.line_start && matches!(self.state, State::Initial | State::GotCommand) {
+                let blanks = run(from(&text.bytes, frame.pos), blank);
+                frame.pos += blanks;
+                self.saw_space |= blanks > 0;
+            }
             let rest = from(&text.bytes, frame.pos);
             if rest.is_empty() {
                 return None;
@@ -136,7 +148,7 @@ impl Lexer {
                 // A command or a string began before its last piece; if that was in another file, it begins here.
                 let began = self.began.take().filter(|&b| b <= start).unwrap_or(start);
                 let end = match token {
-                    Token::Command(..) if used == 0 && self.ended > began => self.ended,
+                    Token::Command if used == 0 && self.ended > began => self.ended,
                     _ => frame.pos,
                 };
                 return Some((token, Span::new(text.raw(began), text.raw(end))));
@@ -197,13 +209,13 @@ impl Lexer {
             Rule::EmptyGroup => {
                 Some(Token::Error(if m.first() == Some(&b'+') { "empty netgroup" } else { "empty group" }))
             }
-            Rule::Netgroup => Some(Token::Netgroup(unescape(m))),
-            Rule::Group => Some(Token::Group(unescape(m))),
+            Rule::Netgroup => self.says(Token::Netgroup, unescape(m)),
+            Rule::Group => self.says(Token::Group, unescape(m)),
             Rule::Address { six } => {
                 if six && !token::ipv6_valid(m) {
                     return Some(Token::Error("invalid IPv6 address"));
                 }
-                Some(Token::Address(m.into()))
+                self.says(Token::Address, m.into())
             }
             Rule::All => Some(Token::All),
             Rule::Option(option) => {
@@ -213,28 +225,29 @@ impl Lexer {
                 }
                 Some(Token::Option(option))
             }
-            Rule::Alias => Some(Token::Alias(m.into())),
-            Rule::DefsCommand => Some(Token::Command(self.path(m, start), None)),
+            Rule::Alias => self.says(Token::Alias, m.into()),
+            Rule::DefsCommand => self.whole_command(m, start),
             Rule::Sha(kind) => {
                 self.digest = kind;
                 self.state = State::WantDigest;
                 Some(Token::Sha(kind))
             }
-            Rule::Path if m.last() == Some(&b'/') => Some(Token::Command(self.path(m, start), None)),
+            Rule::Path if m.last() == Some(&b'/') => self.whole_command(m, start),
             Rule::Sudoedit | Rule::Path | Rule::Regex => {
                 self.began = Some(start);
-                self.command = Some(self.path(m, start));
-                self.args.clear();
+                self.value = self.path(m, start);
+                self.in_command = true;
+                self.joined.clear();
                 self.has_args = false;
                 self.state = State::GotCommand;
                 None
             }
             Rule::ExpectedPath => {
                 self.state = self.before_path;
-                Some(Token::Word(unescape(m)))
+                self.says(Token::Word, unescape(m))
             }
             Rule::Quote => self.quote(start),
-            Rule::Word => Some(Token::Word(unescape(m))),
+            Rule::Word => self.says(Token::Word, unescape(m)),
             Rule::Char(c) => {
                 if self.state == State::InDefs && c == b',' {
                     self.state = State::StartDefs;
@@ -256,7 +269,7 @@ impl Lexer {
                     self.state = State::Initial;
                     return Some(Token::Error("unexpected line break in a quoted string"));
                 }
-                self.command = None;
+                self.in_command = false;
                 self.state = State::Initial;
                 self.continued = false;
                 Some(Token::Newline)
@@ -281,9 +294,9 @@ impl Lexer {
             Rule::Any => Some(Token::NoMatch),
             Rule::Variable => {
                 self.state = State::InDefs;
-                Some(Token::Variable(m.into()))
+                self.says(Token::Variable, m.into())
             }
-            Rule::Value => Some(Token::Word(unescape(m))),
+            Rule::Value => self.says(Token::Word, unescape(m)),
             Rule::PlusEquals => Some(Token::Plus),
             Rule::MinusEquals => Some(Token::Minus),
             Rule::StringBody => {
@@ -306,7 +319,7 @@ impl Lexer {
                 self.finish_command()
             }
             Rule::Arg => {
-                let first = self.command.is_some() && !self.has_args;
+                let first = self.in_command && !self.has_args;
                 if first && m.first() == Some(&b'^') {
                     *used = 0;
                     *line_start = false;
@@ -334,18 +347,32 @@ impl Lexer {
             }
             Rule::IncludePath => {
                 self.state = State::Initial;
-                Some(Token::Word(unescape(m)))
+                self.says(Token::Word, unescape(m))
             }
         }
     }
 
+    /// A token that says something.
+    fn says(&mut self, token: Token, value: Bytes) -> Option<Token> {
+        self.value = value;
+        Some(token)
+    }
+
+    /// A command that takes no arguments.
+    fn whole_command(&mut self, m: &[u8], start: usize) -> Option<Token> {
+        self.args = None;
+        let path = self.path(m, start);
+        self.says(Token::Command, path)
+    }
+
     fn finish_command(&mut self) -> Option<Token> {
         self.state = State::Initial;
-        let args = std::mem::take(&mut self.has_args).then(|| Bytes::from(self.args.as_slice()));
-        Some(match self.command.take() {
-            Some(path) => Token::Command(path, args),
-            None => Token::Command(Bytes::EMPTY, None),
-        })
+        if !std::mem::take(&mut self.in_command) {
+            self.value = Bytes::EMPTY;
+            self.has_args = false;
+        }
+        self.args = std::mem::take(&mut self.has_args).then(|| Bytes::from(self.joined.as_slice()));
+        Some(Token::Command)
     }
 
     /// Adds to the arguments, after a space if blanks were seen since the last addition.
@@ -354,11 +381,11 @@ impl Lexer {
             return None;
         }
         let space = spaced && self.saw_space;
-        if self.command.is_some() {
+        if self.in_command {
             if self.has_args && space {
-                self.args.push(b' ');
+                self.joined.push(b' ');
             }
-            self.args.extend_from_slice(more);
+            self.joined.extend_from_slice(more);
             self.has_args = true;
         }
         if spaced {
@@ -387,7 +414,7 @@ impl Lexer {
             (4 * n).div_ceil(3)
         };
         self.state = State::Initial;
-        (m.len() == wanted).then(|| Token::Digest(m.into()))
+        if m.len() == wanted { self.says(Token::Digest, m.into()) } else { None }
     }
 
     fn defaults(&mut self, m: &[u8], used: &mut usize) -> Option<Token> {
@@ -423,13 +450,13 @@ impl Lexer {
         if matches!(self.state, State::Initial | State::GotDefs) {
             match (s.first(), s.len()) {
                 (Some(b'%'), n) if n == 1 || s == b"%:" => return Some(Token::Error("empty group")),
-                (Some(b'%'), _) => return Some(Token::Group(s.into())),
+                (Some(b'%'), _) => return self.says(Token::Group, s.into()),
                 (Some(b'+'), 1) => return Some(Token::Error("empty netgroup")),
-                (Some(b'+'), _) => return Some(Token::Netgroup(s.into())),
+                (Some(b'+'), _) => return self.says(Token::Netgroup, s.into()),
                 _ => {}
             }
         }
-        Some(Token::Word(s.into()))
+        self.says(Token::Word, s.into())
     }
 }
 
@@ -437,18 +464,24 @@ impl Lexer {
 mod tests {
     use super::*;
 
-    fn tokens(text: &[u8]) -> Vec<Token> {
+    /// Every token, with what it says if it is a word or a command.
+    fn tokens(text: &[u8]) -> Vec<(Token, Vec<u8>, Option<Vec<u8>>)> {
         let mut lexer = Lexer::new(true);
         let mut frame = Frame::new(0, Cooked::new(text.into()));
-        std::iter::from_fn(|| lexer.next(&mut frame)).map(|(t, _)| t).collect()
+        let mut all = Vec::new();
+        while let Some((token, _)) = lexer.next(&mut frame) {
+            all.push((token, lexer.value.to_vec(), lexer.args.as_ref().map(|a| a.to_vec())));
+        }
+        all
     }
 
     #[test]
     fn arguments_end_where_sudo_ends_them() {
+        let command = |args: &[u8]| (Token::Command, b"/bin/a".to_vec(), Some(args.to_vec()));
         let t = tokens(b"u ALL=/bin/a b\\,c  d=e#f\n");
-        assert!(t.contains(&Token::Command(b"/bin/a".into(), Some(b"b,c d=e".into()))), "{t:?}");
+        assert!(t.contains(&command(b"b,c d=e")), "{t:?}");
         let t = tokens(b"u ALL=/bin/a ^b, c$, /bin/d\n");
-        assert!(t.contains(&Token::Command(b"/bin/a".into(), Some(b"^b, c$".into()))), "{t:?}");
+        assert!(t.contains(&command(b"^b, c$")), "{t:?}");
     }
 
     #[test]
@@ -456,9 +489,14 @@ mod tests {
         let text = b"a ALL=ALL\0 junk\nb ALL=ALL";
         let mut lexer = Lexer::new(true);
         let mut frame = Frame::new(0, Cooked::new(text.as_slice().into()));
-        let spans: Vec<_> = std::iter::from_fn(|| lexer.next(&mut frame)).collect();
-        let b = spans.iter().find(|(t, _)| *t == Token::Word(b"b".into())).unwrap();
-        assert_eq!(&text[b.1.range()], b"b");
-        assert_eq!(spans.last().unwrap().1.end, text.len());
+        let mut words = Vec::new();
+        let mut last = Span::default();
+        while let Some((token, span)) = lexer.next(&mut frame) {
+            words.extend((token == Token::Word).then(|| (lexer.value.to_vec(), span)));
+            last = span;
+        }
+        let (_, b) = words.iter().find(|(w, _)| w == b"b").unwrap();
+        assert_eq!(&text[b.range()], b"b");
+        assert_eq!(last.end, text.len());
     }
 }

@@ -80,15 +80,20 @@ impl<'f> Parser<'f> {
         self.stream.finish()
     }
 
+    /// What the token at hand says: the one that was looked at or taken last.
+    fn value(&mut self) -> Bytes {
+        std::mem::take(&mut self.stream.lexer.value)
+    }
+
     fn bump(&mut self) -> (Token, Loc) {
         let (token, loc) = self.peeked.take().unwrap_or_else(|| self.stream.next());
         self.crosses |= loc.file != self.home;
         (token, loc)
     }
 
-    fn peek(&mut self) -> &Token {
+    fn peek(&mut self) -> Token {
         let stream = &mut self.stream;
-        &self.peeked.get_or_insert_with(|| stream.next()).0
+        self.peeked.get_or_insert_with(|| stream.next()).0
     }
 
     /// Where the next token is.
@@ -98,14 +103,14 @@ impl<'f> Parser<'f> {
     }
 
     /// Takes the next token if it is this one.
-    fn eat(&mut self, token: &Token) -> Option<Loc> {
+    fn eat(&mut self, token: Token) -> Option<Loc> {
         if self.peek() == token { Some(self.bump().1) } else { None }
     }
 
     /// A mistake at the next token.
     fn mistake<T>(&mut self) -> Parsed<T> {
         let why = match self.peek() {
-            Token::Error(why) => (*why).to_owned(),
+            Token::Error(why) => why.to_owned(),
             Token::Newline => "syntax error: the line ends too early".to_owned(),
             Token::End => "syntax error: the last line ends in a backslash and nothing follows".to_owned(),
             _ => "syntax error".to_owned(),
@@ -113,7 +118,7 @@ impl<'f> Parser<'f> {
         Err(Mistake::new(self.here(), why))
     }
 
-    fn expect(&mut self, token: &Token) -> Parsed<Loc> {
+    fn expect(&mut self, token: Token) -> Parsed<Loc> {
         match self.eat(token) {
             Some(loc) => Ok(loc),
             None => self.mistake(),
@@ -123,7 +128,7 @@ impl<'f> Parser<'f> {
     /// Reads one entry and files it. False if sudo would give up.
     fn entry(&mut self) -> bool {
         let mut include = None;
-        let parsed = match *self.peek() {
+        let parsed = match self.peek() {
             Token::Newline => Ok(ItemKind::Blank),
             Token::Include | Token::IncludeDir => self.include(&mut include),
             Token::Defaults(kind) => self.defaults(kind),
@@ -171,7 +176,8 @@ impl<'f> Parser<'f> {
     fn include(&mut self, include: &mut Option<Include>) -> Parsed<ItemKind> {
         let dir = self.bump().0 == Token::IncludeDir;
         let loc = self.here();
-        let Token::Word(path) = self.peek().clone() else { return self.mistake() };
+        let Token::Word = self.peek() else { return self.mistake() };
+        let path = self.value();
         self.bump();
         let found = Include { dir, path, path_span: loc.span };
         *include = Some(found.clone());
@@ -199,17 +205,16 @@ impl<'f> Parser<'f> {
     fn alias_list(&mut self, kind: AliasKind, defined: &mut Vec<Arc<Alias>>) -> Parsed<()> {
         loop {
             let at = self.here();
-            let name = match self.peek().clone() {
-                Token::Alias(name) => name,
+            let name = match self.peek() {
+                Token::Alias => self.value(),
                 word @ (Token::All | Token::Option(_)) => {
-                    let why =
-                        format!("syntax error, reserved word {} used as an alias name", reserved(&word));
+                    let why = format!("syntax error, reserved word {} used as an alias name", reserved(word));
                     return Err(Mistake::new(at, why));
                 }
                 _ => return self.mistake(),
             };
             self.bump();
-            self.expect(&Token::Equals)?;
+            self.expect(Token::Equals)?;
             let (members, end) = match kind {
                 AliasKind::User | AliasKind::Runas => {
                     self.user_list().map(|(m, e)| (Members::Users(m), e))?
@@ -248,8 +253,9 @@ impl<'f> Parser<'f> {
         };
         let mut settings = Vec::new();
         loop {
-            let bang = self.eat(&Token::Bang);
-            let Token::Variable(name) = self.peek().clone() else { return self.mistake() };
+            let bang = self.eat(Token::Bang);
+            let Token::Variable = self.peek() else { return self.mistake() };
+            let name = self.value();
             let at = self.bump().1.span;
             let start = bang.map_or(at.start, |b| b.span.start);
             let change = match self.peek() {
@@ -263,8 +269,8 @@ impl<'f> Parser<'f> {
             let mut end = at.end;
             if !matches!(change, Change::On | Change::Off) {
                 self.bump();
-                let Token::Word(word) = self.peek().clone() else { return self.mistake() };
-                value = word;
+                let Token::Word = self.peek() else { return self.mistake() };
+                value = self.value();
                 end = self.bump().1.span.end;
             }
             settings.push(Setting { name, change, value, span: Span::new(start, end) });
@@ -307,13 +313,13 @@ impl<'f> Parser<'f> {
     fn privilege(&mut self) -> Parsed<Privilege> {
         let start = self.here().span;
         let hosts = self.host_list()?.0;
-        self.expect(&Token::Equals)?;
+        self.expect(Token::Equals)?;
         // Most lists have one command, and a command is large.
         let mut commands: Vec<CommandSpec> = Vec::with_capacity(1);
         loop {
             let spec = self.command_spec(commands.last())?;
             commands.push(spec);
-            if self.eat(&Token::Comma).is_none() {
+            if self.eat(Token::Comma).is_none() {
                 break;
             }
         }
@@ -337,7 +343,7 @@ impl<'f> Parser<'f> {
     }
 
     fn runas(&mut self) -> Parsed<Option<Arc<Runas>>> {
-        let Some(open) = self.eat(&Token::Open) else { return Ok(None) };
+        let Some(open) = self.eat(Token::Open) else { return Ok(None) };
         let users = match self.peek() {
             Token::Close | Token::Colon => {
                 smallvec![Member {
@@ -349,25 +355,26 @@ impl<'f> Parser<'f> {
             _ => self.user_list()?.0,
         };
         let mut groups = Few::new();
-        if self.eat(&Token::Colon).is_some() {
-            let empty = *self.peek() == Token::Close;
+        if self.eat(Token::Colon).is_some() {
+            let empty = self.peek() == Token::Close;
             // `(user:)` is a mistake, `(:)` is not.
             let bare = users.first().is_some_and(|u| u.value == User::Myself);
             if !(empty && bare) {
                 groups = self.group_list()?;
             }
         }
-        let close = self.expect(&Token::Close)?;
+        let close = self.expect(Token::Close)?;
         Ok(Some(Arc::new(Runas { users, groups, span: open.span.to(close.span) })))
     }
 
     fn options(&mut self) -> Parsed<Options> {
         let mut options = Options::default();
-        while let Token::Option(word) = *self.peek() {
+        while let Token::Option(word) = self.peek() {
             self.bump();
-            self.expect(&Token::Equals)?;
+            self.expect(Token::Equals)?;
             let at = self.here();
-            let Token::Word(value) = self.peek().clone() else { return self.mistake() };
+            let Token::Word = self.peek() else { return self.mistake() };
+            let value = self.value();
             self.bump();
             let wrong = |why: &str| Mistake::new(at, why);
             match word {
@@ -402,7 +409,7 @@ impl<'f> Parser<'f> {
 
     fn tags(&mut self) -> Tags {
         let mut tags = Tags::default();
-        while let Token::Tag(tag) = *self.peek() {
+        while let Token::Tag(tag) = self.peek() {
             self.bump();
             match tag {
                 Tag::Nopasswd(v) => tags.nopasswd = Some(v),
@@ -422,35 +429,37 @@ impl<'f> Parser<'f> {
     fn command(&mut self) -> Parsed<Member<Command>> {
         let start = self.here().span;
         let mut digests = Vec::new();
-        while let Token::Sha(kind) = *self.peek() {
+        while let Token::Sha(kind) = self.peek() {
             self.bump();
-            self.expect(&Token::Colon)?;
-            let Token::Digest(text) = self.peek().clone() else { return self.mistake() };
+            self.expect(Token::Colon)?;
+            let Token::Digest = self.peek() else { return self.mistake() };
+            let text = self.value();
             self.bump();
             digests.push(Digest { kind, text });
             // After a digest, a comma can only lead to another one.
-            if self.eat(&Token::Comma).is_some() && !matches!(self.peek(), Token::Sha(_)) {
+            if self.eat(Token::Comma).is_some() && !matches!(self.peek(), Token::Sha(_)) {
                 return self.mistake();
             }
         }
-        let negated = self.eat(&Token::Bang).is_some();
+        let negated = self.eat(Token::Bang).is_some();
         let (token, at) = self.bump();
         let value = match token {
             Token::All => Command::All(digests),
-            Token::Alias(_) if !digests.is_empty() => {
+            Token::Alias if !digests.is_empty() => {
                 return Err(Mistake::new(at, "a digest requires a path name"));
             }
-            Token::Alias(name) => Command::Alias(name),
-            Token::Command(path, _) if path.len() >= PATH_MAX => {
-                return Err(Mistake::new(at, "command too long"));
+            Token::Alias => Command::Alias(self.value()),
+            Token::Command => {
+                let path = self.value();
+                if path.len() >= PATH_MAX {
+                    return Err(Mistake::new(at, "command too long"));
+                }
+                Command::Path(CommandPath { path, args: self.stream.lexer.args.take(), digests })
             }
-            Token::Command(path, args) => Command::Path(CommandPath { path, args, digests }),
-            Token::Word(word) if word == b"list" => {
-                Command::Path(CommandPath { path: word, args: None, digests })
-            }
-            Token::Word(_) => {
-                return Err(Mistake::new(at, "expected a fully-qualified path name"));
-            }
+            Token::Word => match self.value() {
+                path if path == b"list" => Command::Path(CommandPath { path, args: None, digests }),
+                _ => return Err(Mistake::new(at, "expected a fully-qualified path name")),
+            },
             other => return self.put_back(other, at),
         };
         Ok(Member { negated, value, span: start.to(at.span) })
@@ -462,24 +471,28 @@ impl<'f> Parser<'f> {
 
     fn user_list(&mut self) -> Parsed<(Few<Member<User>>, Span)> {
         self.list(|p| {
-            p.member(|t| match t {
-                Token::All => Ok(User::All),
-                Token::Alias(w) => Ok(User::Alias(w)),
-                Token::Netgroup(w) => Ok(User::Netgroup(w)),
-                Token::Group(w) => Ok(User::Group(w)),
-                Token::Word(w) => Ok(User::Word(w)),
-                other => Err(other),
+            p.member(|p, t| {
+                Some(match t {
+                    Token::All => User::All,
+                    Token::Alias => User::Alias(p.value()),
+                    Token::Netgroup => User::Netgroup(p.value()),
+                    Token::Group => User::Group(p.value()),
+                    Token::Word => User::Word(p.value()),
+                    _ => return None,
+                })
             })
         })
     }
 
     fn group_list(&mut self) -> Parsed<Few<Member<User>>> {
         let groups = self.list(|p| {
-            p.member(|t| match t {
-                Token::All => Ok(User::All),
-                Token::Alias(w) => Ok(User::Alias(w)),
-                Token::Word(w) => Ok(User::Word(w)),
-                other => Err(other),
+            p.member(|p, t| {
+                Some(match t {
+                    Token::All => User::All,
+                    Token::Alias => User::Alias(p.value()),
+                    Token::Word => User::Word(p.value()),
+                    _ => return None,
+                })
             })
         })?;
         Ok(groups.0)
@@ -487,13 +500,15 @@ impl<'f> Parser<'f> {
 
     fn host_list(&mut self) -> Parsed<(Few<Member<Host>>, Span)> {
         self.list(|p| {
-            p.member(|t| match t {
-                Token::All => Ok(Host::All),
-                Token::Alias(w) => Ok(Host::Alias(w)),
-                Token::Netgroup(w) => Ok(Host::Netgroup(w)),
-                Token::Address(w) => Ok(Host::Address(w)),
-                Token::Word(w) => Ok(Host::Word(w)),
-                other => Err(other),
+            p.member(|p, t| {
+                Some(match t {
+                    Token::All => Host::All,
+                    Token::Alias => Host::Alias(p.value()),
+                    Token::Netgroup => Host::Netgroup(p.value()),
+                    Token::Address => Host::Address(p.value()),
+                    Token::Word => Host::Word(p.value()),
+                    _ => return None,
+                })
             })
         })
     }
@@ -504,14 +519,11 @@ impl<'f> Parser<'f> {
         self.mistake()
     }
 
-    /// One member, with its `!`. `value`: what a token stands for, or the token.
-    fn member<T>(&mut self, value: impl Fn(Token) -> Result<T, Token>) -> Parsed<Member<T>> {
-        let bang = self.eat(&Token::Bang);
+    /// One member, with its `!`. `value`: what a token stands for, if it can stand here.
+    fn member<T>(&mut self, value: impl Fn(&mut Self, Token) -> Option<T>) -> Parsed<Member<T>> {
+        let bang = self.eat(Token::Bang);
         let (token, at) = self.bump();
-        let value = match value(token) {
-            Ok(value) => value,
-            Err(token) => return self.put_back(token, at),
-        };
+        let Some(value) = value(self, token) else { return self.put_back(token, at) };
         let at = at.span;
         Ok(Member { negated: bang.is_some(), value, span: bang.map_or(at, |b| b.span.to(at)) })
     }
@@ -522,7 +534,7 @@ impl<'f> Parser<'f> {
         mut one: impl FnMut(&mut Self) -> Parsed<Member<T>>,
     ) -> Parsed<(Few<Member<T>>, Span)> {
         let mut members: Few<Member<T>> = smallvec![one(self)?];
-        while self.eat(&Token::Comma).is_some() {
+        while self.eat(Token::Comma).is_some() {
             members.push(one(self)?);
         }
         let span = match (members.first(), members.last()) {
@@ -536,7 +548,7 @@ impl<'f> Parser<'f> {
 /// The longest path that Linux takes, with its NUL.
 const PATH_MAX: usize = 4096;
 
-fn reserved(token: &Token) -> &'static str {
+fn reserved(token: Token) -> &'static str {
     match token {
         Token::Option(OptionWord::Timeout) => "TIMEOUT",
         Token::Option(OptionWord::Notbefore) => "NOTBEFORE",

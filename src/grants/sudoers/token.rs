@@ -5,18 +5,19 @@
 
 use super::ast::{Bytes, DigestKind};
 
-/// A token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A token. What a word or a command says, the lexer holds until the next token is asked for: most tokens say nothing but
+/// what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
-    Word(Bytes),
-    Alias(Bytes),
-    Group(Bytes),
-    Netgroup(Bytes),
-    Address(Bytes),
+    Word,
+    Alias,
+    Group,
+    Netgroup,
+    Address,
     All,
-    Command(Bytes, Option<Bytes>),
-    Digest(Bytes),
-    Variable(Bytes),
+    Command,
+    Digest,
+    Variable,
     Include,
     IncludeDir,
     Defaults(DefaultsKind),
@@ -138,7 +139,7 @@ pub(super) fn run(b: &[u8], f: impl Fn(u8) -> bool) -> usize {
 pub(super) fn word(b: &[u8]) -> usize {
     let mut i = 0;
     loop {
-        i += run(from(b, i), in_word);
+        i += run(from(b, i), |c| IN_WORD.has(c));
         match (at(b, i), at(b, i + 1)) {
             (Some(b'\\'), Some(n)) if n != b'\t' && n != b'\n' => i += 2,
             _ => return i,
@@ -146,22 +147,40 @@ pub(super) fn word(b: &[u8]) -> usize {
     }
 }
 
-/// Whether a word goes on with this byte, without an escape.
-fn in_word(c: u8) -> bool {
-    !matches!(
-        c,
-        b'\\' | b'#' | b'>' | b'!' | b'=' | b':' | b',' | b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' | b'"'
-    )
+/// A set of bytes: all but these.
+struct Set([bool; 256]);
+
+impl Set {
+    const fn but(stops: &[u8]) -> Set {
+        let mut set = [true; 256];
+        let mut rest = stops;
+        while let [stop, more @ ..] = rest {
+            // No index in a constant's making can be out of 256.
+            #[expect(
+                clippy::indexing_slicing,
+                reason = "a byte is below 256, and get_mut is no constant function"
+            )]
+            {
+                set[*stop as usize] = false;
+            }
+            rest = more;
+        }
+        Set(set)
+    }
+
+    fn has(&self, c: u8) -> bool {
+        self.0.get(usize::from(c)).copied().unwrap_or_default()
+    }
 }
 
-/// Whether a path does.
-fn in_path(c: u8) -> bool {
-    !matches!(c, b'\\' | b',' | b':' | b'=' | b' ' | b'\t' | b'\r' | b'\n' | b'#')
-}
+/// What a word goes on with, without an escape; a path; the arguments of a command.
+static IN_WORD: Set = Set::but(b"\\#>!=:,() \t\r\n\"");
+static IN_PATH: Set = Set::but(b"\\,:= \t\r\n#");
+static IN_ARGS: Set = Set::but(b"#\\:, \t\r\n");
 
 /// A stretch of a command's arguments without blanks or escapes.
 pub(super) fn args(b: &[u8]) -> usize {
-    run(b, |c| !matches!(c, b'#' | b'\\' | b':' | b',' | b' ' | b'\t' | b'\r' | b'\n'))
+    run(b, |c| IN_ARGS.has(c))
 }
 
 /// `#` and a number.
@@ -181,7 +200,7 @@ pub(super) fn path(b: &[u8]) -> usize {
     }
     let mut i = 1;
     loop {
-        i += run(from(b, i), in_path);
+        i += run(from(b, i), |c| IN_PATH.has(c));
         match (at(b, i), at(b, i + 1)) {
             (Some(b'\\'), Some(b',' | b':' | b'=' | b' ' | b'\t' | b'#')) => i += 2,
             _ => break,
