@@ -3,9 +3,14 @@
 use std::path::Path;
 
 use perms::grants::identity::Identity;
+use perms::grants::programs::built_in;
 use perms::grants::sudoers::{
     Behaviour, MemoryFiles, NoPrograms, Question, Reading, Session, Target, ThisHost, Tree, check,
 };
+
+use perms::host::Host;
+use perms::rights::lint_sudo;
+use perms::sys::Root;
 
 fn main() {
     divan::main();
@@ -39,6 +44,24 @@ fn read_and_check(bencher: divan::Bencher<'_, '_>) {
     bencher.bench(|| {
         let tree = tree(&text);
         check(&tree).len()
+    });
+}
+
+#[divan::bench]
+fn read_alone(bencher: divan::Bencher<'_, '_>) {
+    let text = text();
+    bencher.bench(|| tree(&text));
+}
+
+/// Everything that `perms check` finds, on the host that `benches/sudoers.sh` makes.
+#[divan::bench]
+fn read_and_lint(bencher: divan::Bencher<'_, '_>) {
+    let Some(root) = std::env::var_os("SUDOERS_ROOT") else { return };
+    let Ok(host) = Root::open(Path::new(&root)).map(Host::observe) else { return };
+    let Ok(host) = host else { return };
+    bencher.bench(|| {
+        let tree = lint_sudo::read(&host, Path::new("/etc/sudoers"));
+        lint_sudo::sudoers(&host, &tree, built_in(), None).len()
     });
 }
 

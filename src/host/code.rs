@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::Regex;
 
-use crate::sys::{Kind, Root};
+use crate::sys::{Handle, Kind, Root};
 
 /// How much of a script is read for the files that it names.
 const SCRIPT: u64 = 256 << 10;
@@ -42,8 +42,14 @@ const PERL: [&str; 12] = [
 /// The program, and all that its code comes from, each once, in the order in which they come to matter. Paths are as they are
 /// named: links in them are not resolved. Nothing is run.
 pub fn code_of(root: &Root, program: &Path) -> Vec<PathBuf> {
+    let found = root.resolve(program).ok();
+    code_of_open(root, program, found.as_ref().map(|f| &f.handle))
+}
+
+/// [`code_of`] a program that is at hand, or cannot be looked at.
+pub fn code_of_open(root: &Root, program: &Path, file: Option<&Handle>) -> Vec<PathBuf> {
     let mut code = Code { root, parts: vec![program.to_owned()] };
-    let script = Script::read(root, program);
+    let script = file.and_then(|f| Script::read(root, f));
     let interpreter = script.as_ref().map_or(program, |s| &s.interpreter);
     if script.is_some() {
         code.add(interpreter.to_owned());
@@ -91,11 +97,10 @@ struct Script {
 }
 
 impl Script {
-    fn read(root: &Root, program: &Path) -> Option<Script> {
+    fn read(root: &Root, program: &Handle) -> Option<Script> {
         use std::io::Read as _;
-        let found = root.resolve(program).ok().filter(|f| f.meta.kind == Kind::File)?;
-        let file = found.handle.open_file().ok()?;
-        let mut text = Vec::new();
+        let file = program.open_file().ok()?;
+        let mut text = Vec::with_capacity(256);
         (&file).take(256).read_to_end(&mut text).ok()?;
         first_line(&text)?;
         (&file).take(SCRIPT).read_to_end(&mut text).ok()?;

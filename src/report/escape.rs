@@ -51,7 +51,7 @@ fn push_str(out: &mut String, text: &str) {
 pub(super) fn push_with(out: &mut String, text: &str, own: impl Fn(&mut String, char) -> bool) {
     // No `&&`, and all bytes are asked, so that the compiler can ask sixteen at a time.
     let plain = |b: u8| (b.wrapping_sub(b' ') < 0x5f) & (b != b'\\');
-    if text.bytes().fold(true, |all, b| all & plain(b)) {
+    if text.bytes().map(|b| u8::from(!plain(b))).fold(0, |odd, b| odd | b) == 0 {
         out.push_str(text);
         return;
     }

@@ -69,7 +69,11 @@ impl Unknown {
     /// Whether there is no user, or no group, of this name.
     pub(super) fn has(&self, group: bool, name: &[u8]) -> bool {
         let names = if group { &self.groups } else { &self.users };
-        !names.is_empty() && names.contains(&*String::from_utf8_lossy(name))
+        if names.is_empty() {
+            return false;
+        }
+        std::str::from_utf8(name)
+            .map_or_else(|_| names.contains(&*String::from_utf8_lossy(name)), |name| names.contains(name))
     }
 }
 

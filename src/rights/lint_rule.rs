@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use rayon::prelude::*;
 use smallvec::{SmallVec, smallvec};
 
@@ -19,19 +20,21 @@ use crate::grants::programs::Class;
 use crate::grants::sudoers::ast::{
     Command, CommandPath, CommandSpec, Few, Item, Member, Setenv, Span, User, UserSpec,
 };
+use crate::grants::sudoers::bytes::Bytes;
 use crate::grants::sudoers::grants::{each_command, way};
-use crate::host::code::code_of;
+use crate::host::code::code_of_open;
 use crate::report::codes::sudo as codes;
 use crate::report::{Code, Diagnostic};
+use crate::sys::Kind;
 
 /// Fewer rules than this are not divided between processors.
 const PART: usize = 500;
 
 /// What is found in every rule, in the order of the policy, in parts.
 pub(super) fn all(policy: &Policy<'_>, unknown: &Unknown) -> Vec<Vec<Diagnostic>> {
-    let objects = Objects::default();
+    let (objects, folders) = (Objects::default(), Mutex::default());
     let rules: Vec<_> = policy.tree.specs().collect();
-    let lint = |part: &[_]| Lint::part(policy, unknown, &objects, part);
+    let lint = |part: &[_]| Lint::part(policy, unknown, &objects, &folders, part);
     if rules.len() <= PART { vec![lint(&rules)] } else { rules.par_chunks(PART).map(lint).collect() }
 }
 
@@ -47,7 +50,10 @@ struct Object {
 type Trusted = SmallVec<[u32; 2]>;
 
 /// What is known of commands, by those who may write them anyway, and their path.
-type Objects<'t> = Mutex<HashMap<(Trusted, &'t [u8]), Arc<Object>, foldhash::fast::RandomState>>;
+type Objects<'t> = Mutex<HashMap<(Trusted, &'t [u8]), Arc<Object>, RandomState>>;
+
+/// Folders by device and inode: the path, and who else can change what is in them.
+type Folders = HashMap<(Trusted, (u64, u64)), (PathBuf, Option<String>), RandomState>;
 
 /// Whom a command may be run as.
 struct Targets<'t> {
@@ -71,7 +77,7 @@ impl<'t> Targets<'t> {
                     break;
                 }
                 User::Word(w) | User::Group(w) | User::Alias(w) | User::Netgroup(w) => {
-                    names.push(String::from_utf8_lossy(w));
+                    names.push(w.lossy());
                 }
                 User::Myself => {}
             }
@@ -89,6 +95,7 @@ struct Lint<'l, 't> {
     policy: &'l Policy<'t>,
     unknown: &'l Unknown,
     objects: &'l Objects<'t>,
+    folders: &'l Mutex<Folders>,
     found: Vec<Diagnostic>,
 }
 
@@ -97,9 +104,10 @@ impl<'l, 't> Lint<'l, 't> {
         policy: &'l Policy<'t>,
         unknown: &'l Unknown,
         objects: &'l Objects<'t>,
+        folders: &'l Mutex<Folders>,
         rules: &[(usize, &'t Item, &'t UserSpec)],
     ) -> Vec<Diagnostic> {
-        let mut lint = Lint { policy, unknown, objects, found: Vec::new() };
+        let mut lint = Lint { policy, unknown, objects, folders, found: Vec::new() };
         rules.iter().for_each(|(file, _, spec)| lint.entry(*file, spec));
         lint.found
     }
@@ -182,7 +190,7 @@ impl<'l, 't> Lint<'l, 't> {
         targets: &Targets<'t>,
         seen: &mut SmallVec<[Code; 4]>,
     ) {
-        let path = String::from_utf8_lossy(&command.path);
+        let path = command.path.lossy();
         if matches!(&*command.path, b"sudoedit" | b"list") || path.starts_with('^') {
             return;
         }
@@ -195,7 +203,7 @@ impl<'l, 't> Lint<'l, 't> {
                 }
             };
         let name = path.rsplit('/').next().unwrap_or_default();
-        let arguments = command.args.as_ref().map(|a| String::from_utf8_lossy(a));
+        let arguments = command.args.as_ref().map(Bytes::lossy);
         let regex = arguments.as_ref().is_some_and(|a| a.starts_with('^') && a.ends_with('$'));
         let wild = !regex && arguments.as_ref().is_some_and(|a| wildcard(a));
         match way(command, self.policy.programs) {
@@ -269,13 +277,16 @@ impl<'l, 't> Lint<'l, 't> {
         let root = &self.policy.host.root;
         let at = Path::new(OsStr::from_bytes(path));
         let way = walk(root, at, true);
-        let exists = matches!(way.end, End::Found(..));
         let mut writer = self.writer_of(&way, trusted);
-        if exists && writer.is_none() {
-            let code = code_of(root, at);
+        let exists = match &way.end {
+            End::Found(file, _) => Some(file),
+            _ => None,
+        };
+        if let (Some(file), None) = (exists, &writer) {
+            let code = code_of_open(root, at, Some(&file.handle));
             writer = code.iter().skip(1).find_map(|at| self.writer_of(&walk(root, at, true), trusted));
         }
-        let found = Arc::new(Object { exists, writer });
+        let found = Arc::new(Object { exists: exists.is_some(), writer });
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
         found
     }
@@ -293,16 +304,30 @@ impl<'l, 't> Lint<'l, 't> {
         folders.chain(last).find_map(|seen| self.open_to(seen, trusted))
     }
 
+    /// Who can change this object. Of folders it is remembered: those of programs are few.
     fn open_to(&self, seen: &Seen, trusted: &[u32]) -> Option<String> {
+        if seen.meta.kind != Kind::Directory {
+            return self.look_at(seen, trusted);
+        }
+        let key = (Trusted::from_slice(trusted), seen.meta.id);
+        let known =
+            |f: &Folders| f.get(&key).filter(|(path, _)| *path == seen.path).map(|(_, who)| who.clone());
+        if let Some(who) = known(&self.folders.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return who;
+        }
+        let who = self.look_at(seen, trusted);
+        let entry = (seen.path.clone(), who.clone());
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner).insert(key, entry);
+        who
+    }
+
+    fn look_at(&self, seen: &Seen, trusted: &[u32]) -> Option<String> {
         let at = seen.path.display();
         let accounts = &self.policy.host.accounts;
         if !trusted.contains(&seen.meta.uid) {
             return Some(format!("{at} belongs to {}", accounts.user_name(seen.meta.uid)));
         }
-        if seen.meta.mode & 0o1000 != 0
-            && seen.meta.kind == crate::sys::Kind::Directory
-            && seen.meta.mode & 0o002 == 0
-        {
+        if seen.meta.mode & 0o1000 != 0 && seen.meta.kind == Kind::Directory && seen.meta.mode & 0o002 == 0 {
             return None;
         }
         if seen.meta.mode & 0o002 != 0 {

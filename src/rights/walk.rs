@@ -27,8 +27,8 @@ impl Seen {
         Ok(Seen { path, handle, meta })
     }
 
-    fn again(&self) -> io::Result<Seen> {
-        Ok(Seen { path: self.path.clone(), handle: self.handle.duplicate()?, meta: self.meta })
+    fn again(&self) -> Seen {
+        Seen { path: self.path.clone(), handle: self.handle.duplicate(), meta: self.meta }
     }
 
     /// The access ACL; also one that is stored out of order, which the kernel goes by all the same.
@@ -101,7 +101,6 @@ fn go(root: &Root, path: &Path, follow: bool, passed: &mut Vec<Passed>) -> Resul
             root.resolve_link(Path::new("/")).map_err(|e| (PathBuf::from("/"), io::Error::from(e)))?;
         Seen::new(PathBuf::from("/"), found.handle).map_err(|e| (PathBuf::from("/"), e))
     };
-    let again = |seen: &Seen| seen.again().map_err(|e| (seen.path.clone(), e));
     let mut here = top()?;
     let mut above: Vec<Seen> = Vec::new();
     let mut todo = components(path);
@@ -112,7 +111,7 @@ fn go(root: &Root, path: &Path, follow: bool, passed: &mut Vec<Passed>) -> Resul
         }
         let known = |p: &Passed| matches!(p, Passed::Folder(s) if s.path == here.path);
         if !passed.iter().any(known) {
-            passed.push(Passed::Folder(again(&here)?));
+            passed.push(Passed::Folder(here.again()));
         }
         if name == ".." {
             if let Some(folder) = above.pop() {

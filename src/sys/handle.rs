@@ -119,13 +119,15 @@ pub struct Attributes {
 /// A handle on one object.
 #[derive(Debug)]
 pub struct Handle {
-    fd: OwnedFd,
+    // One descriptor for all handles that are made of this one: most are for the way to somewhere, and to duplicate and close
+    // them took half of all system calls.
+    fd: Arc<OwnedFd>,
     beside: Option<Arc<Beside>>,
 }
 
 impl Handle {
     pub(super) fn new(fd: OwnedFd, beside: Option<Arc<Beside>>) -> Self {
-        Handle { fd, beside }
+        Handle { fd: Arc::new(fd), beside }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -207,8 +209,8 @@ impl Handle {
     }
 
     /// A second handle on the same object.
-    pub fn duplicate(&self) -> io::Result<Handle> {
-        Ok(Handle::new(self.fd.try_clone()?, self.beside.clone()))
+    pub fn duplicate(&self) -> Handle {
+        Handle { fd: Arc::clone(&self.fd), beside: self.beside.clone() }
     }
 
     /// The text of a symbolic link.
@@ -300,7 +302,8 @@ impl Handle {
     /// The first bytes of a regular file, at most `most`.
     pub fn read_start(&self, most: u64) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
-        let mut start = Vec::new();
+        // With room for a first line, so that one read gets it.
+        let mut start = Vec::with_capacity(256);
         self.open_file()?.take(most).read_to_end(&mut start)?;
         Ok(start)
     }

@@ -209,7 +209,7 @@ impl Root {
             let at = at.to_owned();
             move |error: io::Error| ResolveError::Io { at, error }
         };
-        let root = self.dir.duplicate().map_err(io_at(path))?;
+        let root = self.dir.duplicate();
         let mut meta = root.meta().map_err(io_at(path))?;
         // The folders from the root to where we are: what `..` goes back along.
         let mut trail: Vec<(PathBuf, Handle, Meta)> = Vec::new();
@@ -240,7 +240,7 @@ impl Root {
             })?;
             let child_meta = child.meta().map_err(io_at(&child_path))?;
             if !back || !parents.iter().any(|(p, _)| *p == at) {
-                parents.push((at.clone(), here.duplicate().map_err(io_at(&at))?));
+                parents.push((at.clone(), here.duplicate()));
             }
             if child_meta.kind == Kind::Link && (follow_last || !todo.is_empty()) {
                 back = true;
@@ -257,7 +257,7 @@ impl Root {
                     PathBuf::from(OsString::from_vec(child.link_target().map_err(io_at(&child_path))?));
                 if target.is_absolute() {
                     trail.clear();
-                    here = self.dir.duplicate().map_err(io_at(path))?;
+                    here = self.dir.duplicate();
                     meta = here.meta().map_err(io_at(path))?;
                     at = PathBuf::from("/");
                 }
@@ -336,7 +336,7 @@ impl Root {
                 _ => ResolveError::Io { at, error },
             }
         };
-        let mut here = self.dir.duplicate().map_err(io_at(path))?;
+        let mut here = self.dir.duplicate();
         let mut meta = here.meta().map_err(io_at(path))?;
         let mut at = PathBuf::from("/");
         for c in path.components() {

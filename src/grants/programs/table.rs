@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::{Class, Program, Way};
 
 /// Programs, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
-    programs: HashMap<String, Program>,
+    programs: HashMap<String, Program, RandomState>,
 }
 
 /// A line that could not be understood. The others of its text stand.

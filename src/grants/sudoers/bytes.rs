@@ -1,6 +1,6 @@
 //! Short strings of bytes: a policy of ten thousand rules has fifty thousand words, and hardly one has 30 bytes.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
@@ -21,6 +21,12 @@ enum Kept {
 impl Bytes {
     /// None.
     pub const EMPTY: Bytes = Bytes(Kept::Here { len: 0, bytes: [0; INLINE] });
+
+    /// As text, for people and for comparison with names: bytes that are no UTF-8 become U+FFFD.
+    pub fn lossy(&self) -> Cow<'_, str> {
+        // Asked first whether it is text, since nearly all is, and that is the shorter question.
+        std::str::from_utf8(self).map_or_else(|_| String::from_utf8_lossy(self), Cow::Borrowed)
+    }
 
     /// If they are few enough.
     fn here(b: &[u8]) -> Option<Kept> {

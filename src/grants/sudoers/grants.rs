@@ -98,7 +98,7 @@ pub fn way<'t>(command: &CommandPath, programs: &'t Table) -> Option<(&'t Progra
     let program = programs.find(path)?;
     let with = |arguments: Arguments<'_>| program.strongest(arguments).map(|way| (program, way));
     let Some(args) = &command.args else { return with(Arguments::Any) };
-    let text = String::from_utf8_lossy(args);
+    let text = args.lossy();
     if text == "\"\"" {
         return with(Arguments::Exact(&[]));
     }
