@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn of_any_length_they_are_what_they_were_made_of() {
         for n in [0, 1, INLINE - 1, INLINE, INLINE + 1, 300, 5000] {
-            let b: Vec<u8> = (0..n).map(|i| (i % 251) as u8).collect();
+            let b: Vec<u8> = (0..=250).cycle().take(n).collect();
             let (of_slice, of_vec) = (Bytes::from(b.as_slice()), Bytes::from(b.clone()));
             assert_eq!(of_slice, b.as_slice());
             assert_eq!(of_slice, of_vec);

@@ -68,7 +68,7 @@ enum Expected {
     /// Nothing: it is gone.
     Gone,
     /// This.
-    Spec(UserSpec),
+    Spec(Box<UserSpec>),
 }
 
 /// How many bytes are read back at most in the edit of one file; what is not proven by then stays.
@@ -160,7 +160,7 @@ impl<'t> Edit<'t> {
             if users.iter().all(|m| m.negated) || !users.iter().all(others) {
                 return None;
             }
-            let expected = Expected::Spec(UserSpec { users, ..spec.clone() });
+            let expected = Expected::Spec(Box::new(UserSpec { users, ..spec.clone() }));
             let cuts = list_cuts(spec.users.iter().map(|m| m.span), member);
             return self.try_one_of(item, span.start, &expected, cuts).map(|_| ());
         }
@@ -173,7 +173,7 @@ impl<'t> Edit<'t> {
         for (p, c) in gone {
             let cuts = command_cuts(&now.0, p, c);
             let done = without_command(&now.0, p, c)
-                .and_then(|expected| self.try_one_of(item, now.1, &Expected::Spec(expected), cuts));
+                .and_then(|expected| self.try_one_of(item, now.1, &Expected::Spec(Box::new(expected)), cuts));
             match done {
                 Some(Some(read)) => now = read,
                 _ => {
