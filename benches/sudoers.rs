@@ -60,7 +60,7 @@ fn read_and_lint(bencher: divan::Bencher<'_, '_>) {
     let Ok(host) = Root::open(Path::new(&root)).map(Host::observe) else { return };
     let Ok(host) = host else { return };
     bencher.bench(|| {
-        let tree = lint_sudo::read(&host, Path::new("/etc/sudoers"));
+        let tree = lint_sudo::read(&host.root, &host.name, Path::new("/etc/sudoers"));
         lint_sudo::sudoers(&host, &tree, built_in(), None).len()
     });
 }

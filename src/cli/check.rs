@@ -9,11 +9,13 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use serde_json::json;
 
+use crate::host::host_name;
 use crate::host::polkit::{Sort, sort};
+use crate::host::sudo::Dialect;
 use crate::manifest::{self, Loaded};
 use crate::report::escape::escape_path;
 use crate::report::format::Format;
-use crate::report::{Diagnostic, Severity, escape, render_diagnostic};
+use crate::report::{Diagnostic, Severity, codes, escape, render_diagnostic};
 use crate::rights::{lint_doas, lint_sudo};
 
 /// Find every mistake and risk in manifests, sudoers and doas.conf
@@ -28,6 +30,9 @@ pub struct CheckArgs {
     /// Manifests, folders of them, sudoers, doas.conf, instead of the folder of manifests
     #[arg(value_name = "FILE")]
     named: Vec<PathBuf>,
+    /// Mistakes alone, as `visudo -c` has them: whether the files can be used, with no look at risks
+    #[arg(long)]
+    no_risks: bool,
     /// Check sudoers for this sudo, whichever is there
     #[arg(long, value_name = "WHICH", value_enum)]
     sudo: Option<super::can::WhichSudo>,
@@ -43,7 +48,7 @@ pub(super) fn command(
     let (grants, manifests): (Vec<_>, Vec<_>) = named.into_iter().partition(|p| grant_file(p).is_some());
     let mut loaded = manifest::load_all(&manifests);
     if !grants.is_empty() {
-        let host = crate::host::Host::observe(super::load::root(common)?)?;
+        let root = super::load::root(common)?;
         let folder = super::load::folder(common)?;
         let programs = match manifest::load::programs_of(&folder) {
             Ok(found) => found,
@@ -52,18 +57,27 @@ pub(super) fn command(
                 std::sync::Arc::new(crate::grants::programs::built_in().clone())
             }
         };
+        // The accounts are read where somebody asks for them.
+        let mut host = None;
         for path in &grants {
             let path = super::can::absolute(common, path)?;
-            let found = match grant_file(&path) {
-                Some(Grants::Doas) => host
-                    .root
-                    .read(&path, LARGEST_DOAS)
-                    .map(|text| lint_doas::doas(&host, &path, &text, &programs)),
-                _ => host.root.resolve(&path).map(|_| {
-                    let dialect = args.sudo.map(super::can::WhichSudo::dialect);
+            let doas = grant_file(&path) == Some(Grants::Doas);
+            if host.is_none() && (doas || !args.no_risks) {
+                host = Some(crate::host::Host::observe(super::load::root(common)?)?);
+            }
+            let found = match (&host, doas) {
+                (Some(host), true) => {
+                    root.read(&path, LARGEST_DOAS).map(|text| lint_doas::doas(host, &path, &text, &programs))
+                }
+                _ => root.resolve(&path).map(|_| {
                     // The process ends soon: to give back the memory of every word takes as long as a fifth of all this.
-                    let policy = ManuallyDrop::new(lint_sudo::read(&host, &path));
-                    lint_sudo::sudoers(&host, &policy, &programs, dialect)
+                    let name = host_name(&root);
+                    let policy = ManuallyDrop::new(lint_sudo::read(&root, &name, &path));
+                    let dialect = args.sudo.map(super::can::WhichSudo::dialect);
+                    match &host {
+                        Some(host) if !args.no_risks => lint_sudo::sudoers(host, &policy, &programs, dialect),
+                        _ => lint_sudo::mistakes(&root, &policy, dialect.unwrap_or(Dialect::Classic)),
+                    }
                 }),
             };
             match found {
@@ -81,10 +95,17 @@ pub(super) fn command(
             }
         }
     }
+    if args.no_risks {
+        // Of sudoers none were looked for.
+        let of_sudoers = [&codes::sudo::BROKEN, &codes::sudo::IGNORED_FRAGMENT, &codes::sudo::SUDO_RS];
+        let stays =
+            |d: &Diagnostic| d.severity == Severity::Error || of_sudoers.iter().any(|c| c.id == d.code.id);
+        loaded.diagnostics.retain(stays);
+    }
     let asked: Vec<PathBuf> = manifests.into_iter().chain(grants.clone()).collect();
     let what = if grants.is_empty() { "manifest" } else { "file" };
     let status = show(&asked, what, &loaded, ui.format, ui.paint.colour, &mut *ui.out)?;
-    if ui.format == Format::Human {
+    if ui.format == Format::Human && !args.no_risks {
         offers(ui, common, &loaded)?;
     }
     // As above: the memory of thousands of findings.

@@ -39,7 +39,8 @@ impl Host {
     }
 }
 
-fn host_name(root: &Root) -> String {
+/// The name of the host in `root`, as far as it says one.
+pub fn host_name(root: &Root) -> String {
     if root.is_host() {
         return rustix::system::uname().nodename().to_string_lossy().into_owned();
     }

@@ -33,7 +33,7 @@ const PART: usize = 500;
 /// What is found in every rule, in the order of the policy, in parts.
 pub(super) fn all(policy: &Policy<'_>, unknown: &Unknown) -> Vec<Vec<Diagnostic>> {
     let (objects, folders) = (Objects::default(), Mutex::default());
-    let rules: Vec<_> = policy.tree.specs().collect();
+    let rules: Vec<_> = policy.placed.tree.specs().collect();
     let lint = |part: &[_]| Lint::part(policy, unknown, &objects, &folders, part);
     if rules.len() <= PART { vec![lint(&rules)] } else { rules.par_chunks(PART).map(lint).collect() }
 }
@@ -120,7 +120,7 @@ impl<'l, 't> Lint<'l, 't> {
         label: &'static str,
         notes: Vec<Note>,
     ) {
-        self.found.extend(self.policy.finding(code, file, span, message, label, notes));
+        self.found.extend(self.policy.placed.finding(code, file, span, message, label, notes));
     }
 
     fn entry(&mut self, file: usize, spec: &'t UserSpec) {
@@ -176,7 +176,7 @@ impl<'l, 't> Lint<'l, 't> {
             self.raise(&codes::ANY_TARGET, at, message, "as anybody", vec![note]);
         }
         let mut seen = SmallVec::new();
-        each_command(self.policy.tree, &spec.command, |negated, command, _| {
+        each_command(self.policy.placed.tree, &spec.command, |negated, command, _| {
             if let (false, Command::Path(command)) = (negated, command) {
                 self.one(at, command, &targets, &mut seen);
             }

@@ -15,39 +15,58 @@ use crate::host::grants::HostFiles;
 use crate::host::sudo::{Dialect, Sudo, Version};
 use crate::report::codes::sudo as codes;
 use crate::report::{Code, Diagnostic, Severity};
+use crate::sys::Root;
 
-/// Reads a policy that begins at this file of the host.
-pub fn read(host: &Host, main: &Path) -> Tree {
-    let short = host.name.split('.').next().unwrap_or_default();
+/// Reads a policy that begins at this file of the host of this name.
+pub fn read(root: &Root, host: &str, main: &Path) -> Tree {
+    let short = host.split('.').next().unwrap_or_default();
     let reading = Reading { host: short.as_bytes().to_vec(), ..Reading::default() };
-    Tree::read(&HostFiles::new(&host.root), main, &reading)
+    Tree::read(&HostFiles::new(root), main, &reading)
+}
+
+/// What is wrong with a policy by itself, with no look at the host or at risks: what `visudo -c` refuses or warns of, files
+/// that sudo passes over, and with the dialect of sudo-rs what that makes nothing of.
+pub fn mistakes(root: &Root, tree: &Tree, dialect: Dialect) -> Vec<Diagnostic> {
+    let placed = Placed { tree, accepted: accepted(tree) };
+    let mut found = problems(&placed);
+    if dialect == Dialect::Rs {
+        found.extend(left_out(root, &placed));
+    }
+    in_order(&mut found);
+    found
 }
 
 /// Lints a policy of the host. `dialect`: as this sudo, not as the one that is there.
 pub fn sudoers(host: &Host, tree: &Tree, programs: &Table, dialect: Option<Dialect>) -> Vec<Diagnostic> {
     let sudo = Sudo::find(&host.root);
     let dialect = dialect.or(sudo.as_ref().map(|s| s.dialect)).unwrap_or(Dialect::Classic);
-    let policy = Policy { host, tree, programs, dialect, accepted: accepted(tree) };
+    let policy = Policy { host, placed: Placed { tree, accepted: accepted(tree) }, programs, dialect };
     let whole = || {
+        let before = problems(&policy.placed);
         let mut lint = Lint { policy: &policy, found: Vec::new() };
-        lint.problems();
-        let before = std::mem::take(&mut lint.found);
         lint.defaults();
         lint.versions(sudo.as_ref());
-        lint.left_out();
+        if dialect == Dialect::Rs {
+            lint.found.extend(left_out(&host.root, &policy.placed));
+        }
         (before, lint.found)
     };
     let rules = || lint_rule::all(&policy, &Unknown::of(tree, &host.accounts));
     let ((mut found, after), of_rules) = rayon::join(whole, rules);
     found.extend(of_rules.into_iter().flatten());
     found.extend(after);
+    in_order(&mut found);
+    found
+}
+
+/// By file and place; several of one place stay in the order in which they were found.
+fn in_order(found: &mut [Diagnostic]) {
     found.sort_by(|a, b| {
         // Most are of one file, and paths are compared part by part.
         let same = std::sync::Arc::ptr_eq(&a.origin.source, &b.origin.source);
         let files = if same { std::cmp::Ordering::Equal } else { a.origin.path().cmp(b.origin.path()) };
         files.then(a.origin.start.cmp(&b.origin.start))
     });
-    found
 }
 
 /// Where risks are accepted: by file and the byte at which the accepting comment ends, the codes.
@@ -81,16 +100,21 @@ fn accepted(tree: &Tree) -> Accepted {
 /// A policy, and what it is looked at with.
 pub(super) struct Policy<'a> {
     pub(super) host: &'a Host,
-    pub(super) tree: &'a Tree,
+    pub(super) placed: Placed<'a>,
     pub(super) programs: &'a Table,
     dialect: Dialect,
+}
+
+/// A policy in which findings have their place.
+pub(super) struct Placed<'a> {
+    pub(super) tree: &'a Tree,
     accepted: Accepted,
 }
 
 /// A further line of a finding: its kind, and the text.
 pub(super) type Note = (&'static str, Cow<'static, str>);
 
-impl Policy<'_> {
+impl Placed<'_> {
     /// A finding at a place, unless it is accepted there.
     pub(super) fn finding(
         &self,
@@ -119,6 +143,37 @@ impl Policy<'_> {
     }
 }
 
+/// What sudo or visudo complain of themselves, and files that sudo does not read.
+fn problems(placed: &Placed<'_>) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let of_check = check(placed.tree);
+    for p in placed.tree.problems.iter().chain(&of_check) {
+        let Some(file) = p.file else { continue };
+        let note = match p.kind {
+            ProblemKind::Syntax => "sudo leaves this entry out; the others stand",
+            ProblemKind::Fatal | ProblemKind::Limit => "sudo runs nothing for anybody",
+            ProblemKind::Alias | ProblemKind::VisudoRefuses => "sudo goes on; visudo refuses the file",
+            ProblemKind::Defaults => "sudo passes over it; visudo refuses the file",
+            ProblemKind::Untrusted | ProblemKind::Include => "sudo does not read what is included here",
+            ProblemKind::Warning => "visudo warns of it",
+        };
+        let notes = vec![("note", note.into())];
+        let mut d = placed.finding(&codes::BROKEN, file, p.span, p.message.clone(), "here", notes);
+        if let (ProblemKind::Warning, Some(d)) = (p.kind, &mut d) {
+            d.severity = Severity::Warning;
+        }
+        found.extend(d);
+    }
+    for ignored in &placed.tree.ignored {
+        let Some(file) = placed.tree.files.first() else { continue };
+        let message = format!("{} is not read: {}", ignored.path.display(), ignored.reason);
+        let span = Span::new(0, file.text.iter().position(|b| *b == b'\n').unwrap_or(0));
+        let code = &codes::IGNORED_FRAGMENT;
+        found.extend(placed.finding(code, 0, span, message, "by this policy", Vec::new()));
+    }
+    found
+}
+
 /// What is found in the policy as a whole.
 struct Lint<'a> {
     policy: &'a Policy<'a>,
@@ -135,41 +190,11 @@ impl Lint<'_> {
         label: &'static str,
         notes: Vec<Note>,
     ) {
-        self.found.extend(self.policy.finding(code, file, span, message, label, notes));
-    }
-
-    /// What sudo or visudo complain of themselves, and files that sudo does not read.
-    fn problems(&mut self) {
-        let tree = self.policy.tree;
-        let all: Vec<_> = tree.problems.iter().cloned().chain(check(tree)).collect();
-        for p in all {
-            let Some(file) = p.file else { continue };
-            let note = match p.kind {
-                ProblemKind::Syntax => "sudo leaves this entry out; the others stand",
-                ProblemKind::Fatal | ProblemKind::Limit => "sudo runs nothing for anybody",
-                ProblemKind::Alias | ProblemKind::VisudoRefuses => "sudo goes on; visudo refuses the file",
-                ProblemKind::Defaults => "sudo passes over it; visudo refuses the file",
-                ProblemKind::Untrusted | ProblemKind::Include => "sudo does not read what is included here",
-                ProblemKind::Warning => "visudo warns of it",
-            };
-            let before = self.found.len();
-            self.raise(&codes::BROKEN, file, p.span, p.message.clone(), "here", vec![("note", note.into())]);
-            if p.kind == ProblemKind::Warning
-                && let Some(d) = self.found.get_mut(before)
-            {
-                d.severity = Severity::Warning;
-            }
-        }
-        for ignored in &tree.ignored {
-            let Some(file) = tree.files.first() else { continue };
-            let message = format!("{} is not read: {}", ignored.path.display(), ignored.reason);
-            let span = Span::new(0, file.text.iter().position(|b| *b == b'\n').unwrap_or(0));
-            self.raise(&codes::IGNORED_FRAGMENT, 0, span, message, "by this policy", Vec::new());
-        }
+        self.found.extend(self.policy.placed.finding(code, file, span, message, label, notes));
     }
 
     fn defaults(&mut self) {
-        for (file, _, line) in self.policy.tree.defaults() {
+        for (file, _, line) in self.policy.placed.tree.defaults() {
             for s in &line.settings {
                 let off = s.change == Change::Off;
                 match (&*s.name, off) {
@@ -212,7 +237,7 @@ impl Lint<'_> {
             _ => return,
         };
         let mut found: Vec<(usize, Span, &str, Version)> = Vec::new();
-        for (file, _, spec) in self.policy.tree.specs() {
+        for (file, _, spec) in self.policy.placed.tree.specs() {
             for privilege in &spec.privileges {
                 use crate::grants::sudoers::ast::Host as Where;
                 let narrow = privilege.hosts.iter().find(|h| !matches!(h.value, Where::All));
@@ -246,18 +271,17 @@ impl Lint<'_> {
             }
         }
     }
+}
 
-    /// What sudo-rs makes nothing of.
-    fn left_out(&mut self) {
-        if self.policy.dialect != Dialect::Rs {
-            return;
-        }
-        let files = HostPrograms::new(&self.policy.host.root);
-        for p in RsPolicy::new(self.policy.tree, &files).problems() {
-            let what =
-                if p.dropped { "sudo-rs leaves this entry out" } else { "sudo-rs passes over a part of it" };
-            let message = format!("{what}: {}", p.message);
-            self.raise(&codes::SUDO_RS, p.file, p.span, message, "here", Vec::new());
-        }
-    }
+/// What sudo-rs makes nothing of.
+fn left_out(root: &Root, placed: &Placed<'_>) -> Vec<Diagnostic> {
+    let files = HostPrograms::new(root);
+    let policy = RsPolicy::new(placed.tree, &files);
+    let found = policy.problems().iter().filter_map(|p| {
+        let what =
+            if p.dropped { "sudo-rs leaves this entry out" } else { "sudo-rs passes over a part of it" };
+        let message = format!("{what}: {}", p.message);
+        placed.finding(&codes::SUDO_RS, p.file, p.span, message, "here", Vec::new())
+    });
+    found.collect()
 }
