@@ -24,14 +24,24 @@ impl Source {
         Arc::new(Source { path: path.into(), lines: lines.collect(), text })
     }
 
+    /// The line (from 1) of a byte offset, and the byte at which it begins.
+    pub fn line_of(&self, offset: usize) -> (usize, usize) {
+        let line = self.lines.partition_point(|start| *start <= offset);
+        (line, line.checked_sub(1).and_then(|n| self.lines.get(n)).copied().unwrap_or(0))
+    }
+
+    /// How many lines there are, an empty one after a last line end included.
+    pub fn lines(&self) -> usize {
+        self.lines.len()
+    }
+
     /// Line (from 1) and column (from 1, in characters) of a byte offset; an offset past the end is the end.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let mut end = offset.min(self.text.len());
         while !self.text.is_char_boundary(end) {
             end -= 1;
         }
-        let line = self.lines.partition_point(|start| *start <= end);
-        let start = line.checked_sub(1).and_then(|n| self.lines.get(n)).copied().unwrap_or(0);
+        let (line, start) = self.line_of(end);
         let column = self.text.get(start..end).unwrap_or("").chars().count() + 1;
         (line, column)
     }

@@ -189,8 +189,8 @@ impl DigestKind {
 pub struct Runas {
     /// The user list; [`User::Myself`] alone where it was empty.
     pub users: Few<Member<User>>,
-    /// The group list; empty where none was given.
-    pub groups: Few<Member<User>>,
+    /// The group list; empty where none was given, as nearly always.
+    pub groups: Vec<Member<User>>,
     /// Where it is written, with the parentheses.
     pub span: Span,
 }

@@ -182,9 +182,10 @@ pub fn check(tree: &Tree) -> Vec<Problem> {
             let path = file.path.clone();
             out.push(Problem { file: Some(number), path, span, line, column, kind, message });
         };
+        // The memory of both is used again for each entry.
+        let mut names = Names::default();
+        let mut commands = Vec::new();
         for item in &file.items {
-            let mut names = Names::default();
-            let mut commands = Vec::new();
             match &item.kind {
                 ItemKind::Defaults(d) => {
                     match &d.scope {
@@ -220,13 +221,13 @@ pub fn check(tree: &Tree) -> Vec<Problem> {
                 }
                 _ => {}
             }
-            for (path, span) in commands {
+            for (path, span) in commands.drain(..) {
                 if path.first() == Some(&b'^') && ere::compile(path).is_err_and(|e| e == Refusal::Invalid) {
                     let why = "not a regular expression: it matches nothing".to_owned();
                     say(span, ProblemKind::VisudoRefuses, why);
                 }
             }
-            for (kind, name, span) in names.0 {
+            for (kind, name, span) in names.0.drain(..) {
                 if tree.alias(kind, name).is_none() {
                     let name = String::from_utf8_lossy(name);
                     let why = format!("{} `{name}` referenced but not defined", kind.word());

@@ -354,13 +354,13 @@ impl<'f> Parser<'f> {
             }
             _ => self.user_list()?.0,
         };
-        let mut groups = Few::new();
+        let mut groups = Vec::new();
         if self.eat(Token::Colon).is_some() {
             let empty = self.peek() == Token::Close;
             // `(user:)` is a mistake, `(:)` is not.
             let bare = users.first().is_some_and(|u| u.value == User::Myself);
             if !(empty && bare) {
-                groups = self.group_list()?;
+                groups = self.group_list()?.into_vec();
             }
         }
         let close = self.expect(Token::Close)?;

@@ -75,8 +75,6 @@ pub struct File {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Where each line begins.
-    pub(super) lines: Arc<[usize]>,
     source: Arc<Source>,
 }
 
@@ -87,15 +85,13 @@ impl File {
         text: super::files::FileText,
         included_by: Option<(usize, Span)>,
     ) -> File {
-        let ends = memchr::memchr_iter(b'\n', &text.bytes).map(|i| i + 1);
-        let lines: Arc<[usize]> = std::iter::once(0).chain(ends).collect();
         // Once for all findings: each of thousands keeps it.
         let shown = std::str::from_utf8(&text.bytes).map_or_else(|_| with_marks(&text.bytes), str::to_owned);
+        let source = Source::new(path.clone(), shown);
         File {
-            source: Source::new(path.clone(), shown),
             path,
-            items: Vec::with_capacity(lines.len()),
-            lines,
+            items: Vec::with_capacity(source.lines()),
+            source,
             text: text.bytes,
             included_by,
             uid: text.uid,
@@ -122,8 +118,7 @@ impl File {
     /// Line and column, from 1, of a byte offset; columns count bytes, as sudo's do.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
-        let line = self.lines.partition_point(|&start| start <= offset);
-        let start = line.checked_sub(1).and_then(|i| self.lines.get(i)).copied().unwrap_or(0);
+        let (line, start) = self.source.line_of(offset);
         (line, offset - start + 1)
     }
 
