@@ -1,6 +1,7 @@
 //! `perms learn`: denials → modules and advice.
 
 use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -139,6 +140,7 @@ pub fn run(
         form: if interfaces.is_some() { Form::PolicyModule } else { args.form },
         interfaces,
         merge,
+        brief: args.format != Format::Json,
     };
     if args.input.follow {
         let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
@@ -146,6 +148,8 @@ pub fn run(
     }
     let read = if args.summary.merge { learn_summary::read } else { learn_input::read };
     let Some((log, mut status)) = read(&args.input, stdin, err)? else { return Ok(2) };
+    // The process ends with this command: what it holds needs no freeing piece by piece, a tenth of the whole time.
+    let log = ManuallyDrop::new(log);
     if let Some(file) = &args.summary.summary {
         if let Err(error) = learn_summary::write(&log, file, out) {
             writeln!(err, "error: cannot write `{}`: {error}", escape(&file.display().to_string()))?;
@@ -154,15 +158,14 @@ pub fn run(
         return Ok(status);
     }
     let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };
-    let lesson = learn::judge(&log, manifests, &options, ground.as_ref());
+    let ground = ManuallyDrop::new(ground);
+    let lesson = ManuallyDrop::new(learn::judge(&log, manifests, &options, ground.as_ref()));
     let look = Look { format: args.format, paint: args.paint.unwrap_or(Paint::PLAIN) };
-    let modules: Vec<Vec<module::ModuleFile>> =
-        lesson.groups.iter().map(|g| module::files(&lesson, g, &options)).collect();
-    let mut names: Vec<Vec<String>> =
-        modules.iter().map(|m| m.iter().map(|f| f.name.clone()).collect()).collect();
+    let modules =
+        || -> Vec<_> { lesson.groups.iter().flat_map(|g| module::files(&lesson, g, &options)).collect() };
+    let mut names: Vec<Vec<String>> = lesson.groups.iter().map(|g| module::names(g, &options)).collect();
     if let Some(folder) = &args.output {
-        let all: Vec<module::ModuleFile> = modules.iter().flatten().cloned().collect();
-        match super::module_files::write(folder, &all) {
+        match super::module_files::write(folder, &modules()) {
             Ok(_) => {
                 for name in names.iter_mut().flatten() {
                     *name = folder.join(&*name).display().to_string();
@@ -180,9 +183,8 @@ pub fn run(
         writeln!(out)?;
         if args.install && status == 0 {
             // What is said of it must not be in the middle of the JSON.
-            let all: Vec<module::ModuleFile> = modules.into_iter().flatten().collect();
             let mut said = Vec::new();
-            status = super::learn_install::install(&lesson, &all, args.yes, &mut said, err)?;
+            status = super::learn_install::install(&lesson, &modules(), args.yes, &mut said, err)?;
             err.write_all(&said)?;
         }
         return Ok(status);
@@ -204,8 +206,7 @@ pub fn run(
     }
     text::unread(out, &lesson, "perms learn")?;
     if args.install && status == 0 {
-        let all: Vec<module::ModuleFile> = modules.into_iter().flatten().collect();
-        return super::learn_install::install(&lesson, &all, args.yes, out, err);
+        return super::learn_install::install(&lesson, &modules(), args.yes, out, err);
     }
     if log.denials.is_empty() && status == 0 {
         writeln!(out, "No denial was found.")?;

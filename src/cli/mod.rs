@@ -100,12 +100,14 @@ pub fn main() -> ExitCode {
         Command::Can(args) => can::run(&mut ui, &cli.common, &args),
         Command::WhoCan(args) => who_can::run(&mut ui, &cli.common, &args),
         Command::Learn(mut args) => {
+            work_here_too();
             (args.format, args.paint) = (cli.common.format, Some(ui.paint));
             args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
                 .and_then(|m| Ok(learn::run(&args, &m, None, &mut *ui.out, &mut *ui.err)?))
         }
         Command::Why(mut args) => {
+            work_here_too();
             (args.format, args.paint) = (cli.common.format, Some(ui.paint));
             args.ground.root.clone_from(&cli.common.root);
             load::for_logs(&mut ui, &cli.common)
@@ -134,6 +136,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// Lets this thread take part in what is done side by side, in place of one more: the C library gives memory to its first
+/// thread in larger pieces than to others, and there is one thread less that waits.
+fn work_here_too() {
+    // Where it cannot be had, others do the work.
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
 }
 
 #[cfg(test)]

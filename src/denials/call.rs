@@ -212,19 +212,30 @@ struct KnownCall {
     call: Call<'static>,
 }
 
+impl KnownCall {
+    /// Whether a record is the same but for its numbers. (The text before them, which holds no ` a0=`, has them follow at once.)
+    fn is(&self, record: &Record<'_>) -> bool {
+        let [before, after, enriched] = &self.text;
+        let rest = record.body.strip_prefix(&**before).filter(|_| *record.enriched == **enriched);
+        rest.and_then(after_numbers).is_some_and(|rest| *rest == **after)
+    }
+}
+
 impl Calls {
     /// What a record tells; `None` if that is not remembered, for its form or its length.
     pub(super) fn call<'m>(&'m mut self, record: &Record<'_>) -> Option<Call<'m>> {
         if record.interpreted || record.body.len() + record.enriched.len() > LONGEST {
             return None;
         }
+        let last = self.table.get(slot(self.last)).and_then(Option::as_ref);
+        if last.is_some_and(|last| last.is(record)) {
+            let last = self.table.get(slot(self.last)).and_then(Option::as_ref);
+            return last.map(|known| known.call.again());
+        }
         let (before, after) = around_numbers(record.body)?;
         let text = [before, after, record.enriched];
         let is = |known: &KnownCall| known.text.iter().zip(text).all(|(a, b)| **a == *b);
-        let last = self.table.get(slot(self.last)).and_then(Option::as_ref);
-        if !last.is_some_and(|known| is(known)) {
-            self.last = self.state.hash_one(text);
-        }
+        self.last = self.state.hash_one(text);
         let place = place(&mut self.table, self.last)?;
         match place {
             Some(known) if is(known) => {}
@@ -247,12 +258,16 @@ fn around_numbers(body: &[u8]) -> Option<(&[u8], &[u8])> {
     if before.contains(&b'"') {
         return None;
     }
-    let mut rest = body.get(start..)?;
+    Some((before, after_numbers(body.get(start..)?)?))
+}
+
+/// What follows ` a0=… a1=… a2=… a3=… items=… ppid=… pid=…`.
+fn after_numbers(mut rest: &[u8]) -> Option<&[u8]> {
     for key in [&b" a0="[..], b" a1=", b" a2=", b" a3=", b" items=", b" ppid=", b" pid="] {
         rest = rest.strip_prefix(key)?;
         rest = rest.get(rest.iter().position(|b| !b.is_ascii_hexdigit())?..)?;
     }
-    rest.starts_with(b" ").then_some((before, rest))
+    rest.starts_with(b" ").then_some(rest)
 }
 
 /// Command lines.

@@ -37,7 +37,8 @@ pub(super) struct Collected {
     parts: Parts,
     /// Where each distinct denial is in `denials`; `None`: it is not wanted.
     slots: HashMap<Part, Option<u32>, RandomState>,
-    denials: Vec<(Part, Denial)>,
+    /// Each in its place to the end, however often the list grows or is sorted.
+    denials: Vec<(Part, Box<Denial>)>,
     shared: Shared,
     memory: Memory,
     refusals: BTreeMap<Refusal, Seen>,
@@ -145,7 +146,7 @@ impl Collected {
                 let key = self.parts.key(part)?;
                 let slot = if self.filter.key(&key.source, &key.target, key.class.as_str()) {
                     let slot = u32::try_from(self.denials.len()).ok()?;
-                    self.denials.push((part, Denial::new(key)));
+                    self.denials.push((part, Denial::new(key).into()));
                     Some(slot)
                 } else {
                     None
@@ -182,7 +183,10 @@ impl Collected {
     }
 
     /// Takes what another lane found.
-    pub(super) fn merge(&mut self, other: Collected) {
+    pub(super) fn merge(&mut self, mut other: Collected) {
+        if other.denials.len() > self.denials.len() {
+            std::mem::swap(self, &mut other);
+        }
         self.tally.add(&other.tally);
         let numbers = self.parts.take(&other.parts);
         for (part, denial) in other.denials {
@@ -199,7 +203,7 @@ impl Collected {
             }
             let slot = part.and_then(|part| self.slot(part)).flatten();
             match slot.and_then(|slot| self.denials.get_mut(slot)) {
-                Some((_, mine)) => mine.merge(denial),
+                Some((_, mine)) => mine.merge(*denial),
                 // Only of made-up logs: what is beyond the bound is not kept, but counted.
                 None => {
                     let records = denial.seen.counts.records();

@@ -18,13 +18,13 @@ use crate::selinux::module::Name;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DenialKey {
     /// The process (or whatever acted).
-    pub source: Context,
+    pub source: Arc<Context>,
     /// The object.
-    pub target: Context,
+    pub target: Arc<Context>,
     /// The object's class.
     pub class: Name,
     /// Permissions, sorted; never empty.
-    pub permissions: Vec<Name>,
+    pub permissions: Arc<[Name]>,
     /// The target's label on disk, where the policy does not know it (`trawcon=`).
     pub unknown_label: Option<Box<[u8]>>,
 }
@@ -43,11 +43,27 @@ const UNKNOWN: usize = 100;
 /// A value that was once pushed out stays out, because the values that pushed it out stay: so the counts of those
 /// kept are exact, whatever the order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sample {
-    /// The values kept, in order. Most samples hold none or one: no room is made for more than there are.
-    values: Box<[(Arc<[u8]>, u64)]>,
+pub struct Sample(Values);
+
+/// A value, and how often it came.
+type Counted = (Arc<[u8]>, u64);
+
+/// Most samples hold none or one: these have no memory of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Values {
+    #[default]
+    None,
+    One(Counted),
+    Several(Box<Several>),
+}
+
+/// What is neither none nor one that is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Several {
+    /// In order.
+    values: Vec<Counted>,
     /// Whether there were more.
-    pub more: bool,
+    more: bool,
 }
 
 impl Sample {
@@ -64,66 +80,107 @@ impl Sample {
     /// The same; `make` gives the memory of a value that is kept.
     pub(super) fn add_made(&mut self, value: &[u8], times: u64, make: impl FnOnce(&[u8]) -> Arc<[u8]>) {
         let value = value.get(..LONGEST).unwrap_or(value);
-        match &mut *self.values {
-            [(only, count)] if **only == *value => {
-                *count = count.saturating_add(times);
-                return;
-            }
-            all if all.len() >= KEPT && all.last().is_some_and(|(last, _)| *value > **last) => {
-                self.more = true;
-                return;
-            }
-            _ => {}
+        match &mut self.0 {
+            Values::None => self.0 = Values::One((make(value), times)),
+            Values::One((only, count)) if **only == *value => *count = count.saturating_add(times),
+            Values::One(_) => self.several(|several| several.add(value, times, make)),
+            Values::Several(several) => several.add(value, times, make),
         }
-        let at = match self.values.binary_search_by(|(kept, _)| (**kept).cmp(value)) {
-            Ok(at) => {
-                if let Some((_, count)) = self.values.get_mut(at) {
-                    *count = count.saturating_add(times);
-                }
-                return;
-            }
-            Err(at) => at,
+    }
+
+    /// Goes on with memory of its own.
+    fn several(&mut self, change: impl FnOnce(&mut Several)) {
+        let mut several = match std::mem::take(&mut self.0) {
+            Values::None => Box::default(),
+            Values::One(one) => Box::new(Several { values: vec![one], more: false }),
+            Values::Several(several) => several,
         };
-        self.more |= self.values.len() >= KEPT;
-        if at < KEPT {
-            let mut values = std::mem::take(&mut self.values).into_vec();
-            values.truncate(KEPT - 1);
-            values.reserve_exact(1);
-            values.insert(at, (make(value), times));
-            self.values = values.into_boxed_slice();
-        }
+        change(&mut several);
+        self.0 = Values::Several(several);
     }
 
     /// Takes another sample.
     pub fn merge(&mut self, other: Sample) {
-        self.more |= other.more;
-        if self.values.is_empty() {
-            self.values = other.values;
+        if matches!(self.0, Values::None) {
+            *self = other;
             return;
         }
-        for (value, times) in other.values {
-            self.add_made(&Arc::clone(&value), times, |_| value);
+        let take = |mine: &mut Sample, (value, times): Counted| {
+            mine.add_made(&Arc::clone(&value), times, |_| value);
+        };
+        match other.0 {
+            Values::None => {}
+            Values::One(one) => take(self, one),
+            Values::Several(several) => {
+                if several.more {
+                    self.set_more();
+                }
+                several.values.into_iter().for_each(|one| take(self, one));
+            }
         }
+    }
+
+    /// Notes that there were more than are kept.
+    pub(super) fn set_more(&mut self) {
+        self.several(|several| several.more = true);
+    }
+
+    /// Whether there were more than are kept.
+    pub fn more(&self) -> bool {
+        matches!(&self.0, Values::Several(several) if several.more)
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.len() == 0
     }
 
     /// How many are kept.
     pub fn len(&self) -> usize {
-        self.values.len()
+        self.values().len()
+    }
+
+    fn values(&self) -> &[Counted] {
+        match &self.0 {
+            Values::None => &[],
+            Values::One(one) => std::slice::from_ref(one),
+            Values::Several(several) => &several.values,
+        }
     }
 
     /// The values, each with how often it came.
     pub fn counted(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        self.values.iter().map(|(v, n)| (&**v, *n))
+        self.values().iter().map(|(v, n)| (&**v, *n))
     }
 
     /// The values.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.counted().map(|(v, _)| v)
+    }
+}
+
+impl Several {
+    fn add(&mut self, value: &[u8], times: u64, make: impl FnOnce(&[u8]) -> Arc<[u8]>) {
+        let full = self.values.len() >= KEPT;
+        if full && self.values.last().is_some_and(|(last, _)| *value > **last) {
+            self.more = true;
+            return;
+        }
+        match self.values.binary_search_by(|(kept, _)| (**kept).cmp(value)) {
+            Ok(at) => {
+                if let Some((_, count)) = self.values.get_mut(at) {
+                    *count = count.saturating_add(times);
+                }
+            }
+            Err(at) => {
+                self.more |= full;
+                if at < KEPT {
+                    self.values.truncate(KEPT - 1);
+                    self.values.reserve_exact(1);
+                    self.values.insert(at, (make(value), times));
+                }
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -81,12 +82,12 @@ impl From<Full> for Not {
 const LONGEST: usize = 4096;
 
 /// A class and permissions, sorted.
-type Access = (Name, Vec<Name>);
+type Access = (Name, Arc<[Name]>);
 
 /// All texts of a lane.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    contexts: Numbered<Box<[u8]>, Context>,
+    contexts: Numbered<Box<[u8]>, Arc<Context>>,
     /// From a class and what stands in the braces to the access.
     written: HashMap<Box<[u8]>, u32, RandomState>,
     accesses: Numbered<Access, Access>,
@@ -127,17 +128,18 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    /// Ordered as the denials' keys are.
-    pub(super) fn of(&self, part: Part) -> [u32; 4] {
+    /// A number that is ordered as the denials' keys are.
+    pub(super) fn of(&self, part: Part) -> u128 {
         let of =
             |list: &[u32], n: u32| usize::try_from(n).ok().and_then(|n| list.get(n)).copied().unwrap_or(0);
         let label = part.label.checked_sub(1).map_or(0, |n| of(&self.labels, n).saturating_add(1));
-        [
+        let ranks = [
             of(&self.contexts, part.source),
             of(&self.contexts, part.target),
             of(&self.accesses, part.access),
             label,
-        ]
+        ];
+        ranks.into_iter().fold(0, |number, rank| number << 32 | u128::from(rank))
     }
 }
 
@@ -227,7 +229,7 @@ impl Parts {
             kind: self.name(context.kind),
             range: context.range,
         };
-        Ok(self.contexts.add(text.into(), context)?)
+        Ok(self.contexts.add(text.into(), context.into())?)
     }
 
     fn written(&mut self, avc: &Avc<'_>) -> Result<(u32, BTreeSet<Name>), Not> {
@@ -243,8 +245,8 @@ impl Parts {
         let known = self.written.get(text.as_slice()).copied();
         let found = match known {
             Some(access) => Ok((access, BTreeSet::new())),
-            None => check(avc.tclass, permissions).and_then(|(class, permissions, unknown)| {
-                let access = self.access(&(class, permissions))?;
+            None => check(avc.tclass, permissions).and_then(|(access, unknown)| {
+                let access = self.access(&access)?;
                 // What has unknown ones is rare, and of endless variety.
                 if unknown.is_empty() && self.written.len() < MOST {
                     self.written.insert(text.as_slice().into(), access);
@@ -262,7 +264,7 @@ impl Parts {
         }
         let (class, permissions) = access.clone();
         let class = self.name(class);
-        let permissions: Vec<Name> = permissions.into_iter().map(|p| self.name(p)).collect();
+        let permissions: Arc<[Name]> = permissions.iter().map(|p| self.name(p.clone())).collect();
         let access = (class, permissions);
         self.accesses.add(access.clone(), access)
     }
@@ -286,7 +288,7 @@ impl Parts {
 }
 
 /// A class, its permissions and those that no kernel is known to have for it.
-fn check(class: &[u8], permissions: &[u8]) -> Result<(Name, Vec<Name>, BTreeSet<Name>), Not> {
+fn check(class: &[u8], permissions: &[u8]) -> Result<(Access, BTreeSet<Name>), Not> {
     let class =
         Name::from_bytes(class).filter(|c| classes::is_class(c.as_str())).ok_or(Not::Bad(Bad::Class))?;
     let mut known = BTreeSet::new();
@@ -302,7 +304,7 @@ fn check(class: &[u8], permissions: &[u8]) -> Result<(Name, Vec<Name>, BTreeSet<
     if known.is_empty() {
         return Err(Not::Bad(Bad::NoPermission));
     }
-    Ok((class, known.into_iter().collect(), unknown))
+    Ok(((class, known.into_iter().collect()), unknown))
 }
 
 fn words(permissions: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -47,7 +47,7 @@ pub struct Log {
     /// The account of all lines.
     pub tally: Tally,
     /// Distinct denials.
-    pub denials: BTreeMap<Arc<DenialKey>, Denial>,
+    pub denials: BTreeMap<Arc<DenialKey>, Box<Denial>>,
     /// Distinct SELINUX_ERR records.
     pub refusals: BTreeMap<Refusal, Seen>,
     /// What changed meanwhile.
@@ -65,7 +65,7 @@ impl Log {
         match self.denials.get_mut(&denial.key) {
             Some(mine) => mine.merge(denial),
             None => {
-                self.denials.insert(Arc::clone(&denial.key), denial);
+                self.denials.insert(Arc::clone(&denial.key), denial.into());
             }
         }
     }
@@ -120,7 +120,7 @@ impl Log {
         self.tally.add(&other.tally);
         for (key, denial) in &other.denials {
             match self.denials.get_mut(key) {
-                Some(mine) => mine.merge(denial.clone()),
+                Some(mine) => mine.merge(Denial::clone(denial)),
                 None => {
                     self.denials.insert(Arc::clone(key), denial.clone());
                 }

@@ -267,7 +267,7 @@ fn denial_out(denial: &Denial) -> DenialOut {
             .filter(|(_, sample)| !sample.is_empty())
             .map(|(name, sample)| {
                 let values = sample.counted().map(|(v, n)| (bytes_out(v), n)).collect();
-                (name.to_owned(), (values, sample.more))
+                (name.to_owned(), (values, sample.more()))
             })
             .collect(),
     }
@@ -406,7 +406,7 @@ pub fn read(name: &str, input: impl Read, keep_set_aside: usize) -> (Log, Vec<Su
         }
     }
     let records = |n: u64, d: &Denial| n.saturating_add(d.seen.counts.records());
-    let counted = log.denials.values().fold(0, records);
+    let counted = log.denials.values().map(|d| &**d).fold(0, records);
     let cut = if (denials, refusals, unread) != (head.denials, head.refusals, head.unread) {
         Some("lines are missing".to_owned())
     } else if counted != head.lines.denials || head.lines.sum() != head.lines.lines {
@@ -457,8 +457,8 @@ fn denial_in(out: &DenialOut, sources: u32) -> Result<Denial, String> {
     }
     let label = out.unknown_label.as_ref().and_then(bytes_in);
     let key = DenialKey {
-        source: context(&out.source)?,
-        target: context(&out.target)?,
+        source: context(&out.source)?.into(),
+        target: context(&out.target)?.into(),
         class,
         permissions: permissions.into_iter().collect(),
         unknown_label: label.map(|l| l.into_iter().take(1024).collect()),
@@ -477,7 +477,9 @@ fn denial_in(out: &DenialOut, sources: u32) -> Result<Denial, String> {
                 let value = bytes_in(value).ok_or("a value that is neither text nor bytes")?;
                 sample.add_times(&value, *times);
             }
-            sample.more |= more;
+            if *more {
+                sample.set_more();
+            }
         }
     }
     Ok(denial)

@@ -196,6 +196,9 @@ fn memory(class: &str, any: &impl Fn(&[&str]) -> bool, list: &mut Vec<Advice>) {
 
 /// Levels that differ such that the source does not dominate the target.
 fn level(denial: &Denial) -> Option<Advice> {
+    if denial.key.source.range == denial.key.target.range {
+        return None;
+    }
     let (_, mine) = denial.key.source.levels()?;
     let (_, theirs) = denial.key.target.levels()?;
     if mine.dominates(theirs)? {

@@ -1,19 +1,36 @@
 //! Few booleans for many denials: where several sets would do for one, the one that others need anyway is taken. And
 //! none that opens far more than all of them need: then rules are the remedy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use rustc_hash::FxHashMap;
+
+use super::causes::boolean::Ranked;
 use super::causes::{Judge, Judged, boolean};
 use super::verdict::Remedy;
 use crate::denials::Denial;
 use crate::report::codes::rule::DAC_OVERRIDE;
-use crate::selinux::policy::{ClassId, TypeId};
+use crate::selinux::policy::{BooleanId, ClassId, TypeId};
 
-type Set = BTreeSet<(String, bool)>;
+/// Booleans in order, each with its new state.
+type Set = [(BooleanId, bool)];
 
-/// A denial that booleans would allow: its place, and the sets that would, the best first, each with what it opens.
-type Choice = (usize, Vec<(Set, usize)>);
+/// A denial that booleans would allow.
+struct Choice {
+    /// Its place.
+    at: usize,
+    /// The sets that would, the best first, each with what it opens.
+    sets: Rc<[Ranked]>,
+    /// Which of them is taken.
+    taken: Option<usize>,
+}
+
+impl Choice {
+    fn taken(&self) -> Option<&Ranked> {
+        self.sets.get(self.taken?)
+    }
+}
 
 /// Chooses among the sets of booleans that would do, and returns all that are to be set.
 pub fn settle(judge: &mut Judge<'_>, denials: &[&Denial], judged: &mut [Judged]) -> BTreeMap<String, bool> {
@@ -22,55 +39,53 @@ pub fn settle(judge: &mut Judge<'_>, denials: &[&Denial], judged: &mut [Judged])
         if matches!(one.verdict.remedy, Remedy::Booleans { .. })
             && let Some(question) = &one.question
         {
-            let sets = judge.boolean_choices(question).into_iter();
-            choices.push((at, sets.map(|(set, opens)| (set.into_iter().collect(), opens)).collect()));
+            choices.push(Choice { at, sets: judge.boolean_choices(question), taken: None });
         }
     }
     // Who has no choice goes first.
-    choices.sort_by_key(|(at, sets)| (sets.len(), *at));
-    let mut wide: BTreeMap<Set, Use> = BTreeMap::new();
-    let taken = loop {
-        let taken = pick(&choices, &wide);
-        let found = too_wide(judge, judged, &taken);
+    choices.sort_by_key(|choice| (choice.sets.len(), choice.at));
+    let mut wide: FxHashMap<Box<Set>, Use> = FxHashMap::default();
+    loop {
+        pick(&mut choices, &wide);
+        let found = too_wide(judge, judged, &choices);
         if found.is_empty() {
-            break taken;
+            break;
         }
         wide.extend(found);
-    };
-    for (at, sets) in &choices {
-        let (Some(one), Some(denial)) = (judged.get_mut(*at), denials.get(*at)) else { continue };
+    }
+    for choice in &choices {
+        let (Some(one), Some(denial)) = (judged.get_mut(choice.at), denials.get(choice.at)) else { continue };
         let Some(question) = &one.question else { continue };
-        let verdict = match taken.get(at) {
-            Some((set, _)) => boolean::chosen(judge, denial, question, &listed(set)),
-            None => sets.iter().find_map(|(set, _)| Some((set, wide.get(set)?))).map(|(set, found)| {
-                boolean::too_wide(judge, denial, question, (&listed(set), found.opens), found.needed)
-            }),
+        let verdict = match choice.taken() {
+            Some((set, _)) => boolean::chosen(judge, denial, question, set).map(Rc::new),
+            None => {
+                let found = choice.sets.iter().find_map(|(set, _)| Some((set, wide.get(set.as_slice())?)));
+                found.map(|(set, found)| {
+                    boolean::too_wide(judge, denial, question, (set, found.opens), found.needed)
+                })
+            }
         };
         if let Some(verdict) = verdict {
-            one.verdict = Rc::new(verdict);
+            one.verdict = verdict;
         }
     }
-    taken.into_values().flat_map(|(set, _)| set).collect()
-}
-
-fn listed(set: &Set) -> Vec<(String, bool)> {
-    set.iter().cloned().collect()
+    choices.iter().filter_map(Choice::taken).flat_map(|(set, _)| judge.named(set)).collect()
 }
 
 /// A set for each denial: one that others need anyway, else the best that does not contradict them.
-fn pick(choices: &[Choice], wide: &BTreeMap<Set, Use>) -> BTreeMap<usize, (Set, usize)> {
-    let mut chosen: BTreeMap<String, bool> = BTreeMap::new();
-    let mut taken = BTreeMap::new();
-    for (at, sets) in choices {
-        let narrow = || sets.iter().filter(|(set, _)| !wide.contains_key(set));
-        let is_chosen = |(set, _): &&(Set, usize)| set.iter().all(|(name, on)| chosen.get(name) == Some(on));
-        let agrees =
-            |(set, _): &&(Set, usize)| set.iter().all(|(name, on)| chosen.get(name).is_none_or(|c| c == on));
-        let Some(one) = narrow().find(is_chosen).or_else(|| narrow().find(agrees)).cloned() else { continue };
-        chosen.extend(one.0.iter().cloned());
-        taken.insert(*at, one);
+fn pick(choices: &mut [Choice], wide: &FxHashMap<Box<Set>, Use>) {
+    let mut chosen: FxHashMap<BooleanId, bool> = FxHashMap::default();
+    for choice in choices {
+        let narrow = |set: &Set| !wide.contains_key(set);
+        let is_chosen = |set: &Set| set.iter().all(|(b, on)| chosen.get(b) == Some(on));
+        let agrees = |set: &Set| set.iter().all(|(b, on)| chosen.get(b).is_none_or(|c| c == on));
+        let sets = || choice.sets.iter();
+        let one = sets().position(|(set, _)| is_chosen(set) && narrow(set));
+        choice.taken = one.or_else(|| sets().position(|(set, _)| agrees(set) && narrow(set)));
+        if let Some((set, _)) = choice.taken() {
+            chosen.extend(set.iter().copied());
+        }
     }
-    taken
 }
 
 /// What one set of booleans is for.
@@ -81,23 +96,20 @@ struct Use {
 }
 
 /// The sets that open more than [`boolean::MOST_FOR_EACH`] other accesses for each that is needed.
-fn too_wide(
-    judge: &Judge<'_>,
-    judged: &[Judged],
-    taken: &BTreeMap<usize, (Set, usize)>,
-) -> BTreeMap<Set, Use> {
+fn too_wide(judge: &Judge<'_>, judged: &[Judged], choices: &[Choice]) -> Vec<(Box<Set>, Use)> {
     // The same access may be asked with several contexts.
-    type Needed = BTreeMap<(TypeId, TypeId, ClassId), u32>;
-    let mut uses: BTreeMap<&Set, (usize, Needed)> = BTreeMap::new();
-    for (at, (set, opens)) in taken {
-        let Some(q) = judged.get(*at).and_then(|one| one.question.as_ref()) else { continue };
+    type Needed = FxHashMap<(TypeId, TypeId, ClassId), u32>;
+    let mut uses: FxHashMap<&Set, (usize, Needed)> = FxHashMap::default();
+    for choice in choices {
+        let Some((set, opens)) = choice.taken() else { continue };
+        let Some(q) = judged.get(choice.at).and_then(|one| one.question.as_ref()) else { continue };
         let (most, needed) = uses.entry(set).or_default();
         *most = (*most).max(*opens);
         *needed.entry((q.source.ty, q.target.ty, q.class)).or_default() |= boolean::missing(judge, q);
     }
     let counted = uses.into_iter().map(|(set, (opens, needed))| {
         let needed = needed.values().map(|v| v.count_ones() as usize).sum();
-        (set.clone(), Use { opens, needed })
+        (set.into(), Use { opens, needed })
     });
     counted.filter(|(_, u)| u.opens > u.needed.saturating_mul(boolean::MOST_FOR_EACH)).collect()
 }

@@ -76,7 +76,7 @@ fn relabels(group: &Group<'_>) -> Vec<Fix> {
         entry.paths.extend(paths.iter().map(|p| &**p));
         entry.more |= more;
         entry.denials += 1;
-        entry.below = entry.below.into_iter().chain(below).max_by_key(|b| b.wrong);
+        entry.below = entry.below.into_iter().chain(below.as_deref()).max_by_key(|b| b.wrong);
     }
     by_type
         .into_iter()

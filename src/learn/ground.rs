@@ -1,8 +1,10 @@
 //! What denials are judged by: the policy, the specifications of file contexts, and what is known of the host.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+
+use foldhash::fast::RandomState;
 
 use super::files::{Counted, Tree};
 use crate::selinux::contexts::Sections;
@@ -44,12 +46,13 @@ pub struct Labels {
 impl Labels {
     /// The specifications of `name`.
     pub fn new(contexts: Sections, customizable: BTreeSet<String>, name: String) -> Self {
-        let mut by_type = BTreeMap::new();
+        let mut counted: HashMap<&str, u64, RandomState> = HashMap::default();
         for context in contexts.specs().filter_map(|s| s.context.as_deref()) {
             if let Some(ty) = context.split(':').nth(2) {
-                *by_type.entry(ty.to_owned()).or_default() += 1;
+                *counted.entry(ty).or_default() += 1;
             }
         }
+        let by_type = counted.into_iter().map(|(ty, n)| (ty.to_owned(), n)).collect();
         Labels { contexts, customizable, name, by_type }
     }
 }

@@ -400,7 +400,7 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
         source: d.key.source.to_string(),
         target: d.key.target.to_string(),
         class: d.key.class.to_string(),
-        permissions: strings(&d.key.permissions),
+        permissions: strings(&*d.key.permissions),
         unknown_permissions: strings(&d.unknown),
         times: d.seen.counts.least(),
         records: d.seen.counts,
@@ -450,7 +450,7 @@ fn advice(advice: &Advice, place: &str) -> Finding {
 fn values(sample: &Sample) -> Values {
     Values {
         values: sample.counted().map(|(v, times)| Value { value: escape_bytes(v), times }).collect(),
-        more: sample.more,
+        more: sample.more(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a log teaches: groups of denials, each with advice and rules, and cautions about the whole.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -12,7 +13,7 @@ use crate::report::codes::log::{FORGEABLE, LOST_RECORDS, OLD_POLICY, PERMISSIVE,
 use crate::report::codes::rule;
 use crate::selinux::interfaces::Headers;
 use crate::selinux::module::te::Form;
-use crate::selinux::module::{Content, Name, Rule, parse};
+use crate::selinux::module::{Content, Grant, Name, Rule, parse};
 use crate::selinux::policy::OverlayError;
 
 use super::advice::{self, Advice};
@@ -41,6 +42,9 @@ pub struct Options {
     pub interfaces: Option<Rc<Headers>>,
     /// Modules whose content is kept: each is merged with the group's whose module has its name.
     pub merge: Vec<parse::Module>,
+    /// For a report that shows remedies: causes and evidence are told only of denials that need somebody's hand, or that
+    /// stay denied. Half of the work on a long log would be texts that nobody sees.
+    pub brief: bool,
 }
 
 /// What was learnt from a log.
@@ -121,8 +125,12 @@ pub struct Group<'a> {
     pub too_wide: Vec<TooWide>,
     /// What else became possible, a line each.
     pub surplus: Vec<String>,
+    /// How many such lines were left out ([`Options::brief`]).
+    pub surplus_left: usize,
     /// What a module that is merged with said before.
     pub kept: Content,
+    /// The rules that denials needed so far: those on one access follow each other.
+    growing: Vec<(Rule, Grant)>,
 }
 
 /// A denial with its advice.
@@ -178,19 +186,43 @@ pub fn judge<'a>(
     options: &Options,
     ground: Option<&Ground>,
 ) -> Lesson<'a> {
-    let denials: Vec<&'a Denial> = log.denials.values().collect();
-    let owners: Vec<Vec<Owner>> = denials.iter().map(|d| group::owners(d, manifests, options)).collect();
-    let mut judge = ground.map(Judge::new);
+    let lesson = judged(
+        log,
+        manifests,
+        options,
+        ground.map(|g| if options.brief { Judge::brief(g) } else { Judge::new(g) }),
+    );
+    let untold = |j: &Judgement| j.replay.remain.iter().any(|(_, why)| why.is_empty());
+    if options.brief && lesson.judgement.as_ref().is_some_and(untold) {
+        // What no remedy helps is told with its cause; it is rare.
+        drop(lesson);
+        return judged(log, manifests, options, ground.map(Judge::new));
+    }
+    lesson
+}
+
+fn judged<'a>(
+    log: &'a Log,
+    manifests: &[Manifest],
+    options: &Options,
+    mut judge: Option<Judge<'_>>,
+) -> Lesson<'a> {
+    let denials: Vec<&'a Denial> = log.denials.values().map(|d| &**d).collect();
+    let owners = owners(&denials, manifests, options);
     let mut settled = judge.as_mut().map(|judge| Settled::new(judge, &denials, &owners));
     let mut groups: BTreeMap<Owner, Group<'a>> = BTreeMap::new();
     for (number, (denial, owners)) in denials.iter().zip(owners).enumerate() {
         let verdict = settled.as_ref().and_then(|s| s.judged.get(number)).map(|j| &j.verdict);
-        for owner in owners {
-            let advice = advice_beside(advice::denial(denial), verdict.map(|v| &**v));
-            let group = groups.entry(owner.clone()).or_insert_with(|| Group::new(owner));
+        for owner in owners.iter() {
+            let advice = advice_on(denial, verdict.map(|v| &**v));
+            let group = match groups.get_mut(owner) {
+                Some(group) => group,
+                None => groups.entry(owner.clone()).or_insert_with(|| Group::new(owner.clone())),
+            };
             group.add(Learned { denial, number, advice, verdict: verdict.cloned() });
         }
     }
+    groups.values_mut().for_each(Group::settle);
     let mut other_refusals = Vec::new();
     for (refusal, seen) in &log.refusals {
         let (advice, statement) = match &judge {
@@ -230,13 +262,30 @@ pub fn judge<'a>(
         let known = Known::new(&judge.ground().policy, headers);
         groups.iter_mut().for_each(|group| interfaces::cover(judge, &known, group));
     }
-    let judgement = judge.zip(settled).map(|(mut judge, settled)| {
+    let judgement = judge.zip(settled).map(|(judge, settled)| {
         for group in &mut groups {
-            group.surplus = surplus::lines(&mut judge, group);
+            let most = if options.brief { text::SHOWN } else { usize::MAX };
+            (group.surplus, group.surplus_left) = surplus::lines(&judge, group, most);
         }
         settled.judgement(&judge, &groups, options)
     });
     Lesson { log, cautions: cautions(log), groups, other_refusals, judgement, unmerged }
+}
+
+/// The owners of each denial. Without manifests they are those of the denial before, if that was of the same domain.
+fn owners(denials: &[&Denial], manifests: &[Manifest], options: &Options) -> Vec<Rc<[Owner]>> {
+    let mut last: Option<(&Name, Rc<[Owner]>)> = None;
+    let mut all = Vec::with_capacity(denials.len());
+    for denial in denials {
+        let domain = &denial.key.source.kind;
+        let owners = match &last {
+            Some((before, owners)) if manifests.is_empty() && *before == domain => Rc::clone(owners),
+            _ => group::owners(denial, manifests, options).into(),
+        };
+        last = Some((domain, Rc::clone(&owners)));
+        all.push(owners);
+    }
+    all
 }
 
 /// Verdicts on all denials of a log, those that go together settled together.
@@ -247,7 +296,7 @@ struct Settled {
 }
 
 impl Settled {
-    fn new(judge: &mut Judge<'_>, denials: &[&Denial], owners: &[Vec<Owner>]) -> Self {
+    fn new(judge: &mut Judge<'_>, denials: &[&Denial], owners: &[Rc<[Owner]>]) -> Self {
         let mut judged: Vec<Judged> = denials.iter().map(|d| judge.judge(d)).collect();
         // Denials are in order of their domains: most have the owner of the one before.
         let mut modules: Vec<Name> = Vec::with_capacity(owners.len());
@@ -265,17 +314,14 @@ impl Settled {
 
     /// Replays all of it.
     fn judgement(self, judge: &Judge<'_>, groups: &[Group<'_>], options: &Options) -> Judgement {
-        let mut content = Content::default();
-        for group in groups {
-            content.merge(group.te.clone());
-            content.merge(group.cil.clone());
-        }
+        let parts: Vec<&Content> = groups.iter().flat_map(|g| [&g.te, &g.cil]).collect();
         let mut kept = Content::default();
         groups.iter().for_each(|g| kept.merge(g.kept.clone()));
         let calls: Vec<&Call> = groups.iter().flat_map(|g| &g.calls).collect();
         let types: Vec<NewType> = self.new_types.into_iter().map(|(_, t)| t).collect();
         let fixes = Fixes {
-            content: &content,
+            parts: &parts,
+            whole: OnceCell::new(),
             kept: &kept,
             calls: &calls,
             types: &types,
@@ -311,9 +357,13 @@ impl Settled {
     }
 }
 
-/// Advice that the policy's verdict leaves standing: the dangers of a rule that is written.
-fn advice_beside(mut advice: Vec<Advice>, verdict: Option<&Verdict>) -> Vec<Advice> {
-    let Some(verdict) = verdict else { return advice };
+/// Advice on a denial that the policy's verdict leaves standing: the dangers of a rule that is written.
+fn advice_on(denial: &Denial, verdict: Option<&Verdict>) -> Vec<Advice> {
+    let Some(verdict) = verdict else { return advice::denial(denial) };
+    if !matches!(verdict.remedy, Remedy::Allow { .. }) {
+        return Vec::new();
+    }
+    let mut advice = advice::denial(denial);
     // The policy was asked about these.
     let answered: [Code; 6] = [
         &rule::UNKNOWN_LABEL,
@@ -325,9 +375,6 @@ fn advice_beside(mut advice: Vec<Advice>, verdict: Option<&Verdict>) -> Vec<Advi
     ];
     let ioctl_stays = matches!(&verdict.remedy, Remedy::Allow { filtered: false, .. });
     advice.retain(|a| !answered.contains(&a.code) || ioctl_stays && a.code == &rule::IOCTL);
-    if !matches!(verdict.remedy, Remedy::Allow { .. }) {
-        advice.clear();
-    }
     advice.shrink_to_fit();
     advice
 }
@@ -348,7 +395,9 @@ impl<'a> Group<'a> {
             calls: Vec::new(),
             too_wide: Vec::new(),
             surplus: Vec::new(),
+            surplus_left: 0,
             kept: Content::default(),
+            growing: Vec::new(),
         }
     }
 
@@ -372,7 +421,11 @@ impl<'a> Group<'a> {
     }
 
     fn allow(&mut self, learned: &Learned<'_>, permissions: &[Name], filtered: bool) {
-        let grant = self.te.rules.grant(learned.rule());
+        let rule = learned.rule();
+        if self.growing.last().is_none_or(|(last, _)| *last != rule) {
+            self.growing.push((rule, Grant::default()));
+        }
+        let Some((_, grant)) = self.growing.last_mut() else { return };
         let has = |name: &str| permissions.iter().any(|p| p.as_str() == name);
         if has("ioctl") {
             grant.ioctls.extend(&learned.denial.ioctls);
@@ -383,6 +436,11 @@ impl<'a> Group<'a> {
         grant.permissions.extend(permissions.iter().cloned());
         grant.filtered |= filtered;
         grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
+    }
+
+    /// Puts the rules that denials needed to the others.
+    fn settle(&mut self) {
+        self.te.rules.put_all(std::mem::take(&mut self.growing));
     }
 
     /// Takes what a module said before; the version grows where anything is new.

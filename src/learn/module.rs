@@ -18,10 +18,30 @@ pub struct ModuleFile {
     pub text: String,
 }
 
+/// The names of [`files`], without their texts.
+pub fn names(group: &Group<'_>, options: &Options) -> Vec<String> {
+    let module = &group.module;
+    let mut list = Vec::new();
+    if !group.te.is_empty() {
+        list.push(format!("{module}.te"));
+    }
+    if !group.specs.is_empty() {
+        list.push(format!("{module}.fc"));
+    }
+    if !group.new_types.is_empty() && options.form == Form::PolicyModule {
+        list.push(format!("{module}.if"));
+    }
+    if !group.cil.is_empty() {
+        // A module's name is its file's; the two must not replace each other.
+        let part = if group.te.is_empty() { "" } else { "_cil" };
+        list.push(format!("{module}{part}.cil"));
+    }
+    list
+}
+
 /// The files of a group's module: a `.te` with its `.fc` and `.if` where it makes types, a `.cil`, all or none.
 pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<ModuleFile> {
     let head = head(lesson, group);
-    let mut list = Vec::new();
     let style = |name| Style {
         name,
         version: group.version.clone(),
@@ -29,26 +49,13 @@ pub fn files(lesson: &Lesson<'_>, group: &Group<'_>, options: &Options) -> Vec<M
         form: options.form,
         xperms: options.xperms,
     };
-    if !group.te.is_empty() {
-        let text = te::te(&style(group.module.clone()), &group.te);
-        list.push(ModuleFile { name: format!("{}.te", group.module), text });
-    }
-    if !group.specs.is_empty() {
-        list.push(ModuleFile { name: format!("{}.fc", group.module), text: contexts(group, options.form) });
-    }
-    if !group.new_types.is_empty() && options.form == Form::PolicyModule {
-        list.push(ModuleFile { name: format!("{}.if", group.module), text: interfaces(group) });
-    }
-    if !group.cil.is_empty() {
-        // A module's name is its file's; the two must not replace each other.
-        let name =
-            if group.te.is_empty() { group.module.to_string() } else { format!("{}_cil", group.module) };
-        list.push(ModuleFile {
-            name: format!("{name}.cil"),
-            text: te::cil(&style(group.module.clone()), &group.cil),
-        });
-    }
-    list
+    let text = |name: &String| match name.rsplit('.').next() {
+        Some("te") => te::te(&style(group.module.clone()), &group.te),
+        Some("fc") => contexts(group, options.form),
+        Some("if") => interfaces(group),
+        _ => te::cil(&style(group.module.clone()), &group.cil),
+    };
+    names(group, options).into_iter().map(|name| ModuleFile { text: text(&name), name }).collect()
 }
 
 /// The lines of the head comment: only our own words and numbers.

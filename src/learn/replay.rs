@@ -4,11 +4,13 @@
 //! shown. Rules on different types do not touch each other, so that one policy serves to take one permission out of
 //! each of many rules at once; what bounds another type is taken alone.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::causes::{After, Judge, Judged, Question, answer};
+use super::causes::{After, Judge, Judged, Question, answer, commands_pass};
 use super::interfaces::Call;
 use super::places::NewType;
 use super::verdict::Remedy;
@@ -52,10 +54,12 @@ pub struct Proof {
 }
 
 /// What is laid over the policy.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Fixes<'a> {
-    /// The modules' content together.
-    pub content: &'a Content,
+    /// What each module says.
+    pub parts: &'a [&'a Content],
+    /// All of it together, once it is asked for.
+    pub whole: OnceCell<Content>,
     /// What modules that are merged with said before.
     pub kept: &'a Content,
     /// Interfaces that modules call.
@@ -66,6 +70,17 @@ pub struct Fixes<'a> {
     pub booleans: &'a BTreeMap<String, bool>,
     /// Whether rules on commands are written although the policy does not ask for them.
     pub xperms: bool,
+}
+
+impl Fixes<'_> {
+    /// The modules' content together.
+    pub fn content(&self) -> &Content {
+        self.whole.get_or_init(|| {
+            let mut whole = Content::default();
+            self.parts.iter().for_each(|part| whole.merge(Content::clone(part)));
+            whole
+        })
+    }
 }
 
 /// A permission that is left out.
@@ -88,11 +103,16 @@ fn with_fixes<T>(
 /// The policy as it is, with the fixes laid over its decisions: where they are nothing but booleans and `allow` rules
 /// between types, which is most often so. `None` where a policy must be made with them.
 fn laid_over<'g>(judge: &Judge<'g>, fixes: &Fixes<'_>, without: &Without<'_>) -> Option<View<'g>> {
-    let content = fixes.content;
     let mut view = judge.view().clone();
     let policy = view.policy();
     let is_new = |name: &Name| policy.types().find(name.as_str()).is_none();
-    if !fixes.calls.is_empty() || !content.statements.is_empty() || content.types.keys().any(is_new) {
+    let is_plain = |part: &&Content| part.statements.is_empty() && !part.types.keys().any(is_new);
+    if !fixes.calls.is_empty() || !fixes.parts.iter().all(is_plain) {
+        return None;
+    }
+    let grants = || fixes.parts.iter().flat_map(|part| part.rules.iter());
+    let commands = grants().any(|(_, grant)| !grant.ioctls.is_empty() || !grant.nlmsgs.is_empty());
+    if commands && (fixes.xperms || grants().any(|(_, grant)| grant.filtered)) {
         return None;
     }
     for (name, state) in fixes.booleans {
@@ -101,15 +121,14 @@ fn laid_over<'g>(judge: &Judge<'g>, fixes: &Fixes<'_>, without: &Without<'_>) ->
         }
     }
     let is_type = |ty: TypeId| policy.types().get(ty).is_some_and(|t| t.kind == TypeKind::Type);
-    for (rule, grant) in content.rules.iter() {
+    for (rule, grant) in grants() {
         let Some((source, target, class)) = ids(policy, rule) else { continue };
-        let commands = !grant.ioctls.is_empty() || !grant.nlmsgs.is_empty();
-        if !is_type(source) || !is_type(target) || commands && (grant.filtered || fixes.xperms) {
+        if !is_type(source) || !is_type(target) {
             return None;
         }
         let out = without.get(rule).copied();
         let bits = grant.permissions.iter().filter(|p| Some(*p) != out);
-        let bits = bits.filter_map(|p| policy.permission(class, p.as_str()));
+        let bits = bits.filter_map(|p| judge.bit(class, p));
         view.lay_over(source, target, class, bits.fold(0, |a, b| a | b));
     }
     Some(view)
@@ -123,7 +142,7 @@ fn patched(
     call: Option<usize>,
 ) -> Result<Policy, OverlayError> {
     let mut overlay = judge.ground().policy.overlay();
-    for (name, attributes) in &fixes.content.types {
+    for (name, attributes) in &fixes.content().types {
         if overlay.so_far().types().find(name.as_str()).is_some() {
             continue;
         }
@@ -134,7 +153,7 @@ fn patched(
             }
         }
     }
-    for statement in &fixes.content.statements {
+    for statement in &fixes.content().statements {
         add_statement(&mut overlay, statement)?;
     }
     for (_, call) in fixes.calls.iter().enumerate().filter(|(at, _)| Some(*at) != call) {
@@ -147,7 +166,7 @@ fn patched(
         }
     }
     for (kind, rules) in
-        [(RuleKind::Allow, &fixes.content.rules), (RuleKind::DontAudit, &fixes.content.silent)]
+        [(RuleKind::Allow, &fixes.content().rules), (RuleKind::DontAudit, &fixes.content().silent)]
     {
         for (rule, grant) in rules.iter() {
             let Some(about) = ids(overlay.so_far(), rule) else { continue };
@@ -219,14 +238,14 @@ fn view<'p>(judge: &Judge<'_>, policy: &'p Policy, fixes: &Fixes<'_>) -> View<'p
 /// The denial as it would be asked after its remedy; several where its objects get different types.
 fn after(policy: &Policy, judged: &Judged) -> Vec<Question> {
     let Some(question) = &judged.question else { return Vec::new() };
-    let with = |target: Context| Question { target, ..question.clone() };
+    let with = |target: Rc<Context>| Question { target, ..question.clone() };
     match &judged.after {
         After::Same => vec![question.clone()],
-        After::Context(context) => vec![with(Context::clone(context))],
+        After::Context(context) => vec![with(Rc::clone(context))],
         After::Types(types) => types
             .iter()
             .filter_map(|t| policy.type_id(t.as_str()))
-            .map(|ty| with(Context { ty, ..question.target.clone() }))
+            .map(|ty| with(Context { ty, ..Context::clone(&question.target) }.into()))
             .collect(),
     }
 }
@@ -239,14 +258,27 @@ fn passes(view: &View<'_>, judged: &Judged) -> bool {
     !asked.is_empty() && asked.iter().all(|q| answer(view, q) == (q.vector, true))
 }
 
-fn passing(view: &View<'_>, judged: &[Judged]) -> Vec<bool> {
-    judged.iter().map(|one| passes(view, one)).collect()
+/// Whether each passes. Where the rules of the policy itself are looked at in another light (booleans set, rules laid over),
+/// what was found out about them before still holds.
+fn passing(judge: &Judge<'_>, view: &View<'_>, judged: &[Judged]) -> Vec<bool> {
+    let same_policy = std::ptr::eq(view.policy(), judge.view().policy());
+    let one = |one: &Judged| match (&one.after, &one.question) {
+        // What bounds a source may have got rules too.
+        (After::Same, Some(q)) if same_policy && !view.is_bounded(q.source.ty) => {
+            let about = judge.about(q);
+            let rules = view.in_force(&about.between);
+            let allowed = if q.types_only { rules } else { rules & !about.barriers.all() };
+            q.vector & allowed == q.vector && commands_pass(view, q)
+        }
+        _ => passes(view, one),
+    };
+    judged.iter().map(one).collect()
 }
 
 /// Asks every denial again, with all fixes applied.
 pub fn replay(judge: &Judge<'_>, judged: &[Judged], fixes: &Fixes<'_>) -> Replay {
     let mut out = Replay { asked: judged.len(), ..Replay::default() };
-    let asked = with_fixes(judge, fixes, &Without::new(), |view| passing(view, judged));
+    let asked = with_fixes(judge, fixes, &Without::new(), |view| passing(judge, view, judged));
     let passing = match asked {
         Ok(passing) => passing,
         Err(error) => {
@@ -283,7 +315,7 @@ fn prove_by(
     fixes: &Fixes<'_>,
     with_all: &View<'_>,
 ) -> Result<Vec<Proof>, OverlayError> {
-    let (whole, passing) = (with_all.policy(), passing(with_all, judged));
+    let (whole, passing) = (with_all.policy(), passing(judge, with_all, judged));
     // Which denials a rule may be needed for: those asked with its types and class.
     let mut about: BTreeMap<(TypeId, TypeId, ClassId), Vec<usize>> = BTreeMap::new();
     for (at, one) in judged.iter().enumerate().filter(|(at, _)| passing.get(*at) == Some(&true)) {
@@ -296,7 +328,7 @@ fn prove_by(
     loop {
         // The permission of this number of every rule; a bounding type's come one by one, after the others.
         let mut out = Without::new();
-        for (rule, grant) in fixes.content.rules.iter() {
+        for (rule, grant) in fixes.content().rules.iter() {
             if let Some(permission) = grant.permissions.iter().nth(round) {
                 out.insert(rule, permission);
             }
@@ -357,7 +389,7 @@ pub fn prove_calls(
     judged: &[Judged],
     fixes: &Fixes<'_>,
 ) -> Result<Vec<CallProof>, OverlayError> {
-    let passing = with_fixes(judge, fixes, &Without::new(), |view| passing(view, judged))?;
+    let passing = with_fixes(judge, fixes, &Without::new(), |view| passing(judge, view, judged))?;
     let mut proofs = Vec::new();
     for (at, call) in fixes.calls.iter().enumerate() {
         let policy = patched(judge, fixes, &Without::new(), Some(at))?;

@@ -5,16 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::causes::Judge;
 use super::text;
 use super::{Group, interfaces, types};
-use crate::selinux::module::{Statement, Target};
+use crate::selinux::module::{Grant, Rule, Statement, Target};
 use crate::selinux::policy::RuleKind;
 
+/// What objects a line is about; in the order of the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Objects {
+    Every,
+    Labelled,
+    Itself,
+    Ports,
+}
+
 /// A line for each type of objects that the group's rules open, beside the paths that were denied; and for each
-/// statement. Types that the module makes open nothing else.
-pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
+/// statement. Types that the module makes open nothing else. Of more than `most` lines the others are only counted.
+pub fn lines(judge: &Judge<'_>, group: &Group<'_>, most: usize) -> (Vec<String>, usize) {
     let policy = &judge.ground().policy;
     let mut out = Vec::new();
-    let mut by_target: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut by_target: BTreeMap<_, Vec<(&Rule, &Grant)>> = BTreeMap::new();
     let made: BTreeSet<&str> = group.new_types.iter().map(|t| t.name.as_str()).collect();
+    let is_port = |ty: &str| {
+        policy.type_id(ty).is_some_and(|t| policy.object_contexts().ports.iter().any(|p| p.context.ty == t))
+    };
     for (rule, grant) in group.te.rules.iter().chain(group.cil.rules.iter()) {
         let class = rule.class.as_str();
         let target = match &rule.target {
@@ -24,22 +36,16 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
         if made.contains(target) {
             continue;
         }
-        let names: Vec<&str> = grant.permissions.iter().map(|p| p.as_str()).collect();
-        let what = if types::FILES.contains(&class) {
-            let objects = judge.objects(target).map_or_else(String::new, |n| format!(" ({n})"));
-            (format!("{} to", rule.source), format!("everything labelled {target}{objects}"))
-        } else if class.ends_with("_socket") && policy.type_id(target).is_some_and(|t| is_port(judge, t)) {
-            let id = policy.type_id(target);
-            let ports = policy.object_contexts().ports.iter().filter(|p| Some(p.context.ty) == id);
-            let ranges = text::count(text::len(ports.count()), "range", "ranges");
-            (format!("{} to", rule.source), format!("ports of type {target} ({ranges})"))
+        let objects = if types::FILES.contains(&class) {
+            Objects::Labelled
+        } else if class.ends_with("_socket") && is_port(target) {
+            Objects::Ports
         } else if matches!(rule.target, Target::Itself) {
-            (format!("{} to", rule.source), "itself".to_owned())
+            Objects::Itself
         } else {
-            (format!("{} to", rule.source), format!("every process and object of type {target}"))
+            Objects::Every
         };
-        let names = names.join(" ");
-        by_target.entry(what).or_default().insert(format!("{class} {{ {names} }}"));
+        by_target.entry((rule.source.as_str(), objects, target)).or_default().push((rule, grant));
     }
     for call in &group.calls {
         let more = interfaces::surplus(call);
@@ -48,9 +54,37 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
             false => format!("by {}: {}", call.text(), more.join(", ")),
         });
     }
-    for ((who, what), permissions) in by_target {
+    let mut left = 0;
+    for ((source, objects, target), rules) in by_target {
+        // Even if it is not shown, the report says by what it was counted.
+        let count = |ty: &str| judge.objects(ty).map_or_else(String::new, |n| format!(" ({n})"));
+        if out.len() >= most {
+            if objects == Objects::Labelled && judge.ground().labels_read().is_none() {
+                count(target);
+            }
+            left += 1;
+            continue;
+        }
+        let what = match objects {
+            Objects::Labelled => format!("everything labelled {target}{}", count(target)),
+            Objects::Ports => {
+                let id = policy.type_id(target);
+                let ports = policy.object_contexts().ports.iter().filter(|p| Some(p.context.ty) == id);
+                let ranges = text::count(text::len(ports.count()), "range", "ranges");
+                format!("ports of type {target} ({ranges})")
+            }
+            Objects::Itself => "itself".to_owned(),
+            Objects::Every => format!("every process and object of type {target}"),
+        };
+        let permissions: BTreeSet<String> = rules
+            .into_iter()
+            .map(|(rule, grant)| {
+                let names: Vec<&str> = grant.permissions.iter().map(|p| p.as_str()).collect();
+                format!("{} {{ {} }}", rule.class, names.join(" "))
+            })
+            .collect();
         let list: Vec<String> = permissions.into_iter().collect();
-        out.push(format!("{who} {what}: {}", list.join(", ")));
+        out.push(format!("{source} to {what}: {}", list.join(", ")));
     }
     let statements = group.te.statements.iter().chain(&group.cil.statements);
     for statement in statements {
@@ -68,9 +102,5 @@ pub fn lines(judge: &mut Judge<'_>, group: &Group<'_>) -> Vec<String> {
             Statement::RoleAllow { from, to } => format!("processes may go from role {from} to {to}"),
         });
     }
-    out
-}
-
-fn is_port(judge: &Judge<'_>, ty: crate::selinux::policy::TypeId) -> bool {
-    judge.ground().policy.object_contexts().ports.iter().any(|p| p.context.ty == ty)
+    (out, left)
 }

@@ -251,7 +251,7 @@ fn rules(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -
     for line in group.surplus.iter().take(SHOWN) {
         writeln!(out, "    {} {}", look.paint.faint("opens"), folded(&escape(line), 10, look.format))?;
     }
-    more(out, "    ", group.surplus.len(), SHOWN, "; --format json has all")
+    more(out, "    ", group.surplus.len() + group.surplus_left, SHOWN, "; --format json has all")
 }
 
 /// Refusals, which no rule mends.
@@ -339,7 +339,7 @@ pub(super) fn folded(text: &str, indent: usize, format: Format) -> String {
 pub fn sample(values: &Sample, at_most: usize) -> String {
     let mut list: Vec<String> = values.iter().take(at_most).map(escape_bytes).collect();
     let hidden = values.len().saturating_sub(at_most);
-    if values.more {
+    if values.more() {
         list.push("and more".to_owned());
     } else if hidden > 0 {
         list.push(format!("and {hidden} more"));

@@ -1,50 +1,69 @@
 //! What an application ran into, before what helps: what was denied and how often, by which programs, on what.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::io::{self, Write};
+
+use foldhash::fast::RandomState;
 
 use super::Group;
 use super::text::{Look, SHOWN, WIDTH, len, thousands};
 use crate::denials::denial::{Evidence, Sample};
 use crate::report::{Format, escape_bytes};
+use crate::selinux::module::Name;
 
 /// Three lines at most, each the most frequent first.
 pub(super) fn about(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::Result<()> {
-    let mut denied: BTreeMap<String, u64> = BTreeMap::new();
+    let mut denied: HashMap<(&Name, &[Name]), u64, RandomState> = HashMap::default();
     for learned in &group.denials {
         let key = &learned.denial.key;
-        let permissions: Vec<&str> = key.permissions.iter().map(|p| p.as_str()).collect();
-        let times = denied.entry(format!("{} {}", key.class, permissions.join(" "))).or_default();
+        let times = denied.entry((&key.class, &key.permissions)).or_default();
         *times = times.saturating_add(learned.denial.seen.counts.least());
     }
-    list(out, "denied", &most(denied.into_iter().collect(), false), look)?;
+    let text = |(class, permissions): &(&Name, &[Name])| {
+        let permissions: Vec<&str> = permissions.iter().map(|p| p.as_str()).collect();
+        format!("{class} {}", permissions.join(" "))
+    };
+    list(out, "denied", &most(denied.into_iter().collect(), text, false), look)?;
     list(out, "program", &of(group, |e| &e.programs), look)?;
     list(out, "object", &of(group, |e| &e.objects), look)
 }
 
 /// The values of all the group's denials.
 fn of(group: &Group<'_>, sample: impl Fn(&Evidence) -> &Sample) -> Vec<String> {
-    let mut all: BTreeMap<&[u8], u64> = BTreeMap::new();
+    let mut all: HashMap<&[u8], u64, RandomState> = HashMap::default();
     let mut more = false;
     for learned in &group.denials {
         let sample = sample(&learned.denial.evidence);
-        more |= sample.more;
+        more |= sample.more();
         for (value, times) in sample.counted() {
             let sum = all.entry(value).or_default();
             *sum = sum.saturating_add(times);
         }
     }
-    most(all.into_iter().map(|(value, times)| (escape_bytes(value), times)).collect(), more)
+    most(all.into_iter().collect(), |value| escape_bytes(value), more)
 }
 
-/// The most frequent values with their counts (where these differ), and how many more there are: at least, where samples were cut (`more`).
-fn most(mut all: Vec<(String, u64)>, more: bool) -> Vec<String> {
-    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+/// The most frequent values with their counts (where these differ), and how many more there are: at least, where samples were
+/// cut (`more`).
+fn most<T>(all: Vec<(T, u64)>, text: impl Fn(&T) -> String, more: bool) -> Vec<String> {
     let rest = all.len().saturating_sub(SHOWN);
     let alike = all.windows(2).all(|w| matches!(w, [(_, a), (_, b)] if a == b));
-    let mut shown: Vec<String> = all
+    // Few are shown of many: the texts are made of those that come into question.
+    let mut first: Vec<(String, u64)> = Vec::with_capacity(SHOWN + 1);
+    for (value, times) in &all {
+        if first.len() == SHOWN && first.last().is_some_and(|(_, least)| times < least) {
+            continue;
+        }
+        let text = text(value);
+        let at = first.partition_point(|(t, n)| (Reverse(n), t) < (Reverse(times), &text));
+        if at < SHOWN {
+            first.truncate(SHOWN - 1);
+            first.insert(at, (text, *times));
+        }
+    }
+    let mut shown: Vec<String> = first
         .into_iter()
-        .take(SHOWN)
         .map(|(value, times)| if alike { value } else { format!("{value} ({})", thousands(times)) })
         .collect();
     match (rest, more) {

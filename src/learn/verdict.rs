@@ -7,7 +7,8 @@ use crate::report::Code;
 use crate::selinux::module::{Name, Statement};
 
 /// Why an access was denied, with the evidence, and what helps. Texts may hold names and paths from the log;
-/// renderers escape them.
+/// renderers escape them. Where only remedies are wanted ([`Options::brief`](super::Options::brief)) there are no texts but
+/// on what needs somebody's hand.
 #[derive(Debug, Clone)]
 pub struct Verdict {
     /// The kind of cause.
@@ -31,6 +32,13 @@ pub struct Not {
     pub why: String,
 }
 
+impl Verdict {
+    /// A remedy without a word on why.
+    pub(super) fn brief(code: Code, remedy: Remedy) -> Verdict {
+        Verdict { code, cause: String::new(), evidence: Vec::new(), remedy, not: Vec::new() }
+    }
+}
+
 /// What helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
@@ -52,7 +60,7 @@ pub enum Remedy {
         /// Only `restorecon -F` changes it: the type is one that administrators choose, or the level is wrong.
         force: bool,
         /// The folder of the first on this host, if more files than these are wrong below it.
-        below: Option<Below>,
+        below: Option<Box<Below>>,
     },
     /// Specifications of their own for files that have the type of a whole tree.
     Places(Vec<Place>),

@@ -48,7 +48,7 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
     line(out, look, "login", &text::sample(&e.logins, 4))?;
     line(out, look, "unit", &text::sample(&e.units, 4))?;
     line(out, look, "call", &arrow(text::sample(&e.syscalls, 4)))?;
-    if e.objects.len() > 1 || e.objects.more {
+    if e.objects.len() > 1 || e.objects.more() {
         line(out, look, "objects", &text::sample(&e.objects, 8))?;
     }
     line(out, look, "asked for", &text::sample(&e.wanted, 4))?;

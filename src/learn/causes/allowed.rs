@@ -14,6 +14,9 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
     if !commands {
         return Some(filtered(judge, denial, q));
     }
+    if judge.is_brief() {
+        return Some(Verdict::brief(&ALLOWED_TODAY, Remedy::Nothing));
+    }
     let mut evidence: Vec<String> = judge.granting(q, q.target.ty, q.vector).into_iter().collect();
     if denial.permissive > 0 {
         evidence.push("the record is of permissive mode".to_owned());
@@ -35,8 +38,8 @@ fn filtered(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict {
     let bit = judge.ground.policy.permission(q.class, name).unwrap_or(0);
     Verdict {
         code: &FILTERED,
-        cause: format!("`{name}` is allowed, but not this command"),
-        evidence: vec![format!("allowxperm rules let pass {}", commands_text(&passes))],
+        cause: judge.told(|| format!("`{name}` is allowed, but not this command")),
+        evidence: judge.told(|| vec![format!("allowxperm rules let pass {}", commands_text(&passes))]),
         remedy: Remedy::Allow { permissions: judge.permissions(denial, q, bit), filtered: true },
         not: Vec::new(),
     }

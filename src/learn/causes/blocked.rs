@@ -1,5 +1,7 @@
 //! Constraints, roles and bounds: no allow rule helps. The part that fails is named, with the smallest change.
 
+use std::rc::Rc;
+
 use super::{Judge, Question, label};
 use crate::denials::Denial;
 use crate::learn::advice::shell_word;
@@ -14,8 +16,14 @@ pub(super) fn judge(
     judge: &mut Judge<'_>,
     denial: &Denial,
     q: &Question,
-) -> Option<(Verdict, Option<Context>)> {
+) -> Option<(Verdict, Option<Rc<Context>>)> {
     if q.types_only {
+        return None;
+    }
+    let about = judge.about(q);
+    let barriers = about.barriers;
+    let blocks = barriers.constraints | barriers.roles | barriers.bounds & about.rules;
+    if blocks & q.vector & !about.allowed(false) == 0 {
         return None;
     }
     let e = judge.view.explain(&q.source, &q.target, q.class, q.vector);

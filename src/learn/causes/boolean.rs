@@ -4,6 +4,8 @@
 //! than was asked for, but not anything: some open the network to hundreds of domains for one connection. The bound is
 //! [`MOST_FOR_EACH`], taken over the whole log (`cover`): beyond it the rule is the remedy, and the boolean what is worse.
 
+use std::rc::Rc;
+
 use super::{Judge, Question, listed, names};
 use crate::denials::Denial;
 use crate::learn::text;
@@ -19,8 +21,9 @@ const OTHERS: usize = 3;
 pub const MOST_FOR_EACH: usize = 100;
 
 pub(super) fn judge(judge: &mut Judge<'_>, q: &Question) -> Option<Verdict> {
-    let (set, _) = judge.boolean_choices(q).into_iter().next()?;
-    verdict(judge, q, &set)
+    let choices = judge.boolean_choices(q);
+    let (set, _) = choices.first()?;
+    verdict(judge, q, set)
 }
 
 /// The verdict where this set of booleans is taken.
@@ -28,24 +31,24 @@ pub(in crate::learn) fn chosen(
     judge: &mut Judge<'_>,
     denial: &Denial,
     q: &Question,
-    set: &[(String, bool)],
+    set: &[(BooleanId, bool)],
 ) -> Option<Verdict> {
     let mut verdict = verdict(judge, q, set)?;
-    names::remarks(judge, denial, q, &mut verdict.evidence);
+    if !judge.is_brief() {
+        names::remarks(judge, denial, q, &mut verdict.evidence);
+    }
     Some(verdict)
 }
 
-fn verdict(judge: &mut Judge<'_>, q: &Question, taken: &[(String, bool)]) -> Option<Verdict> {
+fn verdict(judge: &mut Judge<'_>, q: &Question, taken: &[(BooleanId, bool)]) -> Option<Verdict> {
+    let choices = judge.boolean_choices(q);
+    let opens = choices.iter().find(|(set, _)| set == taken)?.1;
+    let set = judge.named(taken);
+    if judge.is_brief() {
+        return Some(Verdict::brief(&BOOLEAN, Remedy::Booleans { set, opens }));
+    }
     let missing = missing(judge, q);
-    let same = |set: &[(String, bool)]| set.len() == taken.len() && set.iter().all(|one| taken.contains(one));
-    let (mine, others): (Vec<_>, Vec<_>) =
-        judge.boolean_choices(q).into_iter().partition(|(set, _)| same(set));
-    let (set, opens) = mine.into_iter().next()?;
-    let mut not: Vec<Not> = others
-        .iter()
-        .take(OTHERS)
-        .map(|(set, opens)| Not { remedy: set_text(set), why: opens_text(*opens) })
-        .collect();
+    let mut not = others(judge, &choices, taken);
     not.push(Not {
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: "it would open nothing else, but say again what the policy has a switch for".to_owned(),
@@ -66,21 +69,32 @@ pub(in crate::learn) fn too_wide(
     judge: &mut Judge<'_>,
     denial: &Denial,
     q: &Question,
-    (set, opens): (&[(String, bool)], usize),
+    (set, opens): (&[(BooleanId, bool)], usize),
     needed: usize,
-) -> Verdict {
-    let mut verdict = judge.beyond_booleans(denial, q);
+) -> Rc<Verdict> {
+    let mut found = judge.beyond_booleans(denial, q);
+    if judge.is_brief() {
+        return found;
+    }
+    let verdict = Rc::make_mut(&mut found);
     let why = format!(
         "{}, and {} needed: more than {MOST_FOR_EACH} for each",
         opens_text(opens),
         if needed == 1 { "1 is".to_owned() } else { format!("{} are", text::thousands(text::len(needed))) }
     );
-    verdict.not.push(Not { remedy: set_text(set), why });
-    let same = |other: &[(String, bool)]| other.len() == set.len() && other.iter().all(|o| set.contains(o));
-    let others = judge.boolean_choices(q).into_iter().filter(|(other, _)| !same(other)).take(OTHERS);
-    verdict.not.extend(others.map(|(other, opens)| Not { remedy: set_text(&other), why: opens_text(opens) }));
+    let mut named = judge.named(set);
+    named.sort();
+    verdict.not.push(Not { remedy: set_text(&named), why });
+    let choices = judge.boolean_choices(q);
+    verdict.not.extend(others(judge, &choices, set));
     names::remarks(judge, denial, q, &mut verdict.evidence);
-    verdict
+    found
+}
+
+/// The first of the other sets.
+fn others(judge: &Judge<'_>, choices: &[Ranked], taken: &[(BooleanId, bool)]) -> Vec<Not> {
+    let others = choices.iter().filter(|(set, _)| set != taken).take(OTHERS);
+    others.map(|(set, opens)| Not { remedy: set_text(&judge.named(set)), why: opens_text(*opens) }).collect()
 }
 
 /// `the boolean X on`
@@ -99,22 +113,8 @@ pub(super) fn opens_text(opens: usize) -> String {
 
 /// What no rule allows.
 pub(in crate::learn) fn missing(judge: &Judge<'_>, q: &Question) -> u32 {
-    q.vector & !judge.view.allowed_by_rules(q.source.ty, q.target.ty, q.class)
+    q.vector & !judge.about(q).rules
 }
 
-/// A set of booleans, each with its new state, and how many other accesses it opens.
-pub(super) type Ranked = (Vec<(BooleanId, bool)>, usize);
-
-/// The sets that would let rules allow all of `vector`: few booleans first, then those that open least; what turns
-/// a boolean off comes last, for it is on to protect something.
-pub(super) fn ranked(judge: &mut Judge<'_>, q: &Question, vector: u32) -> Vec<Ranked> {
-    if vector == 0 {
-        return Vec::new();
-    }
-    let sets = judge.boolean_sets(q, vector);
-    let own = vector.count_ones() as usize;
-    let mut ranked: Vec<Ranked> =
-        sets.iter().map(|set| (set.clone(), judge.opens(set).saturating_sub(own))).collect();
-    ranked.sort_by_key(|(set, opens)| (set.iter().any(|(_, on)| !on), set.len(), *opens));
-    ranked
-}
+/// A set of booleans in order, each with its new state, and how many other accesses it opens.
+pub(in crate::learn) type Ranked = (Vec<(BooleanId, bool)>, usize);

@@ -1,11 +1,17 @@
 //! Whoever judges denials: the order of the causes, and what is remembered from one denial to the next.
 
+use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
 
+use super::about::{About, Abouts, Bits};
+use super::boolean::Ranked;
 use super::{allowed, blocked, boolean, label, names, noise, ownership, port, rule};
 use crate::denials::Denial;
+use crate::denials::denial::DenialKey;
 use crate::learn::files::Below;
 use crate::learn::ground::Ground;
 use crate::learn::verdict::Verdict;
@@ -17,9 +23,9 @@ use crate::selinux::policy::{Bitmap, BooleanId, ClassId, Command, Context, TypeI
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// Who acted.
-    pub source: Context,
+    pub source: Rc<Context>,
     /// On what.
-    pub target: Context,
+    pub target: Rc<Context>,
     /// Of which class.
     pub class: ClassId,
     /// The permissions that the policy knows.
@@ -36,7 +42,7 @@ pub enum After {
     /// As it was.
     Same,
     /// It has this context.
-    Context(Box<Context>),
+    Context(Rc<Context>),
     /// The objects have these types, each of which the module makes or the policy has.
     Types(Vec<Name>),
 }
@@ -54,8 +60,18 @@ pub struct Judged {
     pub shared: Option<Box<label::Shared>>,
 }
 
-/// Sets of booleans with their new states.
-type BooleanSets = Rc<[Vec<(BooleanId, bool)>]>;
+/// A denial's key in the policy's numbers, for those that follow and differ in their permissions alone.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) key: Arc<DenialKey>,
+    pub(super) source: Rc<Context>,
+    pub(super) target: Rc<Context>,
+    pub(super) class: ClassId,
+    pub(super) types_only: bool,
+}
+
+/// An access as rules see it, and permissions.
+type Access = (TypeId, TypeId, ClassId, u32);
 
 /// Whoever judges denials, with what is remembered from one to the next.
 #[derive(Debug)]
@@ -63,14 +79,21 @@ pub struct Judge<'g> {
     pub(super) ground: &'g Ground,
     pub(super) view: View<'g>,
     pub(super) lookups: Option<SectionLookups<'g>>,
-    sets: FxHashMap<(TypeId, TypeId, ClassId, u32), BooleanSets>,
+    /// Only remedies are wanted.
+    brief: bool,
+    abouts: Abouts,
+    bits: Bits,
+    pub(super) last: Option<Numbers>,
+    ranked: FxHashMap<Access, Rc<[Ranked]>>,
+    /// Verdicts that are nothing but a rule, by class and permissions: where no texts are wanted, one for all.
+    pub(super) rules: FxHashMap<(ClassId, u32), Rc<Verdict>>,
     opens: FxHashMap<Vec<(BooleanId, bool)>, usize>,
     sources: FxHashMap<(TypeId, ClassId, u32), Rc<Bitmap>>,
     /// What specifications give, by where they lie in memory.
-    specified: FxHashMap<usize, Option<Context>>,
+    specified: FxHashMap<usize, Option<Rc<Context>>>,
     below: FxHashMap<Box<[u8]>, Option<Below>>,
     /// The log's contexts in the policy's numbers.
-    contexts: FxHashMap<crate::denials::Context, Option<Context>>,
+    contexts: HashMap<crate::denials::Context, Option<Rc<Context>>, RandomState>,
 }
 
 /// So many contexts of the log are remembered.
@@ -93,13 +116,33 @@ impl<'g> Judge<'g> {
             ground,
             view,
             lookups: None,
-            sets: FxHashMap::default(),
+            brief: false,
+            abouts: Abouts::default(),
+            bits: Bits::default(),
+            last: None,
+            ranked: FxHashMap::default(),
+            rules: FxHashMap::default(),
             opens: FxHashMap::default(),
             sources: FxHashMap::default(),
             specified: FxHashMap::default(),
             below: FxHashMap::default(),
-            contexts: FxHashMap::default(),
+            contexts: HashMap::default(),
         }
+    }
+
+    /// Somebody who finds remedies: of causes and evidence only what is told of denials that need somebody's hand.
+    pub fn brief(ground: &'g Ground) -> Self {
+        Judge { brief: true, ..Judge::new(ground) }
+    }
+
+    /// Whether only remedies are wanted.
+    pub(in crate::learn) fn is_brief(&self) -> bool {
+        self.brief
+    }
+
+    /// A text, or texts, that only those read who want to know why.
+    pub(in crate::learn) fn told<T: Default>(&self, make: impl FnOnce() -> T) -> T {
+        if self.brief { T::default() } else { make() }
     }
 
     /// What it stands on.
@@ -120,7 +163,7 @@ impl<'g> Judge<'g> {
         match names::question(self, denial) {
             Ok(question) => {
                 let mut judged = self.cause(denial, question);
-                if let Some(question) = &judged.question {
+                if let Some(question) = judged.question.as_ref().filter(|_| !self.brief) {
                     let verdict = Rc::make_mut(&mut judged.verdict);
                     names::remarks(self, denial, question, &mut verdict.evidence);
                     // There is one for each denial.
@@ -137,32 +180,30 @@ impl<'g> Judge<'g> {
 
     fn cause(&mut self, denial: &Denial, question: Question) -> Judged {
         let q = &question;
-        let context = |after: Option<Context>| after.map_or(After::Same, |c| After::Context(c.into()));
         let mut shared = None;
         let (verdict, after) = if let Some(verdict) = allowed::judge(self, denial, q) {
-            (verdict, After::Same)
+            (verdict.into(), None)
         } else if let Some((verdict, after)) = blocked::judge(self, denial, q) {
-            (verdict, context(after))
+            (verdict.into(), after)
         } else if let Some((verdict, after)) = label::wrong(self, denial, q) {
-            (verdict, After::Context(after.into()))
+            (verdict.into(), Some(after))
         } else {
             shared = label::shared(self, denial, q).map(Box::new);
             match port::judge(self, denial, q) {
-                Some((verdict, after)) => (verdict, context(after)),
+                Some((verdict, after)) => (verdict.into(), after),
                 None => {
-                    let verdict = boolean::judge(self, q).unwrap_or_else(|| self.beyond_booleans(denial, q));
-                    (verdict, After::Same)
+                    let switched = boolean::judge(self, q).map(Rc::new);
+                    (switched.unwrap_or_else(|| self.beyond_booleans(denial, q)), None)
                 }
             }
         };
-        Judged { verdict: verdict.into(), question: Some(question), after, shared }
+        Judged { verdict, after: after.map_or(After::Same, After::Context), question: Some(question), shared }
     }
 
     /// The causes that are asked after booleans.
-    pub(super) fn beyond_booleans(&mut self, denial: &Denial, q: &Question) -> Verdict {
-        ownership::judge(self, denial, q)
-            .or_else(|| noise::judge(self, denial, q))
-            .unwrap_or_else(|| rule::judge(self, denial, q))
+    pub(super) fn beyond_booleans(&mut self, denial: &Denial, q: &Question) -> Rc<Verdict> {
+        let other = ownership::judge(self, denial, q).or_else(|| noise::judge(self, denial, q));
+        other.map_or_else(|| rule::judge(self, denial, q), Rc::new)
     }
 
     /// The files below a folder whose labels are wrong on this host, where they may be looked at: not in more than
@@ -179,11 +220,11 @@ impl<'g> Judge<'g> {
     }
 
     /// A context of the log in the policy's numbers.
-    pub(super) fn context(&mut self, context: &crate::denials::Context) -> Option<Context> {
+    pub(super) fn context(&mut self, context: &crate::denials::Context) -> Option<Rc<Context>> {
         if let Some(known) = self.contexts.get(context) {
             return known.clone();
         }
-        let parsed = self.ground.policy.parse_context_unchecked(&context.to_string()).ok();
+        let parsed = self.ground.policy.parse_context_unchecked(&context.to_string()).ok().map(Rc::new);
         if self.contexts.len() >= CONTEXTS {
             self.contexts.clear();
         }
@@ -191,36 +232,73 @@ impl<'g> Judge<'g> {
         parsed
     }
 
+    /// What the policy says of a question's source, target and class.
+    pub(in crate::learn) fn about(&self, q: &Question) -> Rc<About> {
+        self.abouts.of(&self.view, &q.source, &q.target, q.class)
+    }
+
     /// What of a question the policy allows: permissions, and whether every command passes.
     pub fn allowed(&self, q: &Question) -> (u32, bool) {
-        answer(&self.view, q)
+        (q.vector & self.about(q).allowed(q.types_only), commands_pass(&self.view, q))
+    }
+
+    /// Whether a question would be allowed on a target that gets the type of this context, and on one that gets all of it.
+    pub(super) fn relabelled(&self, q: &Question, to: &Rc<Context>) -> (bool, bool) {
+        let about = self.about(q);
+        let (plain, whole) = self.abouts.relabelled(&self.view, &about, to, q.types_only);
+        let passes = |allowed: u32, target: &dyn Fn() -> Context| {
+            let commands = || {
+                q.commands.is_empty()
+                    || commands_pass(&self.view, &Question { target: target().into(), ..q.clone() })
+            };
+            q.vector & allowed == q.vector && commands()
+        };
+        let of_type = || Context { ty: to.ty, ..Context::clone(&q.target) };
+        (passes(plain, &of_type), passes(whole, &|| Context::clone(to)))
+    }
+
+    /// The bit of a permission.
+    pub(in crate::learn) fn bit(&self, class: ClassId, name: &Name) -> Option<u32> {
+        self.bits.of(&self.ground.policy, class, name)
     }
 
     /// The context that a specification of the ground gives, if the policy has it.
-    pub(super) fn spec_context(&mut self, spec: &'g Spec) -> Option<Context> {
+    pub(super) fn spec_context(&mut self, spec: &'g Spec) -> Option<Rc<Context>> {
         let policy = &self.ground.policy;
-        let parse = || policy.parse_context(spec.context.as_deref()?).ok();
+        let parse = || policy.parse_context(spec.context.as_deref()?).ok().map(Rc::new);
         self.specified.entry(std::ptr::from_ref(spec).addr()).or_insert_with(parse).clone()
     }
 
-    /// The sets of booleans that would let rules allow all of `vector`.
-    pub(super) fn boolean_sets(&mut self, q: &Question, vector: u32) -> BooleanSets {
-        let key = (q.source.ty, q.target.ty, q.class, vector);
-        let view = &self.view;
-        let find = || view.boolean_sets(key.0, key.1, key.2, key.3).into();
-        Rc::clone(self.sets.entry(key).or_insert_with(find))
+    /// The sets of booleans that would let rules allow all of a question: few booleans first, then those that open least;
+    /// what turns a boolean off comes last, for it is on to protect something.
+    pub(in crate::learn) fn boolean_choices(&mut self, q: &Question) -> Rc<[Ranked]> {
+        let about = self.about(q);
+        let missing = q.vector & !about.rules;
+        if missing == 0 || about.between.is_unconditional() {
+            return Rc::default();
+        }
+        let key = (q.source.ty, q.target.ty, q.class, missing);
+        if let Some(known) = self.ranked.get(&key) {
+            return Rc::clone(known);
+        }
+        let own = missing.count_ones() as usize;
+        let sets = self.view.boolean_sets(&about.between, missing).into_iter();
+        let mut ranked: Vec<Ranked> = sets
+            .map(|set| {
+                let opens = self.opens(&set).saturating_sub(own);
+                (set, opens)
+            })
+            .collect();
+        ranked.sort_by_key(|(set, opens)| (set.iter().any(|(_, on)| !on), set.len(), *opens));
+        let ranked: Rc<[Ranked]> = ranked.into();
+        self.ranked.insert(key, Rc::clone(&ranked));
+        ranked
     }
 
-    /// The sets of booleans that would let rules allow a question, the best first, each with how many other accesses
-    /// it opens.
-    pub fn boolean_choices(&mut self, q: &Question) -> Vec<(Vec<(String, bool)>, usize)> {
-        let missing = boolean::missing(self, q);
+    /// A set of booleans by name.
+    pub(in crate::learn) fn named(&self, set: &[(BooleanId, bool)]) -> Vec<(String, bool)> {
         let booleans = self.ground.policy.booleans();
-        let sets = boolean::ranked(self, q, missing).into_iter();
-        let names = |set: Vec<(BooleanId, bool)>| {
-            set.into_iter().map(|(b, on)| (booleans.name(b).to_owned(), on)).collect()
-        };
-        sets.map(|(set, opens)| (names(set), opens)).collect()
+        set.iter().map(|(b, on)| (booleans.name(*b).to_owned(), *on)).collect()
     }
 
     /// How many accesses a set of booleans opens.
@@ -261,12 +339,11 @@ impl<'g> Judge<'g> {
 
     /// Those of a denial's permissions that are in `vector`, sorted.
     pub(super) fn permissions(&self, denial: &Denial, q: &Question, vector: u32) -> Box<[Name]> {
-        let policy = &self.ground.policy;
         let all = denial.key.permissions.iter();
         if vector == q.vector && vector.count_ones() as usize == all.len() {
             return all.cloned().collect();
         }
-        let bit = |p: &&Name| policy.permission(q.class, p.as_str()).is_some_and(|b| b & vector != 0);
+        let bit = |p: &&Name| self.bit(q.class, p).is_some_and(|b| b & vector != 0);
         all.filter(bit).cloned().collect()
     }
 
@@ -290,10 +367,13 @@ pub fn answer(view: &View<'_>, q: &Question) -> (u32, bool) {
     } else {
         view.access(&q.source, &q.target, q.class).allowed
     };
-    let commands = q.commands.iter().all(|c| {
+    (q.vector & allowed, commands_pass(view, q))
+}
+
+/// Whether every command of a question passes. Whether the permission itself is there is said by the permissions.
+pub(in crate::learn) fn commands_pass(view: &View<'_>, q: &Question) -> bool {
+    q.commands.iter().all(|c| {
         let access = view.extended_access(&q.source, &q.target, q.class, *c);
-        // Whether the permission itself is there is said by the permissions.
         !access.permission || access.allowed
-    });
-    (q.vector & allowed, commands)
+    })
 }

@@ -1,5 +1,7 @@
 //! Files whose label is not what it should be, and files without a specification of their own.
 
+use std::rc::Rc;
+
 use super::{Judge, Question, boolean, made};
 use crate::denials::Denial;
 use crate::learn::files::Below;
@@ -60,7 +62,7 @@ fn is_made(denial: &Denial) -> bool {
 /// What a path should have.
 pub(super) struct Expected<'g> {
     pub(super) spec: &'g Spec,
-    pub(super) context: Context,
+    pub(super) context: Rc<Context>,
 }
 
 pub(super) fn expected<'g>(judge: &mut Judge<'g>, path: &[u8], kind: FileKind) -> Option<Expected<'g>> {
@@ -87,7 +89,7 @@ pub(super) fn unknown(judge: &mut Judge<'_>, denial: &Denial) -> Option<Verdict>
         evidence,
         remedy: match first {
             Some(_) => {
-                Remedy::Relabel { paths, more: denial.evidence.objects.more, to, force: true, below: None }
+                Remedy::Relabel { paths, more: denial.evidence.objects.more(), to, force: true, below: None }
             }
             None => Remedy::ByHand {
                 steps: vec![
@@ -104,31 +106,21 @@ pub(super) fn unknown(judge: &mut Judge<'_>, denial: &Denial) -> Option<Verdict>
 }
 
 /// The paths have other types than the specifications give, and with those the access is allowed.
-pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Option<(Verdict, Context)> {
+pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Option<(Verdict, Rc<Context>)> {
     let kind = kind(denial.key.class.as_str())?;
     if is_made(denial) {
         return made::wrong(judge, denial, q, kind);
     }
-    let all: Vec<Box<[u8]>> = paths(denial).into_iter().map(Into::into).collect();
-    let mut first: Option<(&Spec, Context, bool)> = None;
+    let all = paths(denial);
+    let mut first: Option<(&Spec, Rc<Context>, bool)> = None;
     let mut wrong = 0usize;
-    // Most paths of a denial have the same specification.
-    let mut answers: Vec<(Context, (bool, bool))> = Vec::new();
     for path in &all {
         let Some(e) = expected(judge, path, kind) else { continue };
         if e.context.ty == q.target.ty {
             continue;
         }
-        let known = answers.iter().find(|(context, _)| *context == e.context).map(|(_, answer)| *answer);
-        let (plain, whole) = known.unwrap_or_else(|| {
-            // restorecon changes the type alone, unless it is forced.
-            let after = Context { ty: e.context.ty, ..q.target.clone() };
-            let asked = |target: Context| Question { target, ..q.clone() };
-            let passes = |q: &Question| judge.allowed(q) == (q.vector, true);
-            let answer = (passes(&asked(after)), passes(&asked(e.context.clone())));
-            answers.push((e.context.clone(), answer));
-            answer
-        });
+        // restorecon changes the type alone, unless it is forced.
+        let (plain, whole) = judge.relabelled(q, &e.context);
         if !plain && !whole {
             continue;
         }
@@ -140,29 +132,32 @@ pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Opt
     if wrong < all.len() {
         return None;
     }
+    let all: Vec<Box<[u8]>> = all.into_iter().map(Into::into).collect();
     let is = judge.ty(q.target.ty);
     let should = judge.ty(context.ty);
-    let mut evidence = vec![spec_text(spec)];
-    let allowed = q.vector;
-    evidence.extend(judge.granting(q, context.ty, allowed).map(|rule| format!("may: {rule}")));
     let customized = judge.ground.labels().is_some_and(|l| l.customizable.contains(is));
+    let force = customized || level;
+    let after = if force {
+        Rc::clone(&context)
+    } else {
+        Context { ty: context.ty, ..Context::clone(&q.target) }.into()
+    };
+    let below = below(judge, &all, kind).map(Box::new);
+    let more = denial.evidence.objects.more();
+    let remedy = Remedy::Relabel { paths: all, more, to: should.to_owned(), force, below };
+    if judge.is_brief() {
+        return Some((Verdict::brief(&WRONG_LABEL, remedy), after));
+    }
+    let mut evidence = vec![spec_text(spec)];
+    evidence.extend(judge.granting(q, context.ty, q.vector).map(|rule| format!("may: {rule}")));
     if customized {
         evidence.push(format!("{is} is a type that administrators choose: only restorecon -F changes it"));
     }
-    let force = customized || level;
-    let after = if force { context.clone() } else { Context { ty: context.ty, ..q.target.clone() } };
-    let below = below(judge, &all, kind);
     let verdict = Verdict {
         code: &WRONG_LABEL,
         cause: format!("wrong label. The specifications give {should} here, and not {is}"),
         evidence,
-        remedy: Remedy::Relabel {
-            paths: all,
-            more: denial.evidence.objects.more,
-            to: should.to_owned(),
-            force,
-            below,
-        },
+        remedy,
         not: worse(judge, q, is),
     };
     Some((verdict, after))
@@ -181,7 +176,7 @@ pub(super) fn below(judge: &mut Judge<'_>, paths: &[Box<[u8]>], kind: FileKind) 
 /// Why neither a rule on the type that the object has nor a boolean is better.
 pub(super) fn worse(judge: &mut Judge<'_>, q: &Question, is: &str) -> Vec<Not> {
     let missing = boolean::missing(judge, q);
-    if missing == 0 {
+    if missing == 0 || judge.is_brief() {
         return Vec::new();
     }
     let all = judge.objects(is).map_or_else(String::new, |n| format!(" ({n})"));
@@ -189,12 +184,12 @@ pub(super) fn worse(judge: &mut Judge<'_>, q: &Question, is: &str) -> Vec<Not> {
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: format!("it would open everything labelled {is}{all}"),
     }];
-    for (set, opens) in judge.boolean_choices(q).into_iter().take(2) {
+    for (set, opens) in judge.boolean_choices(q).iter().take(2) {
         not.push(Not {
-            remedy: boolean::set_text(&set),
+            remedy: boolean::set_text(&judge.named(set)),
             why: format!(
                 "it would open the same, and {}",
-                boolean::opens_text(opens).trim_start_matches("it opens ")
+                boolean::opens_text(*opens).trim_start_matches("it opens ")
             ),
         });
     }
@@ -206,13 +201,13 @@ pub(super) fn right_context(
     judge: &mut Judge<'_>,
     denial: &Denial,
     q: &Question,
-) -> Option<(Remedy, Context)> {
+) -> Option<(Remedy, Rc<Context>)> {
     let kind = kind(denial.key.class.as_str())?;
     let all: Vec<Box<[u8]>> = paths(denial).into_iter().map(Into::into).collect();
     let mut to = None;
     for path in &all {
         let e = expected(judge, path, kind)?;
-        let asked = Question { target: e.context.clone(), ..q.clone() };
+        let asked = Question { target: Rc::clone(&e.context), ..q.clone() };
         if e.context == q.target || judge.allowed(&asked) != (q.vector, true) {
             return None;
         }
@@ -221,7 +216,7 @@ pub(super) fn right_context(
     let after = to?;
     let to = judge.ty(after.ty).to_owned();
     Some((
-        Remedy::Relabel { paths: all, more: denial.evidence.objects.more, to, force: true, below: None },
+        Remedy::Relabel { paths: all, more: denial.evidence.objects.more(), to, force: true, below: None },
         after,
     ))
 }
@@ -231,7 +226,7 @@ pub(super) fn right_context(
 pub(super) fn shared(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Option<Shared> {
     let kind = kind(denial.key.class.as_str())?;
     let is = judge.ty(q.target.ty);
-    if !types::GENERIC.contains(&is) || denial.evidence.objects.more {
+    if !types::GENERIC.contains(&is) || denial.evidence.objects.more() {
         return None;
     }
     let paths: Vec<Box<[u8]>> = paths(denial).into_iter().map(Into::into).collect();
@@ -248,7 +243,7 @@ pub(super) fn shared(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Op
     let vector = boolean::missing(judge, q);
     Some(Shared {
         spec: spec_text(spec),
-        context,
+        context: Context::clone(&context),
         paths,
         vector: if vector == 0 { q.vector } else { vector },
     })

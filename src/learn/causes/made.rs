@@ -2,6 +2,8 @@
 //! whatever the specifications say of its path. So the folder's label may be wrong; or the object has to be there, with
 //! its label, before the program asks.
 
+use std::rc::Rc;
+
 use super::label::{Expected, below, expected, paths, spec_text, worse};
 use super::{Judge, Question};
 use crate::denials::Denial;
@@ -29,7 +31,7 @@ pub(super) fn wrong(
     denial: &Denial,
     q: &Question,
     kind: FileKind,
-) -> Option<(Verdict, Context)> {
+) -> Option<(Verdict, Rc<Context>)> {
     let mut places = Vec::new();
     for path in paths(denial) {
         let end = path.iter().rposition(|b| *b == b'/')?;
@@ -45,11 +47,11 @@ fn new(judge: &Judge<'_>, q: &Question, folder: &Context, path: &[u8]) -> Contex
     let name = path.rsplit(|b| *b == b'/').next();
     let context = judge.view().new_context(New::Created, &q.source, folder, q.class, name);
     // Users, roles and levels that were not judged by are left out here too.
-    Context { ty: context.ty, ..q.target.clone() }
+    Context { ty: context.ty, ..Context::clone(&q.target) }
 }
 
 fn passes(judge: &Judge<'_>, q: &Question, target: Context) -> bool {
-    judge.allowed(&Question { target, ..q.clone() }) == (q.vector, true)
+    judge.allowed(&Question { target: target.into(), ..q.clone() }) == (q.vector, true)
 }
 
 /// All folders are to be restored.
@@ -58,7 +60,7 @@ fn folders(
     denial: &Denial,
     q: &Question,
     places: &[Place<'_>],
-) -> Option<(Verdict, Context)> {
+) -> Option<(Verdict, Rc<Context>)> {
     let first = places.first()?;
     let after = new(judge, q, &first.there.context, &first.path);
     let helps = |p: &Place<'_>| {
@@ -72,20 +74,25 @@ fn folders(
     let to = judge.ty(first.there.context.ty).to_owned();
     let mut paths: Vec<Box<[u8]>> = places.iter().map(|p| p.folder.clone().into()).collect();
     paths.dedup();
-    let below = below(judge, &paths, FileKind::Directory);
-    let mut evidence =
-        vec![spec_text(first.there.spec), format!("what is made in a folder of {to} gets {gets}")];
-    evidence.extend(judge.granting(q, after.ty, q.vector).map(|rule| format!("may: {rule}")));
+    let below = below(judge, &paths, FileKind::Directory).map(Box::new);
+    let evidence = judge.told(|| {
+        let mut evidence =
+            vec![spec_text(first.there.spec), format!("what is made in a folder of {to} gets {gets}")];
+        evidence.extend(judge.granting(q, after.ty, q.vector).map(|rule| format!("may: {rule}")));
+        evidence
+    });
     let verdict = Verdict {
         code: &WRONG_LABEL,
-        cause: format!(
-            "wrong label of the folder. The specifications give {to} there, and then this would not be {is}"
-        ),
+        cause: judge.told(|| {
+            format!(
+                "wrong label of the folder. The specifications give {to} there, and then this would not be {is}"
+            )
+        }),
         evidence,
-        remedy: Remedy::Relabel { paths, more: denial.evidence.objects.more, to, force: false, below },
+        remedy: Remedy::Relabel { paths, more: denial.evidence.objects.more(), to, force: false, below },
         not: worse(judge, q, is),
     };
-    Some((verdict, after))
+    Some((verdict, after.into()))
 }
 
 /// All objects are to be there, with their labels, before they are asked for.
@@ -95,14 +102,14 @@ fn objects(
     q: &Question,
     kind: FileKind,
     places: &[Place<'_>],
-) -> Option<(Verdict, Context)> {
-    if denial.evidence.objects.more {
+) -> Option<(Verdict, Rc<Context>)> {
+    if denial.evidence.objects.more() {
         return None;
     }
     let mut first: Option<(String, Context)> = None;
     for place in places {
         let e = expected(judge, &place.path, kind)?;
-        let after = Context { ty: e.context.ty, ..q.target.clone() };
+        let after = Context { ty: e.context.ty, ..Context::clone(&q.target) };
         // The folder is as it should be: then new objects get the type that was denied.
         let as_is = new(judge, q, &place.there.context, &place.path).ty == q.target.ty;
         if !as_is || e.context.ty == q.target.ty || !passes(judge, q, after.clone()) {
@@ -139,5 +146,5 @@ fn objects(
         remedy: Remedy::ByHand { steps },
         not: worse(judge, q, is),
     };
-    Some((verdict, after))
+    Some((verdict, after.into()))
 }

@@ -3,6 +3,7 @@
 //! | file | cause |
 //! |---|---|
 //! | [`judge`] | the order in which they are asked |
+//! | [`about`] | what the policy says of one source, target and class, found out once |
 //! | [`names`] | the policy does not have the type, class or permission |
 //! | [`allowed`] | the policy allows it today |
 //! | [`blocked`] | a constraint, a role or bounds: no allow rule helps |
@@ -17,6 +18,7 @@
 //! A denial's answer depends on its contexts, class and permissions; the paths and ports in the log only decide
 //! whether something better than a rule is proposed. What the policy says is asked once for each pair of types.
 
+mod about;
 mod allowed;
 mod blocked;
 pub mod boolean;
@@ -30,6 +32,7 @@ mod port;
 pub mod refused;
 mod rule;
 
+pub(in crate::learn) use judge::commands_pass;
 pub use judge::{After, Judge, Judged, Question, answer};
 pub use label::{Shared, kind as file_kind, may_be_a_place};
 

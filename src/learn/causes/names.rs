@@ -1,7 +1,12 @@
 //! Names that the policy does not have: a rule on them would not load.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::judge::Numbers;
 use super::{Judge, Question};
 use crate::denials::Denial;
+use crate::denials::denial::DenialKey;
 use crate::learn::verdict::{Remedy, Verdict};
 use crate::report::codes::rule::UNKNOWN_NAME;
 use crate::report::nearest;
@@ -12,6 +17,38 @@ pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Questio
     let ground = judge.ground;
     let policy = &ground.policy;
     let key = &denial.key;
+    let same = |k: &DenialKey| k.source == key.source && k.target == key.target && k.class == key.class;
+    if judge.last.as_ref().is_none_or(|last| !same(&last.key)) {
+        judge.last = Some(numbers(judge, key)?);
+    }
+    let Some(Numbers { source, target, class, types_only, .. }) = &judge.last else {
+        return Err(unknown(policy, "source", key.source.kind.as_str()));
+    };
+    let (class, types_only) = (*class, *types_only);
+    let bits = key.permissions.iter().filter_map(|p| judge.bit(class, p));
+    let vector = bits.fold(0, |a, b| a | b);
+    if vector == 0 {
+        let name = key.permissions.first().map_or("?", |p| p.as_str());
+        let near = nearest(name, policy.permissions(class).map(|p| &*p.name));
+        let of = format!("permission of class `{}`", key.class);
+        return Err(missing(&of, name, near, Vec::new()));
+    }
+    let mut commands = Vec::new();
+    if !(denial.ioctls.is_empty() && denial.nlmsgs.is_empty()) {
+        let has = |name| policy.permission(class, name).is_some_and(|b| b & vector != 0);
+        if has("ioctl") {
+            commands.extend(denial.ioctls.iter().map(|c| Command::Ioctl(*c)));
+        }
+        if has("nlmsg") {
+            commands.extend(denial.nlmsgs.iter().map(|c| Command::Netlink(*c)));
+        }
+    }
+    Ok(Question { source: Rc::clone(source), target: Rc::clone(target), class, vector, commands, types_only })
+}
+
+/// Contexts and class in the policy's numbers.
+fn numbers(judge: &mut Judge<'_>, key: &Arc<DenialKey>) -> Result<Numbers, Box<Verdict>> {
+    let policy = &judge.ground.policy;
     for (whose, context) in [("source", &key.source), ("target", &key.target)] {
         let known = policy.types().find(context.kind.as_str()).filter(|t| t.kind != TypeKind::Attribute);
         if known.is_none() {
@@ -22,33 +59,17 @@ pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Questio
         let near = nearest(key.class.as_str(), policy.classes().iter().map(|c| c.name()));
         return Err(missing("class", key.class.as_str(), near, Vec::new()));
     };
-    let bits = key.permissions.iter().filter_map(|p| policy.permission(class, p.as_str()));
-    let vector = bits.fold(0, |a, b| a | b);
-    if vector == 0 {
-        let name = key.permissions.first().map_or("?", |p| p.as_str());
-        let near = nearest(name, policy.permissions(class).map(|p| &*p.name));
-        let of = format!("permission of class `{}`", key.class);
-        return Err(missing(&of, name, near, Vec::new()));
-    }
-    let has = |name| policy.permission(class, name).is_some_and(|b| b & vector != 0);
-    let mut commands = Vec::new();
-    if has("ioctl") {
-        commands.extend(denial.ioctls.iter().map(|c| Command::Ioctl(*c)));
-    }
-    if has("nlmsg") {
-        commands.extend(denial.nlmsgs.iter().map(|c| Command::Netlink(*c)));
-    }
     let exact = judge.context(&key.source).zip(judge.context(&key.target));
     let types_only = exact.is_none();
     let (source, target) = match exact {
         Some(both) => both,
         // The types are known (looked at above); the rest stands for nothing.
         None => match (by_type(policy, &key.source), by_type(policy, &key.target)) {
-            (Some(source), Some(target)) => (source, target),
+            (Some(source), Some(target)) => (source.into(), target.into()),
             _ => return Err(unknown(policy, "source", key.source.kind.as_str())),
         },
     };
-    Ok(Question { source, target, class, vector, commands, types_only })
+    Ok(Numbers { key: Arc::clone(key), source, target, class, types_only })
 }
 
 /// A context of this type, with the user, role and range of the kernel's own.

@@ -1,5 +1,7 @@
 //! Ports without a type of their own.
 
+use std::rc::Rc;
+
 use super::{Judge, Question, boolean};
 use crate::denials::Denial;
 use crate::learn::verdict::{Not, Remedy, Verdict};
@@ -14,11 +16,14 @@ pub(super) fn judge(
     judge: &mut Judge<'_>,
     denial: &Denial,
     q: &Question,
-) -> Option<(Verdict, Option<Context>)> {
+) -> Option<(Verdict, Option<Rc<Context>>)> {
+    let is = judge.ty(q.target.ty);
+    if !types::GENERIC_PORTS.contains(&is) {
+        return None;
+    }
     let policy = &judge.ground.policy;
     let has = |name| policy.permission(q.class, name).is_some_and(|b| b & q.vector != 0);
-    let is = judge.ty(q.target.ty);
-    if !types::GENERIC_PORTS.contains(&is) || !(has("name_bind") || has("name_connect")) {
+    if !(has("name_bind") || has("name_connect")) {
         return None;
     }
     let ports: Vec<u16> = denial.evidence.ports.iter().copied().collect();
@@ -46,10 +51,10 @@ pub(super) fn judge(
         remedy: format!("a rule: {}", judge.rule_text(q, missing)),
         why: format!("it would open every port labelled {is}"),
     });
-    if let Some((set, opens)) = judge.boolean_choices(q).into_iter().next() {
-        not.push(Not { remedy: boolean::set_text(&set), why: boolean::opens_text(opens) });
+    if let Some((set, opens)) = judge.boolean_choices(q).first() {
+        not.push(Not { remedy: boolean::set_text(&judge.named(set)), why: boolean::opens_text(*opens) });
     }
-    let after = Context { ty: *best, ..q.target.clone() };
+    let after = Context { ty: *best, ..Context::clone(&q.target) }.into();
     let verdict = Verdict {
         code: &GENERIC_PORT,
         cause: match numbers.as_slice() {
@@ -85,7 +90,7 @@ fn labelled_since(judge: &Judge<'_>, q: &Question, ports: &[u16], number: u32) -
     let mut evidence = Vec::new();
     for port in ports {
         let found = policy.port(number, *port)?;
-        let asked = Question { target: found.context.clone(), ..q.clone() };
+        let asked = Question { target: found.context.clone().into(), ..q.clone() };
         if found.context.ty == q.target.ty || judge.allowed(&asked) != (q.vector, true) {
             return None;
         }
@@ -120,7 +125,7 @@ fn candidates(judge: &mut Judge<'_>, q: &Question) -> Vec<(TypeId, usize)> {
         if types::GENERIC_PORTS.contains(&name) || connects && !family(name) {
             continue;
         }
-        let asked = Question { target: context.clone(), ..q.clone() };
+        let asked = Question { target: context.clone().into(), ..q.clone() };
         if judge.allowed(&asked) == (q.vector, true) {
             let users = judge.sources(context.ty, q.class, q.vector).len();
             found.push((Some(name) != usual, !family(name), users, context.ty));

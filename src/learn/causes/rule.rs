@@ -1,12 +1,24 @@
 //! A rule is missing: the last cause, when nothing better explains the denial.
 
+use std::rc::Rc;
+
 use super::{Judge, Question, boolean};
 use crate::denials::Denial;
 use crate::learn::verdict::{Remedy, Verdict};
 use crate::report::codes::rule::NO_RULE;
 
-pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict {
+pub(super) fn judge(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Rc<Verdict> {
     let missing = boolean::missing(judge, q);
+    if q.commands.is_empty() && judge.is_brief() {
+        let key = (q.class, missing);
+        if let Some(known) = judge.rules.get(&key) {
+            return Rc::clone(known);
+        }
+        let permissions = judge.permissions(denial, q, missing);
+        let verdict = Rc::new(Verdict::brief(&NO_RULE, Remedy::Allow { permissions, filtered: false }));
+        judge.rules.insert(key, Rc::clone(&verdict));
+        return verdict;
+    }
     let policy = &judge.ground.policy;
     let (source, target) = (judge.ty(q.source.ty), judge.ty(q.target.ty));
     let class = policy.classes().name(q.class);
@@ -16,8 +28,12 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict
         judge.view.allowed_commands(q.source.ty, q.target.ty, q.class, netlink).is_some()
     };
     let filtered = !q.commands.is_empty() && filters();
+    let permissions = judge.permissions(denial, q, missing);
+    if judge.is_brief() {
+        return Verdict::brief(&NO_RULE, Remedy::Allow { permissions, filtered }).into();
+    }
     let mut evidence = Vec::new();
-    let has = judge.view.allowed_by_rules(q.source.ty, q.target.ty, q.class);
+    let has = judge.about(q).rules;
     if has & q.vector != 0 {
         evidence.push(format!("allowed already: {}", policy.vector_text(q.class, has & q.vector)));
     } else if has != 0 {
@@ -33,7 +49,8 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Verdict
         code: &NO_RULE,
         cause: format!("no rule gives {source} `{lacking}` on {class} {object}"),
         evidence,
-        remedy: Remedy::Allow { permissions: judge.permissions(denial, q, missing), filtered },
+        remedy: Remedy::Allow { permissions, filtered },
         not: Vec::new(),
     }
+    .into()
 }

@@ -4,7 +4,7 @@
 //! section is made of the specifications whose beginnings agree with a path's first two folders, when the first path
 //! in these is asked about. It answers as all of them together do.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use rustc_hash::FxHashMap;
 
@@ -22,8 +22,8 @@ const MOST: usize = 24;
 pub struct Sections {
     precedence: Precedence,
     specs: Vec<Spec>,
-    /// What each specification's paths surely begin with.
-    beginnings: Vec<Arc<str>>,
+    /// How much of each specification's pattern its paths surely begin with.
+    beginnings: Vec<u16>,
     local: Substitutions,
     dist: Substitutions,
     problems: Vec<Problem>,
@@ -36,7 +36,8 @@ impl Sections {
     pub fn new(files: Files<'_>, precedence: Precedence) -> Sections {
         let mut problems = Vec::new();
         let (specs, [local, dist]) = files.read(precedence, &mut problems);
-        let beginnings = specs.iter().map(|spec| beginning(&spec.pattern).into()).collect();
+        let len = |spec: &Spec| u16::try_from(beginning(&spec.pattern).len()).unwrap_or(0);
+        let beginnings = specs.iter().map(len).collect();
         let (made, whole) = Default::default();
         Sections { precedence, specs, beginnings, local, dist, problems, made, whole }
     }
@@ -71,12 +72,12 @@ impl Sections {
     }
 
     fn section(&self, folders: &[u8]) -> FileContexts {
-        let agrees = |beginning: &str| {
-            let len = beginning.len().min(folders.len());
-            beginning.as_bytes().get(..len) == folders.get(..len)
+        let agrees = |spec: &Spec, len: u16| {
+            let len = usize::from(len).min(folders.len());
+            spec.pattern.as_bytes().get(..len) == folders.get(..len)
         };
         let all = self.specs.iter().zip(&self.beginnings);
-        self.made_of(all.filter(|(_, beginning)| agrees(beginning)).map(|(spec, _)| spec))
+        self.made_of(all.filter(|(spec, len)| agrees(spec, **len)).map(|(spec, _)| spec))
     }
 
     fn made_of<'s>(&self, specs: impl Iterator<Item = &'s Spec>) -> FileContexts {

@@ -22,17 +22,13 @@ pub struct Substitution {
 }
 
 /// The substitutions of one file, in the order in which they are tried.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Substitutions {
     list: Vec<Substitution>,
-    /// Second bytes of sources (the first is `/`), by which most paths are passed over; all, if one is shorter.
-    seconds: [bool; 256],
-}
-
-impl Default for Substitutions {
-    fn default() -> Self {
-        Substitutions { list: Vec::new(), seconds: [false; 256] }
-    }
+    /// Second and third bytes of sources (the first is `/`), by which most paths are passed over.
+    begin: Vec<[u8; 2]>,
+    /// A source is shorter: then none is passed over.
+    any: bool,
 }
 
 impl Substitutions {
@@ -63,20 +59,17 @@ impl Substitutions {
         if precedence != Precedence::V3_8 {
             list.reverse();
         }
-        let mut seconds = [false; 256];
-        for sub in &list {
-            match sub.source.get(1).and_then(|b| seconds.get_mut(usize::from(*b))) {
-                Some(second) => *second = true,
-                None => seconds = [true; 256],
-            }
-        }
-        Substitutions { list, seconds }
+        let mut begin: Vec<[u8; 2]> = list.iter().filter_map(|sub| second_and_third(&sub.source)).collect();
+        let any = begin.len() < list.len();
+        begin.sort_unstable();
+        begin.dedup();
+        Substitutions { list, begin, any }
     }
 
     /// The path with the first fitting substitution made.
     fn apply(&self, path: &[u8]) -> Option<(Vec<u8>, &Substitution)> {
-        let second = path.get(1).and_then(|b| self.seconds.get(usize::from(*b)));
-        if !second.copied().unwrap_or(true) {
+        let begins = || second_and_third(path).is_some_and(|two| self.begin.contains(&two));
+        if !self.any && !begins() {
             return None;
         }
         self.list.iter().find_map(|sub| {
@@ -93,6 +86,13 @@ impl Substitutions {
     }
 }
 
+fn second_and_third(path: &[u8]) -> Option<[u8; 2]> {
+    match path {
+        [_, second, third, ..] => Some([*second, *third]),
+        _ => None,
+    }
+}
+
 /// Makes the path ready: `//` becomes `/`, a final `/` is dropped, then one substitution of `.subs`, then one of
 /// `.subs_dist`. `used` is told of each substitution made.
 pub(super) fn prepare<'p, 's>(
@@ -102,7 +102,7 @@ pub(super) fn prepare<'p, 's>(
     mut used: impl FnMut(&'s Substitution),
 ) -> Cow<'p, [u8]> {
     let mut path = Cow::Borrowed(path);
-    if memchr::memmem::find(&path, b"//").is_some() {
+    if path.windows(2).any(|two| two == b"//") {
         let mut clean = path.into_owned();
         clean.dedup_by(|b, a| *a == b'/' && *b == b'/');
         path = Cow::Owned(clean);

@@ -182,12 +182,7 @@ impl RuleSet {
     /// Takes all rules of another set.
     pub fn merge(&mut self, other: RuleSet) {
         for (rule, grant) in other {
-            let mine = self.grant(rule);
-            mine.permissions.extend(grant.permissions);
-            mine.ioctls.extend(grant.ioctls);
-            mine.nlmsgs.extend(grant.nlmsgs);
-            mine.remarks.extend(grant.remarks);
-            mine.filtered |= grant.filtered;
+            self.put(rule, grant);
         }
     }
 

@@ -10,4 +10,4 @@ pub mod te;
 
 pub use content::{Content, Statement};
 pub use name::Name;
-pub use rules::{Rule, RuleSet, Target};
+pub use rules::{Grant, Rule, RuleSet, Target};

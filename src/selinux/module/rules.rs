@@ -1,5 +1,6 @@
 //! Allow rules, merged and in a fixed order.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Name;
@@ -77,6 +78,31 @@ impl RuleSet {
         self.rules.entry(rule).or_default()
     }
 
+    /// Takes many rules, mostly in order.
+    pub fn put_all(&mut self, rules: Vec<(Rule, Grant)>) {
+        let in_order = rules.windows(2).all(|two| matches!(two, [(a, _), (b, _)] if a < b));
+        if in_order && self.rules.is_empty() {
+            self.rules = rules.into_iter().collect();
+        } else {
+            rules.into_iter().for_each(|(rule, grant)| self.put(rule, grant));
+        }
+    }
+
+    /// Takes a rule.
+    pub fn put(&mut self, rule: Rule, grant: Grant) {
+        match self.rules.entry(rule) {
+            Entry::Vacant(free) => _ = free.insert(grant),
+            Entry::Occupied(mut mine) => {
+                let mine = mine.get_mut();
+                mine.permissions.extend(grant.permissions);
+                mine.ioctls.extend(grant.ioctls);
+                mine.nlmsgs.extend(grant.nlmsgs);
+                mine.remarks.extend(grant.remarks);
+                mine.filtered |= grant.filtered;
+            }
+        }
+    }
+
     /// All rules in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Rule, &Grant)> {
         self.rules.iter()
@@ -97,8 +123,27 @@ impl RuleSet {
         self.rules.is_empty()
     }
 
+    /// Whether a `.te` module can hold all of them. Neighbours have names in common.
+    fn all_in_te(&self) -> bool {
+        let mut last: Option<&Rule> = None;
+        self.rules.keys().all(|rule| {
+            let same = |of: fn(&Rule) -> &Name| last.is_some_and(|last| of(last) == of(rule));
+            let target = match &rule.target {
+                Target::Itself => true,
+                target @ Target::Type(name) => last.is_some_and(|l| l.target == *target) || name.in_te(),
+            };
+            let source = same(|r| &r.source) || rule.source.in_te();
+            let class = same(|r| &r.class) || rule.class.in_te();
+            last = Some(rule);
+            source && target && class
+        })
+    }
+
     /// Those that a `.te` module can hold, and those that need CIL.
     pub fn split(self) -> (RuleSet, RuleSet) {
+        if self.all_in_te() {
+            return (self, RuleSet::default());
+        }
         let (te, cil) = self.rules.into_iter().partition(|(rule, _)| rule.in_te());
         (RuleSet { rules: te }, RuleSet { rules: cil })
     }

@@ -6,8 +6,10 @@
 
 use rustc_hash::FxHashMap;
 
+use super::between::Between;
 use super::decide::{Members, View, with_members};
 use super::id::{BooleanId, ClassId, TypeId};
+use super::rule_tables::Gate;
 use super::rules::RuleKind;
 
 /// States of booleans that would let a rule allow what is denied.
@@ -31,8 +33,9 @@ impl<'p> View<'p> {
         class: ClassId,
         requested: u32,
     ) -> Vec<BooleanChange> {
-        let missing = (requested & !self.by_rules(source, target, class).allowed).count_ones() as usize;
-        let sets = self.boolean_sets(source, target, class, requested).into_iter();
+        let between = self.policy().between(source, target, class);
+        let missing = (requested & !self.in_force(&between)).count_ones() as usize;
+        let sets = self.boolean_sets(&between, requested).into_iter();
         let mut out: Vec<BooleanChange> = sets
             .map(|changes| {
                 let opens = self.opened_by_changes(&changes).saturating_sub(missing);
@@ -44,37 +47,32 @@ impl<'p> View<'p> {
     }
 
     /// The sets of [`View::boolean_changes`], without what else they open, smaller ones first.
-    pub fn boolean_sets(
-        &self,
-        source: TypeId,
-        target: TypeId,
-        class: ClassId,
-        requested: u32,
-    ) -> Vec<Vec<(BooleanId, bool)>> {
-        let conditionals = self.policy().conditionals();
-        let missing = requested & !self.by_rules(source, target, class).allowed;
-        if missing == 0 {
+    pub fn boolean_sets(&self, between: &Between, requested: u32) -> Vec<Vec<(BooleanId, bool)>> {
+        let conditional = |gate: Gate| {
+            let at = gate.checked_sub(1)? as usize;
+            Some((self.policy().conditionals().get(at / 2)?, at.is_multiple_of(2)))
+        };
+        let missing = requested & !self.in_force(between);
+        let can_grant = between.branches.iter().fold(0, |all, (_, grants)| all | grants & missing);
+        if missing == 0 || can_grant != missing {
             return Vec::new();
         }
         // Which booleans matter: those of conditions with a rule that grants part of what is missing.
-        let mut booleans: Vec<BooleanId> = Vec::new();
-        let mut can_grant = 0;
-        self.each_entry(source, target, class, |rule, gate| {
-            let grants = rule.permissions().unwrap_or(0) & missing;
-            let conditional = gate.checked_sub(1).and_then(|g| conditionals.get(g as usize / 2));
-            if let Some(conditional) = conditional
-                && rule.kind() == RuleKind::Allow
-                && grants != 0
-            {
-                can_grant |= grants;
-                booleans.extend(conditional.booleans());
-            }
-        });
+        let granting = between.branches.iter().filter(|(_, grants)| grants & missing != 0);
+        let mut booleans: Vec<BooleanId> = granting
+            .filter_map(|(gate, _)| conditional(*gate))
+            .flat_map(|(conditional, _)| conditional.booleans())
+            .collect();
         booleans.sort_unstable();
         booleans.dedup();
-        if can_grant != missing {
-            return Vec::new();
-        }
+        let allowed_with = |set: &[BooleanId]| {
+            let open = between.branches.iter().filter(|(gate, _)| {
+                conditional(*gate).is_some_and(|(conditional, branch)| {
+                    conditional.evaluate(|b| self.boolean(b) != set.contains(&b)) == branch
+                })
+            });
+            open.fold(between.always, |all, (_, grants)| all | grants)
+        };
         let mut found: Vec<Vec<BooleanId>> = Vec::new();
         for size in 1..=MOST.min(booleans.len()) {
             // Large sets only of few booleans, so that the work stays small.
@@ -85,8 +83,7 @@ impl<'p> View<'p> {
                 if found.iter().any(|smaller| smaller.iter().all(|b| set.contains(b))) {
                     return;
                 }
-                let view = self.with_changed(set);
-                if requested & !view.by_rules(source, target, class).allowed == 0 {
+                if requested & !allowed_with(set) == 0 {
                     found.push(set.to_vec());
                 }
             });
@@ -139,25 +136,27 @@ impl<'p> View<'p> {
                 }
             }
         }
-        let opened = seen.into_iter().map(|((source, class), on)| {
+        // What a source may do to what is written as a target; the first number tells for which source and class.
+        let mut granted = vec![(0usize, 0u32); policy.types().greatest() as usize];
+        let mut opened = 0;
+        for (number, ((source, class), on)) in seen.into_iter().enumerate() {
             with_members(policy, source, |members| {
-                let mut granted: FxHashMap<TypeId, u32> = FxHashMap::default();
-                let mut opened = 0;
                 for (target, mut new) in on {
                     new &= !self.laid_over(source, target, class);
-                    for written in policy.attributes(target) {
-                        if new == 0 {
-                            break;
+                    policy.each_written(target, |written| {
+                        if let Some(known) = granted.get_mut(written.index()) {
+                            if known.0 != number + 1 {
+                                *known = (number + 1, self.granted_on(written, class, members));
+                            }
+                            new &= !known.1;
                         }
-                        let find = || self.granted_on(written, class, members);
-                        new &= !*granted.entry(written).or_insert_with(find);
-                    }
+                        new != 0
+                    });
                     opened += new.count_ones() as usize;
                 }
-                opened
-            })
-        });
-        opened.sum()
+            });
+        }
+        opened
     }
 
     /// What `allow` rules in force let a source do to what is written as their target.

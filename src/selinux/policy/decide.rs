@@ -71,6 +71,29 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Calls for a type itself and for those of its attributes that are targets in some rule, until told that it is enough.
+    #[inline]
+    pub(super) fn each_written(&self, ty: TypeId, mut go_on: impl FnMut(TypeId) -> bool) {
+        let attributes = self.type_attributes.get(ty.index());
+        // Files have each type among its own attributes; what is made in memory may not.
+        if attributes.is_none_or(|a| !a.contains(ty.bit())) && !go_on(ty) {
+            return;
+        }
+        for (word, bits) in attributes.into_iter().flat_map(|a| a.words()) {
+            let mut bits = bits & self.index.rules.written(word);
+            while bits != 0 {
+                if let Some(attribute) = TypeId::from_bit(word * 64 + bits.trailing_zeros())
+                    && !go_on(attribute)
+                {
+                    return;
+                }
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
 impl<'p> View<'p> {
     /// The policy with these states, by boolean from 0 on.
     pub(super) fn with_states(policy: &'p Policy, states: Vec<bool>) -> Self {
@@ -226,9 +249,8 @@ impl<'p> View<'p> {
         mut call: impl FnMut(Rule, Gate),
     ) {
         let index = &self.policy.index;
-        let attributes = self.policy.type_attributes.get(target.index());
         with_members(self.policy, source, |members| {
-            let mut about = |target| {
+            self.policy.each_written(target, |target| {
                 for entry in index.rules.get(target, class) {
                     if members.contains(entry.source)
                         && let Some((rule, gate)) = self.policy.rule(entry.rule)
@@ -236,20 +258,8 @@ impl<'p> View<'p> {
                         call(rule, gate);
                     }
                 }
-            };
-            // Files have each type among its own attributes; what is made in memory may not.
-            if attributes.is_none_or(|a| !a.contains(target.bit())) {
-                about(target);
-            }
-            for (word, bits) in attributes.into_iter().flat_map(|a| a.words()) {
-                let mut bits = bits & index.rules.written(word);
-                while bits != 0 {
-                    if let Some(attribute) = TypeId::from_bit(word * 64 + bits.trailing_zeros()) {
-                        about(attribute);
-                    }
-                    bits &= bits - 1;
-                }
-            }
+                true
+            });
         });
     }
 
@@ -324,7 +334,17 @@ impl<'p> View<'p> {
 /// A type's attributes and itself as a set; bit 0 is type 1.
 pub(super) struct Members<'a>(&'a [u64]);
 
-impl Members<'_> {
+impl<'a> Members<'a> {
+    /// The set of these words, as [`Members::words`] gave them.
+    pub(super) fn of(words: &'a [u64]) -> Members<'a> {
+        Members(words)
+    }
+
+    /// Its words; bit 0 of the first is type 1.
+    pub(super) fn words(&self) -> &'a [u64] {
+        self.0
+    }
+
     #[inline]
     pub(super) fn contains(&self, number: u16) -> bool {
         let bit = number.wrapping_sub(1);

@@ -51,7 +51,7 @@ mod text;
 mod types;
 mod users;
 
-pub use between::Granting;
+pub use between::{Attributes, Barriers, Between, Granting, OnTarget};
 pub use bitmap::Bitmap;
 pub use boolean_changes::BooleanChange;
 pub use booleans::Boolean;
