@@ -96,8 +96,8 @@ fn bytes_of(log: &Path) -> Vec<u8> {
 fn reports(lesson: &Lesson<'_>) -> (String, String) {
     let look = text::Look { format: Format::Human, paint: Paint::PLAIN };
     let (mut learn, mut why) = (Vec::new(), Vec::new());
-    text::opening(&mut learn, lesson).unwrap();
-    text::opening(&mut why, lesson).unwrap();
+    text::opening(&mut learn, lesson, Format::Human).unwrap();
+    text::opening(&mut why, lesson, Format::Human).unwrap();
     for group in &lesson.groups {
         text::group(&mut learn, group, &[], look).unwrap();
         for denial in &group.denials {

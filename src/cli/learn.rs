@@ -189,7 +189,7 @@ pub fn run(
         }
         return Ok(status);
     }
-    text::opening(out, &lesson)?;
+    text::opening(out, &lesson, args.format)?;
     for (group, files) in lesson.groups.iter().zip(&names) {
         let written = if args.output.is_some() && status == 0 { files.as_slice() } else { &[] };
         text::group(out, group, written, look)?;

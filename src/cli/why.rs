@@ -78,7 +78,7 @@ pub fn run(
         writeln!(out)?;
         return Ok(status);
     }
-    text::opening(out, &lesson)?;
+    text::opening(out, &lesson, args.format)?;
     stories(&lesson, look, out)?;
     text::unread(out, &lesson, "perms why")?;
     if log.denials.is_empty() && status == 0 {

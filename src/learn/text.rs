@@ -57,12 +57,12 @@ pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<
 
 /// How a report begins: what was read, the policy or that there is none (where there is a denial to judge by one), and
 /// what to be careful about.
-pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
-    head(out, lesson)?;
+pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>, format: Format) -> io::Result<()> {
+    head(out, lesson, format)?;
     meanwhile(out, lesson)?;
     match &lesson.judgement {
         _ if lesson.log.denials.is_empty() => {}
-        None => writeln!(out, "{NO_POLICY}")?,
+        None => writeln!(out, "{}", hanging(NO_POLICY, 0, 2, format))?,
         Some(judgement) => {
             let labels = match &judgement.labels {
                 Some(Ok(name)) => format!("; specifications {name}"),
@@ -76,21 +76,21 @@ pub fn opening(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
                 }
                 None => String::new(),
             };
-            writeln!(
-                out,
+            let line = format!(
                 "policy {} ({}), version {}{}{files}",
                 escape(&judgement.policy),
                 judgement.reason,
                 judgement.version,
                 escape(&labels)
-            )?;
+            );
+            writeln!(out, "{}", hanging(&line, 0, 2, format))?;
         }
     }
-    cautions(out, lesson)
+    cautions(out, lesson, format)
 }
 
 /// What the log held, in a line or two.
-fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+fn head(out: &mut dyn Write, lesson: &Lesson<'_>, format: Format) -> io::Result<()> {
     let log = lesson.log;
     let mut line = format!(
         "{}, {}, {} distinct",
@@ -101,7 +101,7 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     if let (Some(first), Some(last)) = period(log.denials.values().map(|d| &d.seen)) {
         line.push_str(&format!(", {}", span(first, last)));
     }
-    writeln!(out, "{line}")?;
+    writeln!(out, "{}", hanging(&line, 0, 2, format))?;
     let t = &log.tally;
     let rest: Vec<String> = [
         (t.left_out, "denial left out by the filters", "denials left out by the filters"),
@@ -119,7 +119,8 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
     .map(|(n, one, many)| count(n, one, many))
     .collect();
     if !rest.is_empty() {
-        writeln!(out, "the other lines: {}", rest.join(", "))?;
+        let line = format!("the other lines: {}", rest.join(", "));
+        writeln!(out, "{}", hanging(&line, 0, 2, format))?;
     }
     Ok(())
 }
@@ -143,9 +144,10 @@ fn meanwhile(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
 }
 
 /// What holds for the whole log.
-fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>) -> io::Result<()> {
+fn cautions(out: &mut dyn Write, lesson: &Lesson<'_>, format: Format) -> io::Result<()> {
     for caution in &lesson.cautions {
-        writeln!(out, "caution[{}]: {}", caution.code.id, escape(&caution.text))?;
+        let line = format!("caution[{}]: {}", caution.code.id, escape(&caution.text));
+        writeln!(out, "{}", hanging(&line, 0, 2, format))?;
     }
     Ok(())
 }
@@ -275,7 +277,8 @@ fn by_code<'a>(all: impl Iterator<Item = &'a Advice>) -> Vec<(Code, Vec<&'a Advi
 }
 
 fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) -> io::Result<()> {
-    writeln!(out, "  {}: {} ({})", code.id, code.summary, thousands(len(items.len())))?;
+    let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(items.len())));
+    writeln!(out, "  {}", hanging(&head, 2, 4, format))?;
     let arrow = if format == Format::Plain { "next:" } else { "→" };
     let mut seen = HashSet::new();
     let distinct: Vec<&&Advice> = items.iter().filter(|item| seen.insert((&item.text, &item.next))).collect();
@@ -283,7 +286,7 @@ fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) ->
     let mut shown = distinct.iter().take(SHOWN).peekable();
     while let Some(item) = shown.next() {
         if said.replace(&item.text) != Some(&item.text) {
-            writeln!(out, "    {}", escape(&item.text))?;
+            writeln!(out, "    {}", folded(&escape(&item.text), 4, format))?;
         }
         // The same step for several: once, below them.
         if shown.peek().is_none_or(|following| following.next != item.next) {
@@ -310,13 +313,18 @@ pub(super) fn more(
 }
 
 /// Columns that a line takes before it goes on in the next, where it is no command to be pasted.
-pub(super) const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 80;
 
 /// A text that begins `indent` columns into its line, broken between words before it grows longer than [`WIDTH`]; the lines
 /// that follow begin where it began. What a program or a screen reader takes is left in one line.
 pub(super) fn folded(text: &str, indent: usize, format: Format) -> String {
+    hanging(text, indent, indent, format)
+}
+
+/// The same for a text that begins at column `start`; the lines that follow begin at `indent`.
+pub(super) fn hanging(text: &str, start: usize, indent: usize, format: Format) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut column = indent;
+    let mut column = start;
     for (i, word) in text.split(' ').enumerate() {
         // Colours take no room.
         let coloured = word.matches('\u{1b}').count() * 4;

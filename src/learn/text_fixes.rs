@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::text::{Look, SHOWN, count, len, more, thousands};
+use super::text::{Look, SHOWN, count, folded, hanging, len, more, thousands};
 use super::{Group, Judgement, fixes};
 use crate::report::{Format, escape};
 
@@ -37,9 +37,9 @@ pub(super) fn fixes(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::R
     for by_hand in fixes::by_hand(group) {
         let (code, causes) = (by_hand.code, by_hand.causes);
         let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(by_hand.denials)));
-        writeln!(out, "  {}", look.paint.change(&head))?;
+        writeln!(out, "  {}", look.paint.change(&hanging(&head, 2, 4, look.format)))?;
         for (cause, steps) in causes.iter().take(SHOWN) {
-            writeln!(out, "    {}", escape(cause))?;
+            writeln!(out, "    {}", folded(&escape(cause), 4, look.format))?;
             for step in steps.iter().take(SHOWN) {
                 writeln!(out, "    {} {}", arrow(look), shown(step))?;
             }
@@ -89,9 +89,9 @@ pub fn replay(out: &mut dyn Write, judgement: &Judgement, look: Look) -> io::Res
     for (n, what) in rest.into_iter().filter(|(n, _)| *n > 0) {
         line.push_str(&format!(", {} {what}", thousands(len(n))));
     }
-    writeln!(out, "\n{}", look.paint.bold(&line))?;
+    writeln!(out, "\n{}", look.paint.bold(&hanging(&line, 0, 2, look.format)))?;
     for (_, why) in r.remain.iter().take(SHOWN) {
-        writeln!(out, "  {}", escape(why))?;
+        writeln!(out, "  {}", hanging(&escape(why), 2, 4, look.format))?;
     }
     more(out, "  ", r.remain.len(), SHOWN, "; perms why shows each")?;
     let Some(proofs) = &judgement.proofs else { return Ok(()) };

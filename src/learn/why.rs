@@ -28,19 +28,18 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
         Mode::Permissive => "would be denied (permissive)",
         Mode::Both => "was denied (sometimes permissive)",
     };
-    write!(
-        out,
-        "\n{} {verdict} `{}` on {}{object} ({}{itself}), {}",
+    let mut head = format!(
+        "{} {verdict} `{}` on {}{object} ({}{itself}), {}",
         look.paint.bold(key.source.kind.as_str()),
         permissions.join(" "),
         key.class,
         key.target.kind,
         text::count(denial.seen.counts.least(), "time", "times"),
-    )?;
-    match (denial.seen.first, denial.seen.last) {
-        (Some(first), Some(last)) => writeln!(out, ", {}", text::span(first, last))?,
-        _ => writeln!(out)?,
+    );
+    if let (Some(first), Some(last)) = (denial.seen.first, denial.seen.last) {
+        head.push_str(&format!(", {}", text::span(first, last)));
     }
+    writeln!(out, "\n{}", text::hanging(&head, 0, 2, look.format))?;
     line(out, look, "program", &text::sample(&e.programs, 4))?;
     line(out, look, "command", &text::sample(&e.commands, 3))?;
     line(out, look, "user", &text::sample(&e.users, 6))?;
