@@ -277,8 +277,7 @@ fn by_code<'a>(all: impl Iterator<Item = &'a Advice>) -> Vec<(Code, Vec<&'a Advi
 }
 
 fn advice(out: &mut dyn Write, code: Code, items: &[&Advice], format: Format) -> io::Result<()> {
-    let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(items.len())));
-    writeln!(out, "  {}", hanging(&head, 2, 4, format))?;
+    writeln!(out, "  {}: {} ({})", code.id, code.summary, thousands(len(items.len())))?;
     let arrow = if format == Format::Plain { "next:" } else { "→" };
     let mut seen = HashSet::new();
     let distinct: Vec<&&Advice> = items.iter().filter(|item| seen.insert((&item.text, &item.next))).collect();

@@ -37,7 +37,7 @@ pub(super) fn fixes(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::R
     for by_hand in fixes::by_hand(group) {
         let (code, causes) = (by_hand.code, by_hand.causes);
         let head = format!("{}: {} ({})", code.id, code.summary, thousands(len(by_hand.denials)));
-        writeln!(out, "  {}", look.paint.change(&hanging(&head, 2, 4, look.format)))?;
+        writeln!(out, "  {}", look.paint.change(&head))?;
         for (cause, steps) in causes.iter().take(SHOWN) {
             writeln!(out, "    {}", folded(&escape(cause), 4, look.format))?;
             for step in steps.iter().take(SHOWN) {
