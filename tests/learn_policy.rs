@@ -123,6 +123,10 @@ fn reports_are_as_in_the_golden_files() {
         let (report, why) = reports(&lesson);
         assert!(!report.contains("not needed:"), "{name}: a permission is not needed\n{report}");
         support::golden(&dir.join("policy.txt"), &report);
+        // Without the texts that this report does not show.
+        let brief = learn::Options { brief: true, ..options };
+        let short = learn::judge(&log, &[], &brief, Some(&ground));
+        assert_eq!(reports(&short).0, report, "{name}");
         let golden = dir.join("policy-why.txt");
         if golden.exists() {
             support::golden(&golden, &why);
