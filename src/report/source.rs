@@ -30,11 +30,6 @@ impl Source {
         (line, line.checked_sub(1).and_then(|n| self.lines.get(n)).copied().unwrap_or(0))
     }
 
-    /// How many lines there are, an empty one after a last line end included.
-    pub fn lines(&self) -> usize {
-        self.lines.len()
-    }
-
     /// Line (from 1) and column (from 1, in characters) of a byte offset; an offset past the end is the end.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let mut end = offset.min(self.text.len());

@@ -503,9 +503,9 @@ pub enum ItemKind {
     /// Aliases of one kind. Those before a mistake hold.
     Aliases(Vec<Arc<Alias>>),
     /// Defaults.
-    Defaults(Defaults),
+    Defaults(Box<Defaults>),
     /// A user specification.
-    UserSpec(UserSpec),
+    UserSpec(Box<UserSpec>),
     /// A mistake; sudo drops the whole entry. (A user specification with a mistake in its second `hosts = commands`
     /// may be kept in part; it is then a [`ItemKind::UserSpec`] and a problem is reported beside it.)
     Bad,

@@ -130,7 +130,7 @@ impl<'t> Session<'t> {
         self.specs.iter().filter_map(|n| {
             let &(file, item) = self.tree.specs.get(*n)?;
             match &self.tree.files.get(file)?.items.get(item)?.kind {
-                ItemKind::UserSpec(spec) => Some((file, item, spec)),
+                ItemKind::UserSpec(spec) => Some((file, item, &**spec)),
                 _ => None,
             }
         })

@@ -230,7 +230,7 @@ impl<'t> Edit<'t> {
                 Expected::Spec(spec) => match &new.kind {
                     ItemKind::UserSpec(s) if same_spec(s, spec) => {
                         if n == wanted {
-                            found = Some((s.clone(), new.span.start));
+                            found = Some((UserSpec::clone(s), new.span.start));
                         }
                     }
                     _ => return None,

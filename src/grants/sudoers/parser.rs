@@ -278,7 +278,7 @@ impl<'f> Parser<'f> {
                 Token::Comma => {
                     self.bump();
                 }
-                Token::Newline => return Ok(ItemKind::Defaults(Defaults { scope, settings })),
+                Token::Newline => return Ok(ItemKind::Defaults(Box::new(Defaults { scope, settings }))),
                 _ => return self.mistake(),
             }
         }
@@ -307,7 +307,7 @@ impl<'f> Parser<'f> {
                 }
             }
         }
-        Ok(ItemKind::UserSpec(UserSpec { users, privileges, crosses: self.crosses }))
+        Ok(ItemKind::UserSpec(Box::new(UserSpec { users, privileges, crosses: self.crosses })))
     }
 
     fn privilege(&mut self) -> Parsed<Privilege> {

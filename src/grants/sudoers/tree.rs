@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
@@ -75,7 +75,8 @@ pub struct File {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    source: Arc<Source>,
+    /// Made when something is found.
+    source: OnceLock<Arc<Source>>,
 }
 
 impl File {
@@ -85,13 +86,11 @@ impl File {
         text: super::files::FileText,
         included_by: Option<(usize, Span)>,
     ) -> File {
-        // Once for all findings: each of thousands keeps it.
-        let shown = std::str::from_utf8(&text.bytes).map_or_else(|_| with_marks(&text.bytes), str::to_owned);
-        let source = Source::new(path.clone(), shown);
         File {
             path,
-            items: Vec::with_capacity(source.lines()),
-            source,
+            // An entry for each line, and no more than the text is long.
+            items: Vec::with_capacity(memchr::memchr_iter(b'\n', &text.bytes).count() + 1),
+            source: OnceLock::new(),
             text: text.bytes,
             included_by,
             uid: text.uid,
@@ -118,19 +117,24 @@ impl File {
     /// Line and column, from 1, of a byte offset; columns count bytes, as sudo's do.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let offset = offset.min(self.text.len());
-        let (line, start) = self.source.line_of(offset);
+        let (line, start) = self.source().line_of(offset);
         (line, offset - start + 1)
     }
 
     /// The file as a text that a finding can cite. Bytes that are no UTF-8 are shown as `?`, one for one, so that
     /// offsets hold.
     pub fn source(&self) -> &Arc<Source> {
-        &self.source
+        // Once for all findings: each of thousands keeps it.
+        self.source.get_or_init(|| {
+            let text = &self.text;
+            let shown = std::str::from_utf8(text).map_or_else(|_| with_marks(text), str::to_owned);
+            Source::new(self.path.clone(), shown)
+        })
     }
 
     /// A span as the place of a finding.
     pub fn origin(&self, span: Span) -> Origin {
-        Origin::new(&self.source, span.range())
+        Origin::new(self.source(), span.range())
     }
 }
 
@@ -249,7 +253,7 @@ impl Tree {
         self.specs.iter().filter_map(|&(file, item)| {
             let item = self.files.get(file)?.items.get(item)?;
             match &item.kind {
-                ItemKind::UserSpec(spec) => Some((file, item, spec)),
+                ItemKind::UserSpec(spec) => Some((file, item, &**spec)),
                 _ => None,
             }
         })
@@ -260,7 +264,7 @@ impl Tree {
         self.defaults.iter().filter_map(|&(file, item)| {
             let item = self.files.get(file)?.items.get(item)?;
             match &item.kind {
-                ItemKind::Defaults(d) => Some((file, item, d)),
+                ItemKind::Defaults(d) => Some((file, item, &**d)),
                 _ => None,
             }
         })
