@@ -69,18 +69,18 @@ pub(super) fn write(log: &Log, to: &Path, out: &mut dyn Write) -> io::Result<()>
     if to == Path::new("-") {
         return summary::write(log, &host, out);
     }
+    let put = |file: &mut File| {
+        let mut buffered = io::BufWriter::new(file);
+        summary::write(log, &host, &mut buffered)?;
+        buffered.flush()
+    };
     // A pipe or a device is written into: root who named /dev/null would put a file in its place for the whole host.
     if std::fs::metadata(to).is_ok_and(|there| !there.is_file()) {
-        let mut buffered = io::BufWriter::new(File::options().write(true).open(to)?);
-        summary::write(log, &host, &mut buffered)?;
-        buffered.flush()?;
+        put(&mut File::options().write(true).open(to)?)?;
     } else {
         let folder = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new().prefix(".perms-").tempfile_in(folder)?;
-        let mut buffered = io::BufWriter::new(&mut file);
-        summary::write(log, &host, &mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
+        put(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(to).map_err(|e| e.error)?;
     }

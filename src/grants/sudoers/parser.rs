@@ -470,32 +470,29 @@ impl<'f> Parser<'f> {
     }
 
     fn user_list(&mut self) -> Parsed<(Few<Member<User>>, Span)> {
-        self.list(|p| {
-            p.member(|p, t| {
-                Some(match t {
-                    Token::All => User::All,
-                    Token::Alias => User::Alias(p.value()),
-                    Token::Netgroup => User::Netgroup(p.value()),
-                    Token::Group => User::Group(p.value()),
-                    Token::Word => User::Word(p.value()),
-                    _ => return None,
-                })
-            })
-        })
+        self.list(|p| p.member(Self::user))
     }
 
     fn group_list(&mut self) -> Parsed<Few<Member<User>>> {
         let groups = self.list(|p| {
-            p.member(|p, t| {
-                Some(match t {
-                    Token::All => User::All,
-                    Token::Alias => User::Alias(p.value()),
-                    Token::Word => User::Word(p.value()),
-                    _ => return None,
-                })
+            p.member(|p, t| match t {
+                Token::Group | Token::Netgroup => None,
+                other => p.user(other),
             })
         })?;
         Ok(groups.0)
+    }
+
+    /// What a token stands for in a user list.
+    fn user(&mut self, token: Token) -> Option<User> {
+        Some(match token {
+            Token::All => User::All,
+            Token::Alias => User::Alias(self.value()),
+            Token::Netgroup => User::Netgroup(self.value()),
+            Token::Group => User::Group(self.value()),
+            Token::Word => User::Word(self.value()),
+            _ => return None,
+        })
     }
 
     fn host_list(&mut self) -> Parsed<(Few<Member<Host>>, Span)> {
