@@ -49,35 +49,27 @@ pub(super) fn command(
     let mut loaded = manifest::load_all(&manifests);
     if !grants.is_empty() {
         let root = super::load::root(common)?;
-        let folder = super::load::folder(common)?;
-        let programs = match manifest::load::programs_of(&folder) {
-            Ok(found) => found,
-            Err(e) => {
-                loaded.unreadable.push((folder.join(manifest::load::PROGRAMS), e));
-                std::sync::Arc::new(crate::grants::programs::built_in().clone())
-            }
-        };
-        // The accounts are read where somebody asks for them.
+        let dialect = args.sudo.map(super::can::WhichSudo::dialect);
+        // What risks are looked for with: the accounts, and what is known of programs.
         let mut host = None;
         for path in &grants {
             let path = super::can::absolute(common, path)?;
             let doas = grant_file(&path) == Some(Grants::Doas);
             if host.is_none() && (doas || !args.no_risks) {
-                host = Some(crate::host::Host::observe(super::load::root(common)?)?);
+                let observed = crate::host::Host::observe(super::load::root(common)?)?;
+                host = Some((observed, programs(common, &mut loaded)?));
             }
-            let found = match (&host, doas) {
-                (Some(host), true) => {
-                    root.read(&path, LARGEST_DOAS).map(|text| lint_doas::doas(host, &path, &text, &programs))
+            let found = match &host {
+                Some((host, programs)) if doas => {
+                    root.read(&path, LARGEST_DOAS).map(|text| lint_doas::doas(host, &path, &text, programs))
                 }
-                _ => root.resolve(&path).map(|_| {
+                Some((host, programs)) if !args.no_risks => root.resolve(&path).map(|_| {
                     // The process ends soon: to give back the memory of every word takes as long as a fifth of all this.
-                    let name = host_name(&root);
-                    let policy = ManuallyDrop::new(lint_sudo::read(&root, &name, &path));
-                    let dialect = args.sudo.map(super::can::WhichSudo::dialect);
-                    match &host {
-                        Some(host) if !args.no_risks => lint_sudo::sudoers(host, &policy, &programs, dialect),
-                        _ => lint_sudo::mistakes(&root, &policy, dialect.unwrap_or(Dialect::Classic)),
-                    }
+                    let policy = ManuallyDrop::new(lint_sudo::read(&root, &host.name, &path));
+                    lint_sudo::sudoers(host, &policy, programs, dialect)
+                }),
+                _ => root.resolve(&path).map(|_| {
+                    lint_sudo::mistakes(&root, &host_name(&root), &path, dialect.unwrap_or(Dialect::Classic))
                 }),
             };
             match found {
@@ -111,6 +103,19 @@ pub(super) fn command(
     // As above: the memory of thousands of findings.
     std::mem::forget(loaded);
     Ok(status)
+}
+
+/// What is known of programs: what is built in, and what the host's folder of manifests adds. Where that cannot be read, it is
+/// noted.
+fn programs(
+    common: &super::Common,
+    loaded: &mut Loaded,
+) -> Result<Arc<crate::grants::programs::Table>, super::error::CliError> {
+    let folder = super::load::folder(common)?;
+    Ok(manifest::load::programs_of(&folder).unwrap_or_else(|e| {
+        loaded.unreadable.push((folder.join(manifest::load::PROGRAMS), e));
+        Arc::new(crate::grants::programs::built_in().clone())
+    }))
 }
 
 /// What polkit could grant more narrowly than sudo does, where the host has one that can.

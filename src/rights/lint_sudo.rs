@@ -1,15 +1,15 @@
 //! What is risky or in vain in a sudoers policy, each with its line and what would be better. Of single rules: `lint_rule`.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::known_names::Unknown;
 use super::lint_rule;
 use super::programs::HostPrograms;
 use crate::grants::programs::Table;
-use crate::grants::sudoers::ast::{Change, Command, ItemKind, Scope, Span, User};
-use crate::grants::sudoers::{ProblemKind, Reading, RsPolicy, Tree, check};
+use crate::grants::sudoers::ast::{Change, Command, Item, ItemKind, Scope, Span, User};
+use crate::grants::sudoers::{Check, Problem, ProblemKind, Reading, RsPolicy, Tree, check};
 use crate::host::Host;
 use crate::host::grants::HostFiles;
 use crate::host::sudo::{Dialect, Sudo, Version};
@@ -19,19 +19,38 @@ use crate::sys::Root;
 
 /// Reads a policy that begins at this file of the host of this name.
 pub fn read(root: &Root, host: &str, main: &Path) -> Tree {
+    Tree::read(&HostFiles::new(root), main, &reading(host))
+}
+
+fn reading(host: &str) -> Reading {
     let short = host.split('.').next().unwrap_or_default();
-    let reading = Reading { host: short.as_bytes().to_vec(), ..Reading::default() };
-    Tree::read(&HostFiles::new(root), main, &reading)
+    Reading { host: short.as_bytes().to_vec(), ..Reading::default() }
 }
 
 /// What is wrong with a policy by itself, with no look at the host or at risks: what `visudo -c` refuses or warns of, files
-/// that sudo passes over, and with the dialect of sudo-rs what that makes nothing of.
-pub fn mistakes(root: &Root, tree: &Tree, dialect: Dialect) -> Vec<Diagnostic> {
-    let placed = Placed { tree, accepted: accepted(tree) };
-    let mut found = problems(&placed);
-    if dialect == Dialect::Rs {
-        found.extend(left_out(root, &placed));
-    }
+/// that sudo passes over, and with the dialect of sudo-rs what that makes nothing of. It begins at this file of the host of
+/// this name.
+pub fn mistakes(root: &Root, host: &str, main: &Path, dialect: Dialect) -> Vec<Diagnostic> {
+    let mut found = match dialect {
+        Dialect::Rs => {
+            let tree = read(root, host, main);
+            let placed = Placed::whole(&tree);
+            let mut found = problems(&placed, check(placed.tree));
+            found.extend(left_out(root, &placed));
+            found
+        }
+        // Each entry for itself, which is all that it takes, and far less memory.
+        Dialect::Classic => {
+            let (mut check, mut accepted) = (Check::default(), Accepted::default());
+            let mut look = |tree: &Tree, file: usize, item: &Item| {
+                check.entry(tree, file, item);
+                accepted.entry(tree, file, item);
+            };
+            let files = HostFiles::new(root);
+            let tree = Tree::look_through(&files, main, &reading(host), &mut look);
+            problems(&Placed { tree: &tree, accepted }, check.finish(&tree))
+        }
+    };
     in_order(&mut found);
     found
 }
@@ -40,9 +59,9 @@ pub fn mistakes(root: &Root, tree: &Tree, dialect: Dialect) -> Vec<Diagnostic> {
 pub fn sudoers(host: &Host, tree: &Tree, programs: &Table, dialect: Option<Dialect>) -> Vec<Diagnostic> {
     let sudo = Sudo::find(&host.root);
     let dialect = dialect.or(sudo.as_ref().map(|s| s.dialect)).unwrap_or(Dialect::Classic);
-    let policy = Policy { host, placed: Placed { tree, accepted: accepted(tree) }, programs, dialect };
+    let policy = Policy { host, placed: Placed::whole(tree), programs, dialect };
     let whole = || {
-        let before = problems(&policy.placed);
+        let before = problems(&policy.placed, check(tree));
         let mut lint = Lint { policy: &policy, found: Vec::new() };
         lint.defaults();
         lint.versions(sudo.as_ref());
@@ -69,33 +88,72 @@ fn in_order(found: &mut [Diagnostic]) {
     });
 }
 
-/// Where risks are accepted: by file and the byte at which the accepting comment ends, the codes.
-type Accepted = HashSet<(usize, usize, String)>;
+/// Where risks are accepted: `# perms: accept CODE: REASON` on a line by itself is for the entry below it.
+#[derive(Debug, Default)]
+struct Accepted {
+    /// By the file and the first byte of an entry: its end, the codes.
+    entries: BTreeMap<(usize, usize), (usize, Vec<String>)>,
+    /// A file, and what the comments above its next entry accept.
+    above: (usize, Vec<String>),
+}
 
-/// `# perms: accept CODE: REASON` on a line by itself is for the entry below it.
-fn accepted(tree: &Tree) -> Accepted {
-    let mut all = Accepted::new();
-    for (number, file) in tree.files.iter().enumerate() {
-        let mut above: Vec<String> = Vec::new();
-        for item in &file.items {
-            match item.kind {
-                ItemKind::Blank if file.bytes(item.span).trim_ascii().is_empty() => above.clear(),
-                ItemKind::Blank => {
-                    let text = file.show(item.span);
-                    let accept = text.trim().trim_start_matches('#').trim().strip_prefix("perms: accept ");
-                    // A reason must be given.
-                    let code =
-                        accept.and_then(|a| a.trim().split_once(": ")).filter(|(_, r)| !r.trim().is_empty());
-                    above.extend(code.map(|(code, _)| code.trim().to_owned()));
+impl Accepted {
+    /// Those of a whole policy.
+    fn of(tree: &Tree) -> Self {
+        let mut accepted = Accepted::default();
+        for (number, file) in tree.files.iter().enumerate() {
+            for item in &file.items {
+                accepted.entry(tree, number, item);
+            }
+        }
+        accepted
+    }
+
+    /// Looks at the next entry, in the order of the file.
+    fn entry(&mut self, tree: &Tree, number: usize, item: &Item) {
+        let Some(file) = tree.files.get(number) else { return };
+        let (of, above) = &mut self.above;
+        if *of != number {
+            above.clear();
+            *of = number;
+        }
+        match item.kind {
+            ItemKind::Blank => {
+                let text = file.bytes(item.span).trim_ascii();
+                if text.is_empty() {
+                    above.clear();
+                    return;
                 }
-                _ => {
-                    all.extend(above.drain(..).map(|code| (number, item.span.start, code)));
+                // Before it is made text: most comments accept nothing.
+                if memchr::memmem::find(text, ACCEPT.as_bytes()).is_none() {
+                    return;
                 }
+                let text = String::from_utf8_lossy(text);
+                let accept = text.trim_start_matches('#').trim().strip_prefix(ACCEPT);
+                // A reason must be given.
+                let code =
+                    accept.and_then(|a| a.trim().split_once(": ")).filter(|(_, r)| !r.trim().is_empty());
+                above.extend(code.map(|(code, _)| code.trim().to_owned()));
+            }
+            _ if above.is_empty() => {}
+            _ => {
+                let codes = std::mem::take(above);
+                self.entries.insert((number, item.span.start), (item.span.end, codes));
             }
         }
     }
-    all
+
+    /// Whether this code is accepted at a place of a file.
+    fn has(&self, code: Code, file: usize, place: usize) -> bool {
+        let before = self.entries.range(..=(file, place)).next_back();
+        before.is_some_and(|((of, _), (end, codes))| {
+            *of == file && place < *end && codes.iter().any(|c| c == code.id)
+        })
+    }
 }
+
+/// What a comment that accepts a risk begins with, after its `#`.
+const ACCEPT: &str = "perms: accept ";
 
 /// A policy, and what it is looked at with.
 pub(super) struct Policy<'a> {
@@ -114,7 +172,11 @@ pub(super) struct Placed<'a> {
 /// A further line of a finding: its kind, and the text.
 pub(super) type Note = (&'static str, Cow<'static, str>);
 
-impl Placed<'_> {
+impl<'a> Placed<'a> {
+    fn whole(tree: &'a Tree) -> Self {
+        Placed { tree, accepted: Accepted::of(tree) }
+    }
+
     /// A finding at a place, unless it is accepted there.
     pub(super) fn finding(
         &self,
@@ -126,14 +188,8 @@ impl Placed<'_> {
         notes: Vec<Note>,
     ) -> Option<Diagnostic> {
         let found = self.tree.files.get(file)?;
-        if !self.accepted.is_empty() {
-            let after = found.items.partition_point(|i| i.span.start <= span.start);
-            let entry = after.checked_sub(1).and_then(|i| found.items.get(i));
-            let entry = entry.filter(|i| i.span.range().contains(&span.start));
-            let start = entry.map_or(span.start, |i| i.span.start);
-            if self.accepted.contains(&(file, start, code.id.to_owned())) {
-                return None;
-            }
+        if self.accepted.has(code, file, span.start) {
+            return None;
         }
         // Without the end of the line.
         let span = Span::new(span.start, span.start + found.bytes(span).trim_ascii_end().len());
@@ -144,9 +200,8 @@ impl Placed<'_> {
 }
 
 /// What sudo or visudo complain of themselves, and files that sudo does not read.
-fn problems(placed: &Placed<'_>) -> Vec<Diagnostic> {
+fn problems(placed: &Placed<'_>, of_check: Vec<Problem>) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    let of_check = check(placed.tree);
     for p in placed.tree.problems.iter().chain(&of_check) {
         let Some(file) = p.file else { continue };
         let note = match p.kind {

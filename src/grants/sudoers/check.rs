@@ -3,10 +3,11 @@
 //!
 //! The parameters are those of sudo 1.9.13 to 1.9.17; their kinds were found by asking visudo.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::ast::{
-    Alias, AliasKind, Bytes, Change, Command, Host, ItemKind, Member, Members, Scope, Setting, Span, User,
+    Alias, AliasKind, Bytes, Change, Command, Host, Item, ItemKind, Member, Members, Scope, Setting, Span,
+    User,
 };
 use super::ere::{self, Refusal};
 use super::tree::{Problem, ProblemKind, Tree};
@@ -175,145 +176,204 @@ fn limit(value: &str) -> bool {
 /// What visudo says beyond the problems of reading: [`ProblemKind::Defaults`] and [`ProblemKind::VisudoRefuses`] make
 /// it refuse the file, [`ProblemKind::Warning`] does not.
 pub fn check(tree: &Tree) -> Vec<Problem> {
-    let mut out = Vec::new();
+    let mut check = Check::default();
     for (number, file) in tree.files.iter().enumerate() {
-        let mut say = |span: Span, kind: ProblemKind, message: String| {
-            let (line, column) = file.position(span.start);
-            let path = file.path.clone();
-            out.push(Problem { file: Some(number), path, span, line, column, kind, message });
-        };
-        // The memory of both is used again for each entry.
-        let mut names = Names::default();
-        let mut commands = Vec::new();
         for item in &file.items {
-            match &item.kind {
-                ItemKind::Defaults(d) => {
-                    match &d.scope {
-                        Scope::All => {}
-                        Scope::Users(l) => names.users(l, AliasKind::User),
-                        Scope::Runas(l) => names.users(l, AliasKind::Runas),
-                        Scope::Hosts(l) => names.hosts(l),
-                        Scope::Commands(l) => names.commands(l, &mut commands),
+            check.entry(tree, number, item);
+        }
+    }
+    check.finish(tree)
+}
+
+/// [`check`], entry by entry: for a policy whose entries are not kept ([`Tree::look_through`]).
+#[derive(Debug, Default)]
+pub struct Check {
+    /// How many entries were seen.
+    seen: usize,
+    /// What is wrong by itself, with the entry's number.
+    found: Vec<(usize, Problem)>,
+    /// Names of aliases that were not defined yet, with the entry's number and the file's.
+    open: Vec<(usize, usize, AliasKind, Bytes, Span)>,
+}
+
+impl Check {
+    /// Looks at the next entry: of the file of this number in `tree`.
+    pub fn entry(&mut self, tree: &Tree, file: usize, item: &Item) {
+        self.seen += 1;
+        let mut named = Named { check: self, tree, file };
+        match &item.kind {
+            ItemKind::Defaults(d) => {
+                match &d.scope {
+                    Scope::All => {}
+                    Scope::Users(l) => named.users(l, AliasKind::User),
+                    Scope::Runas(l) => named.users(l, AliasKind::Runas),
+                    Scope::Hosts(l) => named.hosts(l),
+                    Scope::Commands(l) => named.commands(l),
+                }
+                for s in &d.settings {
+                    if let Some(why) = setting(s) {
+                        named.wrong(s.span, ProblemKind::Defaults, why);
                     }
-                    for s in &d.settings {
-                        if let Some(why) = setting(s) {
-                            say(s.span, ProblemKind::Defaults, why);
+                }
+            }
+            ItemKind::Aliases(list) => {
+                for a in list {
+                    match &a.members {
+                        Members::Users(l) => named.users(l, a.kind),
+                        Members::Hosts(l) => named.hosts(l),
+                        Members::Commands(l) => named.commands(l),
+                    }
+                }
+            }
+            ItemKind::UserSpec(spec) => {
+                named.users(&spec.users, AliasKind::User);
+                for p in &spec.privileges {
+                    named.hosts(&p.hosts);
+                    for c in &p.commands {
+                        named.commands(std::slice::from_ref(&c.command));
+                        if let Some(runas) = &c.written.runas {
+                            named.users(&runas.users, AliasKind::Runas);
+                            named.users(&runas.groups, AliasKind::Runas);
                         }
                     }
                 }
-                ItemKind::Aliases(list) => {
-                    for a in list {
-                        names.alias(a, &mut commands);
-                    }
-                }
-                ItemKind::UserSpec(spec) => {
-                    names.users(&spec.users, AliasKind::User);
-                    for p in &spec.privileges {
-                        names.hosts(&p.hosts);
-                        for c in &p.commands {
-                            names.commands(std::slice::from_ref(&c.command), &mut commands);
-                            if let Some(runas) = &c.written.runas {
-                                names.users(&runas.users, AliasKind::Runas);
-                                names.users(&runas.groups, AliasKind::Runas);
-                            }
-                        }
-                    }
-                }
-                _ => {}
             }
-            for (path, span) in commands.drain(..) {
-                if path.first() == Some(&b'^') && ere::compile(path).is_err_and(|e| e == Refusal::Invalid) {
-                    let why = "not a regular expression: it matches nothing".to_owned();
-                    say(span, ProblemKind::VisudoRefuses, why);
-                }
+            _ => {}
+        }
+    }
+
+    /// All that was found, the last entry having been seen: by entry, after them aliases that lead to themselves.
+    pub fn finish(mut self, tree: &Tree) -> Vec<Problem> {
+        for (entry, file, kind, name, span) in self.open {
+            if tree.alias(kind, &name).is_none() {
+                let why = format!("{} `{}` referenced but not defined", kind.word(), name.lossy());
+                self.found.extend(problem(tree, file, span, ProblemKind::Warning, why).map(|p| (entry, p)));
             }
-            for (kind, name, span) in names.0.drain(..) {
-                if tree.alias(kind, name).is_none() {
-                    let name = String::from_utf8_lossy(name);
-                    let why = format!("{} `{name}` referenced but not defined", kind.word());
-                    say(span, ProblemKind::Warning, why);
-                }
+        }
+        self.found.sort_by_key(|(entry, _)| *entry);
+        self.found.into_iter().map(|(_, p)| p).chain(cycles(tree)).collect()
+    }
+}
+
+/// Something that is wrong in a file.
+fn problem(tree: &Tree, number: usize, span: Span, kind: ProblemKind, message: String) -> Option<Problem> {
+    let file = tree.files.get(number)?;
+    let (line, column) = file.position(span.start);
+    Some(Problem { file: Some(number), path: file.path.clone(), span, line, column, kind, message })
+}
+
+/// What one entry names: aliases, and patterns of commands.
+struct Named<'a> {
+    check: &'a mut Check,
+    tree: &'a Tree,
+    file: usize,
+}
+
+impl Named<'_> {
+    fn wrong(&mut self, span: Span, kind: ProblemKind, why: String) {
+        let found = problem(self.tree, self.file, span, kind, why).map(|p| (self.check.seen, p));
+        self.check.found.extend(found);
+    }
+
+    /// It may be defined below.
+    fn alias(&mut self, kind: AliasKind, name: &Bytes, span: Span) {
+        if self.tree.alias(kind, name).is_none() {
+            self.check.open.push((self.check.seen, self.file, kind, name.clone(), span));
+        }
+    }
+
+    fn users(&mut self, list: &[Member<User>], kind: AliasKind) {
+        for m in list {
+            if let User::Alias(name) = &m.value {
+                self.alias(kind, name, m.span);
             }
         }
     }
-    out.extend(cycles(tree));
-    out
-}
 
-/// The aliases that something names.
-#[derive(Default)]
-struct Names<'t>(Vec<(AliasKind, &'t Bytes, Span)>);
-
-impl<'t> Names<'t> {
-    fn users(&mut self, list: &'t [Member<User>], kind: AliasKind) {
-        self.0.extend(list.iter().filter_map(|m| match &m.value {
-            User::Alias(n) => Some((kind, n, m.span)),
-            _ => None,
-        }));
+    fn hosts(&mut self, list: &[Member<Host>]) {
+        for m in list {
+            if let Host::Alias(name) = &m.value {
+                self.alias(AliasKind::Host, name, m.span);
+            }
+        }
     }
 
-    fn hosts(&mut self, list: &'t [Member<Host>]) {
-        self.0.extend(list.iter().filter_map(|m| match &m.value {
-            Host::Alias(n) => Some((AliasKind::Host, n, m.span)),
-            _ => None,
-        }));
-    }
-
-    fn commands(&mut self, list: &'t [Member<Command>], paths: &mut Vec<(&'t Bytes, Span)>) {
+    fn commands(&mut self, list: &[Member<Command>]) {
         for m in list {
             match &m.value {
-                Command::Alias(n) => self.0.push((AliasKind::Command, n, m.span)),
-                Command::Path(c) => paths.push((&c.path, m.span)),
-                Command::All(_) => {}
+                Command::Alias(name) => self.alias(AliasKind::Command, name, m.span),
+                Command::Path(c) if c.path.first() == Some(&b'^') => {
+                    if ere::compile(&c.path).is_err_and(|e| e == Refusal::Invalid) {
+                        let why = "not a regular expression: it matches nothing".to_owned();
+                        self.wrong(m.span, ProblemKind::VisudoRefuses, why);
+                    }
+                }
+                Command::Path(_) | Command::All(_) => {}
             }
-        }
-    }
-
-    fn alias(&mut self, a: &'t Alias, paths: &mut Vec<(&'t Bytes, Span)>) {
-        match &a.members {
-            Members::Users(l) => self.users(l, a.kind),
-            Members::Hosts(l) => self.hosts(l),
-            Members::Commands(l) => self.commands(l, paths),
         }
     }
 }
 
-/// Aliases that stand inside themselves.
-fn cycles(tree: &Tree) -> Vec<Problem> {
-    type Key<'t> = (AliasKind, &'t Bytes);
-    let mut inside: HashMap<Key, Vec<Key>> = HashMap::new();
-    for placed in tree.aliases() {
-        let mut names = Names::default();
-        names.alias(&placed.alias, &mut Vec::new());
-        inside.insert((placed.alias.kind, &placed.alias.name), names.0.iter().map(|n| (n.0, n.1)).collect());
-    }
-    // An alias that is in no cycle leads, in the end, only to such: take those away until none is left to take.
-    loop {
-        let free: HashSet<Key> = inside
+/// An alias by its kind and name.
+type Key<'t> = (AliasKind, &'t Bytes);
+
+/// The aliases that stand in an alias.
+fn inside(alias: &Alias) -> Vec<Key<'_>> {
+    let names: Vec<&Bytes> = match &alias.members {
+        Members::Users(l) => l
             .iter()
-            .filter(|(_, to)| to.iter().all(|k| !inside.contains_key(k)))
-            .map(|(k, _)| *k)
-            .collect();
-        if free.is_empty() {
-            break;
+            .filter_map(|m| match &m.value {
+                User::Alias(name) => Some(name),
+                _ => None,
+            })
+            .collect(),
+        Members::Hosts(l) => l
+            .iter()
+            .filter_map(|m| match &m.value {
+                Host::Alias(name) => Some(name),
+                _ => None,
+            })
+            .collect(),
+        Members::Commands(l) => l
+            .iter()
+            .filter_map(|m| match &m.value {
+                Command::Alias(name) => Some(name),
+                _ => None,
+            })
+            .collect(),
+    };
+    names.into_iter().map(|name| (alias.kind, name)).collect()
+}
+
+/// Aliases that stand inside themselves, or lead to such.
+fn cycles(tree: &Tree) -> Vec<Problem> {
+    // One that names no other leads nowhere, and most name none. Those that name only such lead nowhere either: they are
+    // taken away until none is left to take, each once.
+    let mut open: HashMap<Key, usize> = HashMap::new();
+    let mut named_by: HashMap<Key, Vec<Key>> = HashMap::new();
+    for placed in tree.aliases() {
+        let from = (placed.alias.kind, &placed.alias.name);
+        for to in inside(&placed.alias).into_iter().filter(|(kind, name)| tree.alias(*kind, name).is_some()) {
+            *open.entry(from).or_default() += 1;
+            named_by.entry(to).or_default().push(from);
         }
-        inside.retain(|k, _| !free.contains(k));
+    }
+    let mut ends: Vec<Key> = named_by.keys().filter(|k| !open.contains_key(*k)).copied().collect();
+    while let Some(end) = ends.pop() {
+        for from in named_by.get(&end).into_iter().flatten() {
+            if let Some(left) = open.get_mut(from) {
+                *left -= 1;
+                if *left == 0 {
+                    open.remove(from);
+                    ends.push(*from);
+                }
+            }
+        }
     }
     let mut out = Vec::new();
-    for placed in tree.aliases().filter(|p| inside.contains_key(&(p.alias.kind, &p.alias.name))) {
-        let Some(file) = tree.files.get(placed.file) else { continue };
-        let span = placed.alias.name_span;
-        let (line, column) = file.position(span.start);
-        let name = String::from_utf8_lossy(&placed.alias.name);
-        out.push(Problem {
-            file: Some(placed.file),
-            path: file.path.clone(),
-            span,
-            line,
-            column,
-            kind: ProblemKind::Warning,
-            message: format!("{} `{name}` leads to itself", placed.alias.kind.word()),
-        });
+    for placed in tree.aliases().filter(|p| open.contains_key(&(p.alias.kind, &p.alias.name))) {
+        let why = format!("{} `{}` leads to itself", placed.alias.kind.word(), placed.alias.name.lossy());
+        out.extend(problem(tree, placed.file, placed.alias.name_span, ProblemKind::Warning, why));
     }
     out.sort_by_key(|p| (p.file, p.span.start));
     out

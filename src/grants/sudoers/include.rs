@@ -12,7 +12,7 @@ use super::files::{FileText, Files, FilesError};
 use super::lexer::{Cooked, Frame, Lexer};
 use super::parser::Loc;
 use super::token::Token;
-use super::tree::{File, Ignored, IgnoredReason, Problem, ProblemKind, Reading, Tree};
+use super::tree::{File, Ignored, IgnoredReason, Look, Problem, ProblemKind, Reading, Tree};
 
 /// How deep includes may lie in each other; sudo's own limit.
 const DEPTH: usize = 128;
@@ -45,10 +45,12 @@ pub(super) struct Stream<'f> {
     done: Vec<usize>,
     pub(super) tree: Tree,
     pub(super) follow: bool,
+    /// Who looks at the entries; where there is somebody, they are not kept.
+    look: Option<&'f mut Look<'f>>,
 }
 
 impl<'f> Stream<'f> {
-    pub(super) fn new(files: &'f dyn Files, reading: Reading) -> Self {
+    pub(super) fn new(files: &'f dyn Files, reading: Reading, look: Option<&'f mut Look<'f>>) -> Self {
         Stream {
             files,
             lexer: Lexer::new(reading.apparmor),
@@ -59,6 +61,7 @@ impl<'f> Stream<'f> {
             done: Vec::new(),
             tree: Tree { reading, ..Tree::default() },
             follow: true,
+            look,
         }
     }
 
@@ -98,32 +101,37 @@ impl<'f> Stream<'f> {
         }
     }
 
-    /// Files an entry of `file` that ended at `end` (`None`: at the end of everything). Its number among the items.
-    pub(super) fn close_item(&mut self, file: usize, kind: ItemKind, end: Option<Loc>) -> Option<usize> {
+    /// Files an entry of `file` that ended at `end` (`None`: at the end of everything). What it covers.
+    pub(super) fn close_item(&mut self, file: usize, kind: ItemKind, end: Option<Loc>) -> Option<Span> {
         let stop = match end {
             Some(loc) if loc.file == file => loc.span.end,
             _ => self.tree.files.get(file).map_or(0, |f| f.text.len()),
         };
-        let number = self.cover(file, stop, kind);
+        let span = self.cover(file, stop, kind);
         if let Some(loc) = end.filter(|l| l.file != file) {
             self.cover(loc.file, loc.span.end, ItemKind::Tail);
         }
-        number
+        span
     }
 
     /// An item from where the file's last one ended up to `stop`.
-    fn cover(&mut self, file: usize, stop: usize, kind: ItemKind) -> Option<usize> {
+    fn cover(&mut self, file: usize, stop: usize, kind: ItemKind) -> Option<Span> {
         let done = self.done.get_mut(file)?;
         let span = Span::new(*done, stop);
         *done = stop;
+        let item = Item { span, kind };
+        if let Some(look) = &mut self.look {
+            look(&self.tree, file, &item);
+            return Some(span);
+        }
         let number = self.tree.files.get(file)?.items.len();
-        match kind {
+        match item.kind {
             ItemKind::UserSpec(_) => self.tree.specs.push((file, number)),
             ItemKind::Defaults(_) => self.tree.defaults.push((file, number)),
             _ => {}
         }
-        self.tree.files.get_mut(file)?.items.push(Item { span, kind });
-        Some(number)
+        self.tree.files.get_mut(file)?.items.push(item);
+        Some(span)
     }
 
     /// The tree, its files covered to their ends.
@@ -152,13 +160,11 @@ impl<'f> Stream<'f> {
         self.tree.problems.push(Problem { file, path: path.to_owned(), span, line, column, kind, message });
     }
 
-    /// Follows an include of `file`.
-    pub(super) fn follow_include(&mut self, file: usize, include: &Include, item: usize) {
+    /// Follows an include of `file`, the entry there.
+    pub(super) fn follow_include(&mut self, file: usize, include: &Include, span: Span) {
         if !self.follow {
             return;
         }
-        let span =
-            self.tree.files.get(file).and_then(|f| f.items.get(item)).map_or(include.path_span, |i| i.span);
         let at = Loc { file, span: include.path_span };
         let base = self.tree.files.get(file).map(|f| f.path.clone()).unwrap_or_default();
         let Some(path) = expand(&include.path, &base, &self.tree.reading.host) else {
@@ -260,7 +266,8 @@ impl<'f> Stream<'f> {
         }
         let number = self.tree.files.len();
         let frame = Frame::new(number, Cooked::new(Arc::clone(&text.bytes)));
-        self.tree.files.push(File::new(path.to_owned(), text, included_by));
+        let keep = self.look.is_none();
+        self.tree.files.push(File::new(path.to_owned(), text, included_by, keep));
         self.done.push(0);
         Ok(frame)
     }

@@ -37,7 +37,7 @@ pub mod tree;
 pub mod values;
 pub mod verdict;
 
-pub use check::check;
+pub use check::{Check, check};
 pub use check_copy::{CopyError, CopyFile, rewritten_for_check, rewritten_text};
 pub use command::{Behaviour, NoPrograms, Programs};
 pub use decide::{Decision, Outcome, Password, Question, Session, Target, decide, default_target};

@@ -16,7 +16,7 @@ use super::ast::{
 use super::files::Files;
 use super::include::Stream;
 use super::token::{DefaultsKind, OptionWord, Tag, Token};
-use super::tree::{PlacedAlias, ProblemKind, Reading, Tree};
+use super::tree::{Look, PlacedAlias, ProblemKind, Reading, Tree};
 use super::values;
 
 /// Where a token is.
@@ -51,8 +51,9 @@ pub(super) struct Parser<'f> {
 }
 
 impl<'f> Parser<'f> {
-    pub(super) fn new(files: &'f dyn Files, reading: Reading) -> Self {
-        Parser { stream: Stream::new(files, reading), peeked: None, home: 0, crosses: false }
+    /// `look`: who looks at the entries instead of their being kept.
+    pub(super) fn new(files: &'f dyn Files, reading: Reading, look: Option<&'f mut Look<'f>>) -> Self {
+        Parser { stream: Stream::new(files, reading, look), peeked: None, home: 0, crosses: false }
     }
 
     /// Includes are not followed.
@@ -153,7 +154,7 @@ impl<'f> Parser<'f> {
             }
         };
         let file = self.home;
-        let item = self.stream.close_item(file, kind, end);
+        let span = self.stream.close_item(file, kind, end);
         if end.is_none() {
             let at = self.here();
             self.stream.problem(
@@ -163,8 +164,8 @@ impl<'f> Parser<'f> {
             );
             return false;
         }
-        if let (Some(include), Some(item)) = (include, item) {
-            self.stream.follow_include(file, &include, item);
+        if let (Some(include), Some(span)) = (include, span) {
+            self.stream.follow_include(file, &include, span);
         }
         true
     }

@@ -12,6 +12,9 @@ use super::files::Files;
 use super::parser::Parser;
 use crate::report::{Origin, Source};
 
+/// Whoever looks at an entry as it is read: the tree so far, the number of the file, the entry.
+pub type Look<'a> = dyn FnMut(&Tree, usize, &Item) + 'a;
+
 /// What reading needs to know about the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -80,16 +83,18 @@ pub struct File {
 }
 
 impl File {
-    /// A file without entries yet.
+    /// A file without entries yet. `keep`: it gets some.
     pub(super) fn new(
         path: PathBuf,
         text: super::files::FileText,
         included_by: Option<(usize, Span)>,
+        keep: bool,
     ) -> File {
+        // An entry for each line, and no more than the text is long.
+        let entries = if keep { memchr::memchr_iter(b'\n', &text.bytes).count() + 1 } else { 0 };
         File {
             path,
-            // An entry for each line, and no more than the text is long.
-            items: Vec::with_capacity(memchr::memchr_iter(b'\n', &text.bytes).count() + 1),
+            items: Vec::with_capacity(entries),
             source: OnceLock::new(),
             text: text.bytes,
             included_by,
@@ -239,13 +244,25 @@ pub enum ProblemKind {
 impl Tree {
     /// Reads the policy that begins at `main`, usually `/etc/sudoers`.
     pub fn read(files: &dyn Files, main: &Path, reading: &Reading) -> Tree {
-        Parser::new(files, reading.clone()).read(main)
+        Parser::new(files, reading.clone(), None).read(main)
+    }
+
+    /// Reads the policy as [`read`](Self::read) does, but keeps no entry: `look` sees each, in the order of reading, with the
+    /// files and aliases so far. What comes back has files without [`items`](File::items), and all else: a policy of any
+    /// length is looked at in little memory.
+    pub fn look_through<'a>(
+        files: &'a dyn Files,
+        main: &Path,
+        reading: &Reading,
+        look: &'a mut Look<'a>,
+    ) -> Tree {
+        Parser::new(files, reading.clone(), Some(look)).read(main)
     }
 
     /// Reads one text by itself; its includes are not followed.
     pub fn read_text(path: &Path, text: &[u8], reading: &Reading) -> Tree {
         let files = Single { path: path.to_owned(), text: text.into() };
-        Parser::new(&files, reading.clone()).alone().read(path)
+        Parser::new(&files, reading.clone(), None).alone().read(path)
     }
 
     /// The user specifications in the order of reading, each with the number of its file and its item.
