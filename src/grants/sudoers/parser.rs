@@ -6,8 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use smallvec::smallvec;
-
 use super::ast::{
     Alias, AliasKind, Bytes, Change, Command, CommandPath, CommandSpec, Defaults, Digest, Few, Host, Include,
     ItemKind, Member, Members, Options, Privilege, Runas, Scope, Setenv, Setting, Settings, Span, Tags, User,
@@ -44,7 +42,10 @@ type Parsed<T> = Result<T, Mistake>;
 /// Reads a policy.
 pub(super) struct Parser<'f> {
     stream: Stream<'f>,
-    peeked: Option<(Token, Loc)>,
+    /// The last token that was read, and whether it is still to be taken.
+    token: Token,
+    at: Loc,
+    ahead: bool,
     /// The file of the entry's first token, and whether a later token came from another file.
     home: usize,
     crosses: bool,
@@ -53,7 +54,14 @@ pub(super) struct Parser<'f> {
 impl<'f> Parser<'f> {
     /// `look`: who looks at the entries instead of their being kept.
     pub(super) fn new(files: &'f dyn Files, reading: Reading, look: Option<&'f mut Look<'f>>) -> Self {
-        Parser { stream: Stream::new(files, reading, look), peeked: None, home: 0, crosses: false }
+        Parser {
+            stream: Stream::new(files, reading, look),
+            token: Token::End,
+            at: Loc { file: 0, span: Span::default() },
+            ahead: false,
+            home: 0,
+            crosses: false,
+        }
     }
 
     /// Includes are not followed.
@@ -67,12 +75,10 @@ impl<'f> Parser<'f> {
         self.stream.open_main(main);
         loop {
             self.crosses = false;
-            let (token, loc) = self.stream.next();
-            if token == Token::End {
+            if self.peek() == Token::End {
                 break;
             }
-            self.home = loc.file;
-            self.peeked = Some((token, loc));
+            self.home = self.at.file;
             if !self.entry() {
                 self.stream.tree.fatal = true;
                 break;
@@ -87,23 +93,29 @@ impl<'f> Parser<'f> {
     }
 
     fn bump(&mut self) -> (Token, Loc) {
-        let (token, loc) = self.peeked.take().unwrap_or_else(|| self.stream.next());
-        self.crosses |= loc.file != self.home;
-        (token, loc)
+        self.peek();
+        self.ahead = false;
+        self.crosses |= self.at.file != self.home;
+        (self.token, self.at)
     }
 
+    #[inline]
     fn peek(&mut self) -> Token {
-        let stream = &mut self.stream;
-        self.peeked.get_or_insert_with(|| stream.next()).0
+        if !self.ahead {
+            (self.token, self.at) = self.stream.next();
+            self.ahead = true;
+        }
+        self.token
     }
 
     /// Where the next token is.
     fn here(&mut self) -> Loc {
-        let stream = &mut self.stream;
-        self.peeked.get_or_insert_with(|| stream.next()).1
+        self.peek();
+        self.at
     }
 
     /// Takes the next token if it is this one.
+    #[inline]
     fn eat(&mut self, token: Token) -> Option<Loc> {
         if self.peek() == token { Some(self.bump().1) } else { None }
     }
@@ -111,7 +123,7 @@ impl<'f> Parser<'f> {
     /// A mistake at the next token.
     fn mistake<T>(&mut self) -> Parsed<T> {
         let why = match self.peek() {
-            Token::Error(why) => why.to_owned(),
+            Token::Error(slip) => slip.why().to_owned(),
             Token::Newline => "syntax error: the line ends too early".to_owned(),
             Token::End => "syntax error: the last line ends in a backslash and nothing follows".to_owned(),
             _ => "syntax error".to_owned(),
@@ -287,7 +299,7 @@ impl<'f> Parser<'f> {
 
     fn user_spec(&mut self) -> Parsed<ItemKind> {
         let users = self.user_list()?.0;
-        let mut privileges = smallvec![self.privilege()?];
+        let mut privileges = Few::from_buf([self.privilege()?]);
         loop {
             match self.peek() {
                 Token::Newline => break,
@@ -347,11 +359,8 @@ impl<'f> Parser<'f> {
         let Some(open) = self.eat(Token::Open) else { return Ok(None) };
         let users = match self.peek() {
             Token::Close | Token::Colon => {
-                smallvec![Member {
-                    negated: false,
-                    value: User::Myself,
-                    span: Span::new(open.span.end, open.span.end),
-                }]
+                let span = Span::new(open.span.end, open.span.end);
+                Few::from_buf([Member { negated: false, value: User::Myself, span }])
             }
             _ => self.user_list()?.0,
         };
@@ -513,7 +522,7 @@ impl<'f> Parser<'f> {
 
     /// A mistake at a token that was taken already.
     fn put_back<T>(&mut self, token: Token, at: Loc) -> Parsed<T> {
-        self.peeked = Some((token, at));
+        (self.token, self.at, self.ahead) = (token, at, true);
         self.mistake()
     }
 
@@ -531,7 +540,7 @@ impl<'f> Parser<'f> {
         &mut self,
         mut one: impl FnMut(&mut Self) -> Parsed<Member<T>>,
     ) -> Parsed<(Few<Member<T>>, Span)> {
-        let mut members: Few<Member<T>> = smallvec![one(self)?];
+        let mut members: Few<Member<T>> = Few::from_buf([one(self)?]);
         while self.eat(Token::Comma).is_some() {
             members.push(one(self)?);
         }

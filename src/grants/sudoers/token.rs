@@ -35,11 +35,40 @@ pub(super) enum Token {
     Close,
     Newline,
     /// A mistake that the scanner itself sees.
-    Error(&'static str),
+    Error(Slip),
     /// A byte that begins nothing.
     NoMatch,
     /// The end of the last file.
     End,
+}
+
+/// The mistakes of [`Token::Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slip {
+    Continuation,
+    EmptyNetgroup,
+    EmptyGroup,
+    Address,
+    OpenString,
+    Comment,
+    OpenRegex,
+    EmptyString,
+}
+
+impl Slip {
+    /// As sudo says it.
+    pub(super) fn why(self) -> &'static str {
+        match self {
+            Slip::Continuation => "invalid line continuation",
+            Slip::EmptyNetgroup => "empty netgroup",
+            Slip::EmptyGroup => "empty group",
+            Slip::Address => "invalid IPv6 address",
+            Slip::OpenString => "unexpected line break in a quoted string",
+            Slip::Comment => "syntax error",
+            Slip::OpenRegex => "unterminated regular expression",
+            Slip::EmptyString => "empty string",
+        }
+    }
 }
 
 /// Which `Defaults`.
@@ -147,6 +176,12 @@ pub(super) fn word(b: &[u8]) -> usize {
     }
 }
 
+/// A [`word`], which may be empty; `None` if there is an escape in it.
+pub(super) fn plain_word(b: &[u8]) -> Option<usize> {
+    let n = run(b, |c| IN_WORD.has(c));
+    (at(b, n) != Some(b'\\')).then_some(n)
+}
+
 /// A set of bytes: all but these.
 struct Set([bool; 256]);
 
@@ -207,6 +242,12 @@ pub(super) fn path(b: &[u8]) -> usize {
         }
     }
     if i == 1 { 0 } else { i }
+}
+
+/// A [`path`] after whose first byte there is no escape; `None` if there is one, or no path.
+pub(super) fn plain_path(b: &[u8]) -> Option<usize> {
+    let n = 1 + run(from(b, 1), |c| IN_PATH.has(c));
+    (n > 1 && at(b, n) != Some(b'\\')).then_some(n)
 }
 
 /// A regular expression: `^` up to a `$`; `\$` may be inside or end it, and it is taken to the later of the two.
