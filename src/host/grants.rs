@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::grants::sudoers::{FileText, Files, FilesError, Folder};
 use crate::sys::{Kind, ResolveError, Root};
@@ -45,7 +46,12 @@ impl Files for HostFiles<'_> {
             return Err(FilesError::WrongKind);
         }
         let bytes = r.handle.read(LIMIT).map_err(|e| FilesError::Other(e.to_string()))?;
-        Ok(FileText { bytes: bytes.into(), uid: r.meta.uid, gid: r.meta.gid, mode: u32::from(r.meta.mode) })
+        Ok(FileText {
+            bytes: Arc::new(bytes),
+            uid: r.meta.uid,
+            gid: r.meta.gid,
+            mode: u32::from(r.meta.mode),
+        })
     }
 
     fn list(&self, dir: &Path) -> Result<Folder, FilesError> {

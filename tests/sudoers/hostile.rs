@@ -15,7 +15,7 @@ use crate::harness::{Random, dep, host, reading, root};
 fn exercise(files: &MemoryFiles) -> Tree {
     let tree = Tree::read(files, Path::new("/etc/sudoers"), &reading());
     for file in &tree.files {
-        assert_eq!(file.print(), &*file.text, "{}", file.path.display());
+        assert_eq!(file.print(), *file.text, "{}", file.path.display());
         let mut at = 0;
         for item in &file.items {
             assert_eq!(item.span.start, at, "entries lie end to end");

@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// A file with what sudo asks of its owner and mode before it trusts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileText {
-    /// The contents.
-    pub bytes: Arc<[u8]>,
+    /// The contents, shared and never copied (which `Arc<[u8]>` would do once, when it is made).
+    pub bytes: Arc<Vec<u8>>,
     /// Owner.
     pub uid: u32,
     /// Owning group.
@@ -20,7 +20,7 @@ pub struct FileText {
 impl FileText {
     /// A text as `visudo` would leave it: root's, 0440.
     pub fn trusted(bytes: impl Into<Vec<u8>>) -> Self {
-        FileText { bytes: bytes.into().into(), uid: 0, gid: 0, mode: 0o440 }
+        FileText { bytes: Arc::new(bytes.into()), uid: 0, gid: 0, mode: 0o440 }
     }
 }
 

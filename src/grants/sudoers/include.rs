@@ -77,6 +77,7 @@ impl<'f> Stream<'f> {
     }
 
     /// The next token, from whichever file is at hand.
+    #[inline]
     pub(super) fn next(&mut self) -> (Token, Loc) {
         loop {
             let Some(top) = self.open.last_mut() else {

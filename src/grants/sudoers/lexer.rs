@@ -15,14 +15,14 @@ use super::token::{
 /// A text as sudo's scanner is given it: lines cut at a NUL byte, the last one ended by a newline.
 #[derive(Debug)]
 pub(super) struct Cooked {
-    bytes: Arc<[u8]>,
+    bytes: Arc<Vec<u8>>,
     /// For each line that was cut: where the next one begins here, and there.
     jumps: Vec<(usize, usize)>,
     raw_len: usize,
 }
 
 impl Cooked {
-    pub(super) fn new(raw: Arc<[u8]>) -> Self {
+    pub(super) fn new(raw: Arc<Vec<u8>>) -> Self {
         let raw_len = raw.len();
         let mut jumps = Vec::new();
         if raw.last().is_none_or(|&c| c == b'\n') && memchr::memchr(0, &raw).is_none() {
@@ -46,7 +46,7 @@ impl Cooked {
                 }
             }
         }
-        Cooked { bytes: bytes.into(), jumps, raw_len }
+        Cooked { bytes: Arc::new(bytes), jumps, raw_len }
     }
 
     /// The place in the file of a place here.
@@ -128,6 +128,7 @@ impl Lexer {
     }
 
     /// The next token of `frame` and where it is; `None` at the end of the file.
+    #[inline]
     pub(super) fn next(&mut self, frame: &mut Frame) -> Option<(Token, Span)> {
         if let Some(found) = self.short(frame) {
             return Some(found);
@@ -615,7 +616,7 @@ mod tests {
     /// Every token, with what it says if it is a word or a command.
     fn tokens(text: &[u8]) -> Vec<(Token, Vec<u8>, Option<Vec<u8>>)> {
         let mut lexer = Lexer::new(true);
-        let mut frame = Frame::new(0, Cooked::new(text.into()));
+        let mut frame = Frame::new(0, Cooked::new(Arc::new(text.to_vec())));
         let mut all = Vec::new();
         while let Some((token, _)) = lexer.next(&mut frame) {
             all.push((token, lexer.value.to_vec(), lexer.args.as_ref().map(|a| a.to_vec())));
@@ -710,7 +711,7 @@ mod tests {
         let mut shortly = 0;
         for _ in 0..40_000 {
             let text: Vec<u8> = (0..2 + next(9)).flat_map(|_| pieces[next(pieces.len())]).copied().collect();
-            let new = || (Lexer::new(true), Frame::new(0, Cooked::new(text.as_slice().into())));
+            let new = || (Lexer::new(true), Frame::new(0, Cooked::new(Arc::new(text.to_vec()))));
             let ((mut one, mut here), (mut other, mut there)) = (new(), new());
             loop {
                 let found = one.short(&mut here);
@@ -746,7 +747,7 @@ mod tests {
     fn a_nul_ends_the_line_and_places_stay_right() {
         let text = b"a ALL=ALL\0 junk\nb ALL=ALL";
         let mut lexer = Lexer::new(true);
-        let mut frame = Frame::new(0, Cooked::new(text.as_slice().into()));
+        let mut frame = Frame::new(0, Cooked::new(Arc::new(text.to_vec())));
         let mut words = Vec::new();
         let mut last = Span::default();
         while let Some((token, span)) = lexer.next(&mut frame) {

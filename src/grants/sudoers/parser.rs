@@ -102,10 +102,14 @@ impl<'f> Parser<'f> {
     #[inline]
     fn peek(&mut self) -> Token {
         if !self.ahead {
-            (self.token, self.at) = self.stream.next();
-            self.ahead = true;
+            self.read_ahead();
         }
         self.token
+    }
+
+    fn read_ahead(&mut self) {
+        (self.token, self.at) = self.stream.next();
+        self.ahead = true;
     }
 
     /// Where the next token is.

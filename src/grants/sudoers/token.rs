@@ -161,7 +161,7 @@ pub(super) fn blank(c: u8) -> bool {
 
 /// How many bytes from the start satisfy `f`.
 pub(super) fn run(b: &[u8], f: impl Fn(u8) -> bool) -> usize {
-    b.iter().take_while(|&&c| f(c)).count()
+    b.iter().position(|&c| !f(c)).unwrap_or(b.len())
 }
 
 /// A word: anything but the special characters; a backslash takes the next byte with it, but not a tab or newline.

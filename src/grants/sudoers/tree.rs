@@ -67,7 +67,7 @@ pub struct File {
     /// The path that sudo opens.
     pub path: PathBuf,
     /// The text, as it is.
-    pub text: Arc<[u8]>,
+    pub text: Arc<Vec<u8>>,
     /// Its entries; they lie end to end and cover the text.
     pub items: Vec<Item>,
     /// The file and the include that led here; none for the main file.
@@ -153,7 +153,7 @@ pub struct Ignored {
     /// Whom its user specifications name: what would hold if it were read.
     pub users: Vec<Member<User>>,
     /// Its text, if it could be read.
-    pub text: Option<Arc<[u8]>>,
+    pub text: Option<Arc<Vec<u8>>>,
 }
 
 /// Why sudo does not read a file.
@@ -261,7 +261,7 @@ impl Tree {
 
     /// Reads one text by itself; its includes are not followed.
     pub fn read_text(path: &Path, text: &[u8], reading: &Reading) -> Tree {
-        let files = Single { path: path.to_owned(), text: text.into() };
+        let files = Single { path: path.to_owned(), text: Arc::new(text.to_vec()) };
         Parser::new(&files, reading.clone(), None).alone().read(path)
     }
 
@@ -307,7 +307,7 @@ impl Tree {
 /// One text as the only file.
 struct Single {
     path: PathBuf,
-    text: Arc<[u8]>,
+    text: Arc<Vec<u8>>,
 }
 
 impl Files for Single {
