@@ -1,10 +1,11 @@
 //! sudoers: the policy of sudo, read without loss, asked, edited and written.
 //!
 //! ```text
-//! files ─► token, scan, lexer ─► parser, include ─► Tree ─► rules_for   what applies to somebody
-//!                                                     ├───► decide      may they, as sudo decides
-//!                                                     ├───► edit        take a rule out
-//!                                                     └───► check_copy, survivors   before a change is put in place
+//! files ─► token, short, scan, lexer ─► parser, include ─► Tree ─► rules_for   what applies to somebody
+//!                                               │            ├───► decide      may they, as sudo decides
+//!                                               │            ├───► edit        take a rule out
+//!                                               ▼            └───► check_copy, survivors   before a change is put in place
+//!                                             check          what visudo refuses, entry by entry
 //! rules ─► fragment                              a file of our own
 //! ```
 //!
@@ -31,6 +32,7 @@ mod parser;
 pub mod rs;
 mod runas;
 mod scan;
+mod short;
 pub mod survivors;
 mod token;
 pub mod tree;
