@@ -2,14 +2,28 @@
 
 use std::path::Path;
 
+use perms::grants::sudoers::ast::Item;
 use perms::grants::sudoers::{
-    Behaviour, MemoryFiles, NoPrograms, ProblemKind, Question, Target, Tree, check, decide,
+    Behaviour, Check, MemoryFiles, NoPrograms, Problem, ProblemKind, Question, Target, Tree, check, decide,
     full_root_identities, remove_entries, rewritten_for_check, rules_for,
 };
 use proptest::prelude::*;
 
 use crate::generate;
 use crate::harness::{Random, dep, host, reading, root};
+
+/// What is wrong is the same where no entry is kept.
+fn as_entry_by_entry(files: &MemoryFiles, tree: &Tree) {
+    let mut entries = Check::default();
+    let mut look = |tree: &Tree, file: usize, item: &Item| entries.entry(tree, file, item);
+    let past = Tree::look_through(files, Path::new("/etc/sudoers"), &reading(), &mut look);
+    assert_eq!((&past.problems, &past.ignored, past.fatal), (&tree.problems, &tree.ignored, tree.fatal));
+    let sorted = |mut all: Vec<Problem>| {
+        all.sort_by(|a, b| (a.file, a.span.start, &a.message).cmp(&(b.file, b.span.start, &b.message)));
+        all
+    };
+    assert_eq!(sorted(entries.finish(&past)), sorted(check(tree)));
+}
 
 /// Does all that can be done with a policy.
 fn exercise(files: &MemoryFiles) -> Tree {
@@ -23,7 +37,7 @@ fn exercise(files: &MemoryFiles) -> Tree {
         }
         assert_eq!(at, file.text.len());
     }
-    check(&tree);
+    as_entry_by_entry(files, &tree);
     full_root_identities(&tree);
     let grants = rules_for(&tree, &dep(), &host());
     for g in &grants {
@@ -96,5 +110,13 @@ fn what_would_take_sudo_forever_takes_us_no_time() {
         aliases += &format!("Cmnd_Alias A{i}=A{p},!A{p},A{p}\n", p = i - 1);
     }
     exercise(&MemoryFiles::new().with("/etc/sudoers", aliases + "dep ALL=A150,A299\n"));
+    // Each leads to the next; those of the second lead round.
+    for last in ["/bin/ls", "A0"] {
+        let mut chain = String::new();
+        for i in 0..20_000 {
+            chain += &format!("Cmnd_Alias A{i}=A{}\n", i + 1);
+        }
+        exercise(&MemoryFiles::new().with("/etc/sudoers", chain + "Cmnd_Alias A20000=" + last + "\n"));
+    }
     assert!(began.elapsed().as_secs() < 120, "{:?}", began.elapsed());
 }
