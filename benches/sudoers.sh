@@ -1,6 +1,6 @@
-#!/bin/sh
-# A sudoers of 10,000 rules, on the host it is for: checked by `visudo -c` and by `perms check`, whole commands, fastest of
-# seven; within a process what visudo does (read, and find what it refuses) and what `perms check` does (every risk too);
+#!/usr/bin/env bash
+# A sudoers of 10,000 rules, on the host it is for: checked by `visudo -c` and by `perms check`, whole commands in turn, the fastest
+# and the middle of 21; within a process what visudo does (read, and find what it refuses) and what `perms check` does (every risk too);
 # decisions, a second. Within a process the memory is the process's already, and is not given back, as in the command.
 # Needs: visudo (Debian's sudo), root (visudo wants the file to be root's).
 set -eu
@@ -29,19 +29,30 @@ done
 chmod 755 "$dir/root"
 SUDOERS_ROOT=$dir/root cargo bench --quiet --bench sudoers > "$dir/ours"
 
-# The fastest of seven runs of a command, in microseconds; its status does not matter.
-fastest() {
-    for _ in 1 2 3 4 5 6 7; do
-        begin=$(date +%s%N)
-        "$@" > /dev/null 2>&1 || true
-        echo $((($(date +%s%N) - begin) / 1000))
-    done | sort -n | head -n 1
+# Runs commands (each a name of a function) in turn, 21 times, and says for each the fastest and the middle time in microseconds,
+# by the shell's own clock: a program that tells the time would take some of it. The status does not matter.
+compare() {
+    local round name begin
+    for round in {1..21}; do
+        for name; do
+            begin=${EPOCHREALTIME/[.,]/}
+            "$name" > /dev/null 2>&1 || true
+            echo $((${EPOCHREALTIME/[.,]/} - begin)) >> "$dir/$name.times"
+        done
+    done
+    for name; do sort -n "$dir/$name.times" | sed -n '1p;11p' | paste -s -d ' '; done
 }
 
-theirs=$(fastest visudo -c -f "$dir/root/etc/sudoers")
 perms="${CARGO_TARGET_DIR:-target}/release/perms"
-ours=$(fastest "$perms" --root "$dir/root" --format plain check /etc/sudoers)
-alike=$(fastest "$perms" --root "$dir/root" --format plain check --no-risks /etc/sudoers)
+visudo_c() { visudo -c -f "$dir/root/etc/sudoers"; }
+mistakes() { "$perms" --root "$dir/root" --format plain check --no-risks /etc/sudoers; }
+risks() { "$perms" --root "$dir/root" --format plain check /etc/sudoers; }
+compare visudo_c mistakes risks > "$dir/commands"
+{
+    read -r theirs middle_theirs
+    read -r alike middle_alike
+    read -r ours middle_ours
+} < "$dir/commands"
 # What the benchmark says of a name, in microseconds.
 within() {
     awk -v name="$1" 'index($0, name) { sub(".*" name " +", "")
@@ -49,11 +60,13 @@ within() {
 }
 read=$(within read_and_check)
 lint=$(within read_and_lint)
-awk -v t="$theirs" -v o="$ours" -v a="$alike" -v r="$read" -v l="$lint" -v d="$(within decide_10000)" 'BEGIN {
-    printf "visudo -c                            %8d us\n", t
-    printf "perms, reading and checking as it    %8d us   %.1f times as fast\n", r, t / r
-    printf "perms, reading and all risks         %8d us   %.1f times as fast\n", l, t / l
-    printf "perms check --no-risks               %8d us   %.1f times as fast\n", a, t / a
-    printf "perms check, all risks, as text      %8d us   %.1f times as fast\n", o, t / o
+awk -v t="$theirs" -v o="$ours" -v a="$alike" -v r="$read" -v l="$lint" -v d="$(within decide_10000)" \
+    -v mt="$middle_theirs" -v ma="$middle_alike" -v mo="$middle_ours" 'BEGIN {
+    printf "                                      fastest            middle\n"
+    printf "visudo -c                            %8d us        %8d us\n", t, mt
+    printf "perms check --no-risks               %8d us  %4.1f  %8d us  %4.1f times as fast\n", a, t / a, ma, mt / ma
+    printf "perms check, all risks, as text      %8d us  %4.1f  %8d us  %4.1f times as fast\n", o, t / o, mo, mt / mo
+    printf "perms, reading and checking as it    %8d us  %4.1f times as fast\n", r, t / r
+    printf "perms, reading and all risks         %8d us  %4.1f times as fast\n", l, t / l
     printf "decisions                            %8d a second\n", 10000 / d * 1000000
 }'

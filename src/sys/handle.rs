@@ -249,8 +249,12 @@ impl Handle {
     /// The content of a regular file of at most `limit` bytes.
     pub fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
+        let file = self.open_file()?;
+        // What it says of its size spares growing, and no more: it may be wrong, and memory that nothing is put in costs nothing.
+        let size = file.metadata().map_or(0, |m| m.len()).min(limit);
         let mut content = Vec::new();
-        self.open_file()?.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+        content.try_reserve(usize::try_from(size).unwrap_or_default().saturating_add(1))?;
+        file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
         }

@@ -344,7 +344,7 @@ pub struct Privilege {
     /// Where.
     pub hosts: Few<Member<Host>>,
     /// What.
-    pub commands: Vec<CommandSpec>,
+    pub commands: Few<CommandSpec>,
 }
 
 /// `users hosts = commands : hosts = commands …`.

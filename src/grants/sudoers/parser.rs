@@ -249,7 +249,7 @@ impl<'f> Parser<'f> {
                 return Err(Mistake { at, kind: ProblemKind::Alias, why });
             }
             let placed = PlacedAlias { file: at.file, alias: Arc::clone(&alias) };
-            self.stream.tree.aliases.insert(key, Arc::new(placed));
+            self.stream.tree.aliases.insert(key, placed);
             defined.push(alias);
             match self.peek() {
                 Token::Colon => self.bump(),
@@ -331,14 +331,10 @@ impl<'f> Parser<'f> {
         let start = self.here().span;
         let hosts = self.host_list()?.0;
         self.expect(Token::Equals)?;
-        // Most lists have one command, and a command is large.
-        let mut commands: Vec<CommandSpec> = Vec::with_capacity(1);
-        loop {
+        let mut commands = Few::from_buf([self.command_spec(None)?]);
+        while self.eat(Token::Comma).is_some() {
             let spec = self.command_spec(commands.last())?;
             commands.push(spec);
-            if self.eat(Token::Comma).is_none() {
-                break;
-            }
         }
         if !matches!(self.peek(), Token::Colon | Token::Newline) {
             return self.mistake();

@@ -4,7 +4,7 @@
 //! the lexer carries out what is found.
 
 use super::ast::DigestKind;
-use super::token::{self, OPTIONS, OptionWord, TAGS, at, blank, from, run, upto};
+use super::token::{self, OPTIONS, OptionWord, at, blank, from, run, upto};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -211,7 +211,7 @@ impl Scan {
         // Words in capitals: what begins otherwise is spared the comparison with each.
         if first.is_ascii_uppercase() {
             let word = run(b, |c| c.is_ascii_uppercase() || c == b'_');
-            if let Some(&(_, tag)) = TAGS.iter().find(|(name, _)| *name == upto(b, word)) {
+            if let Some(tag) = token::tag(upto(b, word)) {
                 let n = word + run(from(b, word), blank);
                 if at(b, n) == Some(b':') {
                     best.offer(n + 1, Rule::Tag(tag));

@@ -5,7 +5,7 @@
 use super::ast::{Bytes, Span};
 use super::lexer::{Frame, Lexer};
 use super::scan::State;
-use super::token::{self, OPTIONS, TAGS, Token, at, blank, from, run, upto};
+use super::token::{self, OPTIONS, Token, at, blank, from, run, upto};
 
 impl Lexer {
     /// What most of a policy is: words, commands and what stands between them, without escapes. What it finds, and what state
@@ -70,14 +70,17 @@ impl Lexer {
         if word == b"ALL" {
             return Some((Token::All, len));
         }
-        if let Some((_, tag)) = TAGS.iter().find(|(name, _)| *name == word) {
-            let colon = len + run(from(rest, len), blank);
-            if at(rest, colon) == Some(b':') {
-                return Some((Token::Tag(*tag), colon + 1));
+        let colon = len + run(from(rest, len), blank);
+        if at(rest, colon) == Some(b':') {
+            if let Some(tag) = token::tag(word) {
+                return Some((Token::Tag(tag), colon + 1));
+            }
+            // The beginning of an address, perhaps.
+            if colon == len && word.iter().all(u8::is_ascii_hexdigit) {
+                return None;
             }
         }
-        let address = at(rest, len) == Some(b':') && word.iter().all(u8::is_ascii_hexdigit);
-        if address || OPTIONS.iter().any(|(name, _)| *name == word) {
+        if OPTIONS.iter().any(|(name, _)| *name == word) {
             return None;
         }
         self.value = word.into();

@@ -107,25 +107,28 @@ pub(super) enum OptionWord {
     Apparmor,
 }
 
-/// Tag words, in no particular order (none is a prefix of another up to the colon).
-pub(super) const TAGS: &[(&[u8], Tag)] = &[
-    (b"NOPASSWD", Tag::Nopasswd(true)),
-    (b"PASSWD", Tag::Nopasswd(false)),
-    (b"NOEXEC", Tag::Noexec(true)),
-    (b"EXEC", Tag::Noexec(false)),
-    (b"INTERCEPT", Tag::Intercept(true)),
-    (b"NOINTERCEPT", Tag::Intercept(false)),
-    (b"SETENV", Tag::Setenv(true)),
-    (b"NOSETENV", Tag::Setenv(false)),
-    (b"LOG_OUTPUT", Tag::LogOutput(true)),
-    (b"NOLOG_OUTPUT", Tag::LogOutput(false)),
-    (b"LOG_INPUT", Tag::LogInput(true)),
-    (b"NOLOG_INPUT", Tag::LogInput(false)),
-    (b"MAIL", Tag::Mail(true)),
-    (b"NOMAIL", Tag::Mail(false)),
-    (b"FOLLOW", Tag::Follow(true)),
-    (b"NOFOLLOW", Tag::Follow(false)),
-];
+/// The tag of a word.
+pub(super) fn tag(word: &[u8]) -> Option<Tag> {
+    Some(match word {
+        b"NOPASSWD" => Tag::Nopasswd(true),
+        b"PASSWD" => Tag::Nopasswd(false),
+        b"NOEXEC" => Tag::Noexec(true),
+        b"EXEC" => Tag::Noexec(false),
+        b"INTERCEPT" => Tag::Intercept(true),
+        b"NOINTERCEPT" => Tag::Intercept(false),
+        b"SETENV" => Tag::Setenv(true),
+        b"NOSETENV" => Tag::Setenv(false),
+        b"LOG_OUTPUT" => Tag::LogOutput(true),
+        b"NOLOG_OUTPUT" => Tag::LogOutput(false),
+        b"LOG_INPUT" => Tag::LogInput(true),
+        b"NOLOG_INPUT" => Tag::LogInput(false),
+        b"MAIL" => Tag::Mail(true),
+        b"NOMAIL" => Tag::Mail(false),
+        b"FOLLOW" => Tag::Follow(true),
+        b"NOFOLLOW" => Tag::Follow(false),
+        _ => return None,
+    })
+}
 
 /// Option words.
 pub(super) const OPTIONS: &[(&[u8], OptionWord)] = &[

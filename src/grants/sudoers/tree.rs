@@ -47,7 +47,7 @@ pub struct Tree {
     /// The Defaults lines likewise.
     pub(super) defaults: Vec<(usize, usize)>,
     /// The aliases that hold.
-    pub(super) aliases: HashMap<(AliasKind, Bytes), Arc<PlacedAlias>, RandomState>,
+    pub(super) aliases: HashMap<(AliasKind, Bytes), PlacedAlias, RandomState>,
     /// Short host name, from [`Reading`].
     pub(super) reading: Reading,
 }
@@ -288,14 +288,14 @@ impl Tree {
     }
 
     /// The alias of this kind and name, if it is defined.
-    pub fn alias(&self, kind: AliasKind, name: &[u8]) -> Option<&Arc<PlacedAlias>> {
+    pub fn alias(&self, kind: AliasKind, name: &[u8]) -> Option<&PlacedAlias> {
         // The map's key owns its bytes; a policy has few aliases, so the copy does not matter.
         self.aliases.get(&(kind, Bytes::from(name)))
     }
 
     /// Every alias that holds, in no order.
     pub fn aliases(&self) -> impl Iterator<Item = &PlacedAlias> {
-        self.aliases.values().map(|a| &**a)
+        self.aliases.values()
     }
 
     /// The first file with this path.
