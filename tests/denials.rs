@@ -333,6 +333,11 @@ fn the_number_of_processors_and_the_cutting_change_nothing() {
     for threads in [2, 3, 7] {
         assert!(pool(threads).install(|| told(&read_bytes(&bytes))) == one, "{threads} threads");
     }
+    // A file that is short is read chunk by chunk.
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.log");
+    std::fs::write(&file, &bytes).unwrap();
+    assert!(told(&read(&[Source::File(file)], None, Options::default())) == one, "a file");
 }
 
 #[test]
@@ -374,10 +379,9 @@ fn an_event_across_blocks_is_joined() {
                 bytes.extend(filler.repeat(1000).bytes());
                 let log = read_bytes(&bytes);
                 let evidence = &log.denials.values().next().unwrap().evidence;
-                let told =
-                    |s: &perms::denials::denial::Sample| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
-                assert_eq!(told(&evidence.programs), [b"/usr/bin/whole"], "{at} {distance}");
-                assert_eq!(told(&evidence.objects), [b"/srv/x"], "{at} {distance}");
+                let told = |s: perms::denials::Values<'_>| s.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+                assert_eq!(told(evidence.programs()), [b"/usr/bin/whole"], "{at} {distance}");
+                assert_eq!(told(evidence.objects.values()), [b"/srv/x"], "{at} {distance}");
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::learn_input::InputArgs;
@@ -33,13 +32,15 @@ pub(super) fn follow(
     }
     let stdin = stdin.unwrap_or_else(|| Box::new(io::stdin()));
     let mut live = Live::new(&sources, Some(stdin), args.options());
-    let mut told: BTreeSet<Arc<DenialKey>> = BTreeSet::new();
+    let mut told: BTreeSet<DenialKey> = BTreeSet::new();
     let mut all = Log::default();
     loop {
         let ended = live.ended();
         let (mut new, more) = live.poll();
         all.add(&new);
-        new.denials.retain(|key, _| told.len() < MOST_TOLD && told.insert(Arc::clone(key)));
+        new.denials.retain(|denial| {
+            told.len() < MOST_TOLD && !told.contains(&denial.key) && told.insert(denial.key.clone())
+        });
         if !new.denials.is_empty() || !new.refusals.is_empty() {
             tell(&new, &all)?;
         }

@@ -11,9 +11,11 @@ use foldhash::fast::RandomState;
 use memchr::memmem::Finder;
 
 use super::event::{Facts, each, login};
-use super::fields;
+use super::fields::{self, plain_len};
+use super::kind::Kind;
+use super::log_line::bare;
 use super::path::Tails;
-use super::record::{Record, number};
+use super::record::{Channel, PARTS, Record, number};
 use super::syscalls;
 
 /// Keys of a SYSCALL record.
@@ -26,11 +28,11 @@ const SYSCALL_KEYS: &[&[u8]] = &[
 /// What a SYSCALL record tells.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Call<'a> {
-    program: Option<Cow<'a, [u8]>>,
-    user: Option<Cow<'a, [u8]>>,
+    pub(super) program: Option<Cow<'a, [u8]>>,
+    pub(super) user: Option<Cow<'a, [u8]>>,
     /// `Some(None)`: nobody had logged in.
-    login: Option<Option<Cow<'a, [u8]>>>,
-    syscall: Option<Cow<'a, str>>,
+    pub(super) login: Option<Option<Cow<'a, [u8]>>>,
+    pub(super) syscall: Option<Cow<'a, str>>,
 }
 
 impl<'a> Call<'a> {
@@ -202,14 +204,20 @@ pub(super) struct Calls {
     table: Vec<Option<Box<KnownCall>>>,
     /// The hash of the last one: a program's calls come in rows.
     last: u64,
+    /// How many were ever remembered.
+    made: u32,
     state: RandomState,
 }
 
+/// What is remembered of a SYSCALL record.
 #[derive(Debug)]
-struct KnownCall {
+pub(super) struct KnownCall {
     /// Before, after, and added by auditd.
     text: [Box<[u8]>; 3],
-    call: Call<'static>,
+    /// No other has it.
+    pub(super) number: u32,
+    /// What it tells.
+    pub(super) call: Call<'static>,
 }
 
 impl KnownCall {
@@ -218,6 +226,19 @@ impl KnownCall {
         let [before, after, enriched] = &self.text;
         let rest = record.body.strip_prefix(&**before).filter(|_| *record.enriched == **enriched);
         rest.and_then(after_numbers).is_some_and(|rest| *rest == **after)
+    }
+
+    /// The same of a record's text that was not parted from what auditd added.
+    fn is_text(&self, text: &[u8]) -> bool {
+        let [before, after, enriched] = &self.text;
+        let rest =
+            text.strip_prefix(&**before).and_then(after_numbers).and_then(|r| r.strip_prefix(&**after));
+        // It was parted at the last 0x1d, and neither what comes before the numbers nor they hold one.
+        rest.is_some_and(|rest| match rest {
+            [] => enriched.is_empty() && !after.contains(&PARTS),
+            [PARTS, rest @ ..] => !enriched.is_empty() && *rest == **enriched,
+            _ => false,
+        })
     }
 }
 
@@ -233,6 +254,9 @@ impl Calls {
             return last.map(|known| known.call.again());
         }
         let (before, after) = around_numbers(record.body)?;
+        if before.contains(&PARTS) {
+            return None;
+        }
         let text = [before, after, record.enriched];
         let is = |known: &KnownCall| known.text.iter().zip(text).all(|(a, b)| **a == *b);
         self.last = self.state.hash_one(text);
@@ -241,10 +265,22 @@ impl Calls {
             Some(known) if is(known) => {}
             _ => {
                 let call = Call::of(record).kept();
-                *place = Some(Box::new(KnownCall { text: text.map(Into::into), call }));
+                self.made = self.made.wrapping_add(1);
+                *place = Some(Box::new(KnownCall { text: text.map(Into::into), number: self.made, call }));
             }
         }
         place.as_ref().map(|known| known.call.again())
+    }
+
+    /// What is remembered of a record, given as its text with what auditd added; `None` if nothing is.
+    pub(super) fn known(&mut self, text: &[u8]) -> Option<&KnownCall> {
+        let is = |table: &[Option<Box<KnownCall>>], last| {
+            table.get(slot(last)).and_then(Option::as_ref).is_some_and(|known| known.is_text(text))
+        };
+        if !is(&self.table, self.last) {
+            self.call(&bare(Kind::Syscall, text, Channel::Auditd))?;
+        }
+        self.table.get(slot(self.last))?.as_deref().filter(|known| known.is_text(text))
     }
 }
 
@@ -265,7 +301,7 @@ fn around_numbers(body: &[u8]) -> Option<(&[u8], &[u8])> {
 fn after_numbers(mut rest: &[u8]) -> Option<&[u8]> {
     for key in [&b" a0="[..], b" a1=", b" a2=", b" a3=", b" items=", b" ppid=", b" pid="] {
         rest = rest.strip_prefix(key)?;
-        rest = rest.get(rest.iter().position(|b| !b.is_ascii_hexdigit())?..)?;
+        rest = rest.get(plain_len(rest)..)?;
     }
     rest.starts_with(b" ").then_some(rest)
 }
@@ -274,13 +310,21 @@ fn after_numbers(mut rest: &[u8]) -> Option<&[u8]> {
 #[derive(Debug, Default)]
 pub(super) struct Titles {
     table: Vec<Option<Box<KnownTitle>>>,
+    /// The hash of the last one.
+    last: u64,
+    /// How many were ever remembered.
+    made: u32,
     state: RandomState,
 }
 
+/// What is remembered of a PROCTITLE record.
 #[derive(Debug)]
-struct KnownTitle {
+pub(super) struct KnownTitle {
     body: Box<[u8]>,
-    command: Option<Box<[u8]>>,
+    /// No other has it.
+    pub(super) number: u32,
+    /// What it tells.
+    pub(super) command: Option<Box<[u8]>>,
 }
 
 impl Titles {
@@ -289,12 +333,30 @@ impl Titles {
         if record.interpreted || record.body.len() > LONGEST {
             return command(record);
         }
-        let place = place(&mut self.table, self.state.hash_one(record.body))?;
+        let last = self.table.get(slot(self.last)).and_then(Option::as_ref);
+        if last.is_none_or(|known| *known.body != *record.body) {
+            self.last = self.state.hash_one(record.body);
+        }
+        let place = place(&mut self.table, self.last)?;
         if place.as_ref().is_none_or(|known| *known.body != *record.body) {
             let command = command(record).map(|c| c.into_owned().into());
-            *place = Some(Box::new(KnownTitle { body: record.body.into(), command }));
+            self.made = self.made.wrapping_add(1);
+            *place = Some(Box::new(KnownTitle { body: record.body.into(), number: self.made, command }));
         }
         place.as_ref()?.command.as_deref().map(Cow::Borrowed)
+    }
+
+    /// What is remembered of a record, given as its text; `None` if nothing is.
+    pub(super) fn known(&mut self, text: &[u8]) -> Option<&KnownTitle> {
+        // Nothing that auditd added is to be taken for a part of it.
+        if text.contains(&PARTS) {
+            return None;
+        }
+        let is = |known: &&KnownTitle| *known.body == *text;
+        if self.table.get(slot(self.last)).and_then(Option::as_deref).filter(is).is_none() {
+            self.command(&bare(Kind::Proctitle, text, Channel::Auditd));
+        }
+        self.table.get(slot(self.last)).and_then(Option::as_deref).filter(is)
     }
 }
 

@@ -73,10 +73,15 @@ impl Head {
         Some(Head { kind, body: u8::try_from(body).ok()?, len: u32::try_from(line.len()).ok()? })
     }
 
+    /// What follows the envelope, with what auditd added.
+    fn text<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let text = record::trim(line).get(usize::from(self.body)..)?;
+        Some(text.strip_prefix(b" ").unwrap_or(text))
+    }
+
     /// The record; what it says of time and event is left out.
     fn record<'a>(&self, line: &'a [u8]) -> Option<Record<'a>> {
-        let body = record::trim(line).get(usize::from(self.body)..)?;
-        Some(log_line::bare(self.kind, body.strip_prefix(b" ").unwrap_or(body), Channel::Auditd))
+        Some(log_line::bare(self.kind, self.text(line)?, Channel::Auditd))
     }
 }
 
@@ -214,6 +219,8 @@ pub(super) struct How<'a> {
     pub(super) keep: usize,
     pub(super) clock: &'a Clock,
     pub(super) source: u32,
+    /// Whether the work is to be parted.
+    pub(super) shards: bool,
 }
 
 impl Chunk {
@@ -263,7 +270,7 @@ impl Chunk {
                 }
                 Some(Quick { kind: Kind::Avc, tag, body, .. }) => {
                     let head = Head::new(Kind::Avc, body, line).zip(before.time);
-                    let (tag, shard) = (Some(tag), shard(line));
+                    let (tag, shard) = (Some(tag), if how.shards { shard(line) } else { 0 });
                     chunk.main.push(Main { start, line: number, tag, shard, ended, run: None, head });
                 }
                 _ => chunk.line(line, start, number, ended, bytes.len(), how),
@@ -357,7 +364,7 @@ impl Chunk {
         match record.kind {
             Kind::Avc | Kind::UserAvc | Kind::SelinuxErr => {
                 main.tag = record.id.filter(|_| record.kind == Kind::Avc).map(tag);
-                main.shard = shard(text);
+                main.shard = if how.shards { shard(text) } else { 0 };
                 self.main.push(main);
             }
             Kind::PolicyLoad | Kind::Status | Kind::Boolean | Kind::Boot => {
@@ -380,14 +387,29 @@ impl Chunk {
     }
 
     /// The records of a run.
-    pub(super) fn run(&self, (from, to): (u32, u32)) -> impl Iterator<Item = Record<'_>> {
+    pub(super) fn run(&self, run: (u32, u32)) -> impl Iterator<Item = Record<'_>> {
+        self.of_run(run).filter_map(|(head, line)| head.record(line))
+    }
+
+    /// The same as kinds and texts.
+    pub(super) fn texts(&self, run: (u32, u32)) -> impl Iterator<Item = (Kind, &[u8])> {
+        self.of_run(run).filter_map(|(head, line)| Some((head.kind, head.text(line)?)))
+    }
+
+    fn of_run(&self, (from, to): (u32, u32)) -> impl Iterator<Item = (&Head, &[u8])> {
         let at = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
         let entries = self.index.get(at(from)..at(to)).unwrap_or_default();
         let heads = self.heads.get(at(from)..at(to)).unwrap_or_default();
         entries
             .iter()
             .zip(heads)
-            .filter_map(|((_, start), head)| head.record(self.of_block(*start, head.len)?))
+            .filter_map(|((_, start), head)| Some((head, self.of_block(*start, head.len)?)))
+    }
+
+    /// The text and the time of a denial whose event is whole.
+    pub(super) fn text_of(&self, main: &Main) -> Option<(&[u8], u64)> {
+        let (head, time) = main.head.filter(|_| main.run.is_some() && main.ended)?;
+        Some((head.text(self.of_block(main.start, head.len)?)?, time))
     }
 
     /// The record of a denial or a refusal.

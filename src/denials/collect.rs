@@ -4,29 +4,36 @@
 //! and a denial by the numbers of its parts: so that most records cost a few look-ups, and a distinct denial no texts.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
 use super::avc::{self, Author, Avc, Body, Verdict};
 use super::changes::Changes;
 use super::chunk::Chunk;
-use super::denial::{Denial, Seen, Shared};
+use super::denial::{Denial, Seen};
 use super::event::{self, Memory};
+use super::evidence::Commons;
 use super::fields;
 use super::filter::Filter;
 use super::input::InputError;
+use super::kind::Kind;
+use super::list::{Denials, Numbered};
 use super::parts::{Not, Part, Parts};
-use super::record::{Kind, Record};
+use super::path::{self, Object};
+use super::record::{Channel, Record};
 use super::refusal::{self, Refusal};
 use super::scan::{Log, Options};
 use super::tally::{Place, SetAside, Tally};
 use super::time::Clock;
+use super::usual;
 use crate::report::Code;
 use crate::report::codes::log::{BAD_RECORD, TOO_MANY};
 
 /// Most distinct denials that are kept apart; further ones are set aside. No host comes near it.
 pub(super) const MOST: usize = 1_000_000;
+
+/// In place of a number: the denial is not wanted.
+const UNWANTED: u32 = u32::MAX;
 
 /// What one lane has found.
 #[derive(Debug)]
@@ -35,11 +42,12 @@ pub(super) struct Collected {
     clock: Clock,
     filter: Filter,
     parts: Parts,
-    /// Where each distinct denial is in `denials`; `None`: it is not wanted.
-    slots: HashMap<Part, Option<u32>, RandomState>,
-    /// Each in its place to the end, however often the list grows or is sorted.
-    denials: Vec<(Part, Box<Denial>)>,
-    shared: Shared,
+    /// The number of each distinct denial, or [`UNWANTED`].
+    slots: HashMap<Part, u32, RandomState>,
+    /// What each is, by number.
+    of: Vec<Part>,
+    denials: Numbered,
+    commons: Commons,
     memory: Memory,
     refusals: BTreeMap<Refusal, Seen>,
     changes: Changes,
@@ -56,8 +64,9 @@ impl Collected {
             filter: options.filter.clone(),
             parts: Parts::default(),
             slots: HashMap::default(),
-            denials: Vec::new(),
-            shared: Shared::default(),
+            of: Vec::new(),
+            denials: Numbered::default(),
+            commons: Commons::default(),
             memory: Memory::default(),
             refusals: BTreeMap::new(),
             changes: Changes::default(),
@@ -113,7 +122,7 @@ impl Collected {
             Err(Not::Full) => return self.too_many(place),
         };
         let Some(slot) = self.slot(part) else { return self.too_many(place) };
-        let Some((_, denial)) = slot.and_then(|slot| self.denials.get_mut(slot)) else {
+        let Some(denial) = self.denials.get_mut(slot) else {
             self.tally.left_out += 1;
             return;
         };
@@ -123,39 +132,75 @@ impl Collected {
         let facts = event::facts(avc, record, others, &mut self.memory);
         if self.filter.time(time) && self.filter.mode(permissive) && self.filter.facts(&facts) {
             self.tally.denials += 1;
-            denial.seen.one(record.channel, time, place);
-            denial.permissive += u64::from(permissive);
-            denial.enforced += u64::from(avc.permissive == Some(false));
-            denial.note(&facts, record.node, &mut self.shared);
+            denial.one(record.channel, time, place, avc.permissive);
+            denial.note(&facts, record.node, &mut self.commons);
         } else {
             self.tally.left_out += 1;
         }
+    }
+
+    /// The same for an event of the form that most have, at `time`: its denial's text, and the other records' kinds and
+    /// texts. `None`: nothing was taken, and any form may be read.
+    pub(super) fn usual<'a>(
+        &mut self,
+        text: &'a [u8],
+        others: impl Iterator<Item = (Kind, &'a [u8])>,
+        time: u64,
+        place: Place,
+    ) -> Option<()> {
+        if self.filter.asks_facts() {
+            return None;
+        }
+        let denied = usual::denied(text)?;
+        let part = self.parts.known(&denied)?;
+        let others = usual::others(others, &mut self.memory, &mut self.commons)?;
+        let slot = self.slot(part)?;
+        let wanted = self.filter.time(Some(time)) && self.filter.mode(denied.permissive);
+        let Some(denial) = self.denials.get_mut(slot).filter(|_| wanted) else {
+            self.tally.left_out += 1;
+            return Some(());
+        };
+        let about = self.parts.about(part);
+        let object = Object {
+            name: denied.name.and_then(|field| field.decoded()),
+            path: denied.path.and_then(|field| field.decoded()),
+            inode: denied.inode,
+            entry: about.entry,
+            made: about.made,
+        };
+        let own = object.path.clone().or_else(|| object.name.clone());
+        let cwd = others.cwd.as_deref();
+        let owner = if about.owner { path::owner(&others.paths, cwd) } else { None };
+        let (is, asked) = path::choose_path(own, &object, &others.paths, cwd);
+        self.tally.denials += 1;
+        denial.one(Channel::Auditd, Some(time), place, Some(denied.permissive));
+        denial.evidence.who(others.who);
+        denial.evidence.object(is.as_deref(), asked.as_deref(), owner.as_deref());
+        Some(())
     }
 
     fn too_many(&mut self, place: Place) {
         self.put_aside(place, &TOO_MANY, || format!("more than {MOST} distinct denials"));
     }
 
-    /// Where the denial of these parts is kept (it is made if it is new); `Some(None)` if it is not wanted, `None` if
-    /// there are too many.
-    fn slot(&mut self, part: Part) -> Option<Option<usize>> {
-        let slot = match self.slots.get(&part) {
-            Some(slot) => *slot,
-            None if self.slots.len() >= MOST => return None,
-            None => {
-                let key = self.parts.key(part)?;
-                let slot = if self.filter.key(&key.source, &key.target, key.class.as_str()) {
-                    let slot = u32::try_from(self.denials.len()).ok()?;
-                    self.denials.push((part, Denial::new(key).into()));
-                    Some(slot)
-                } else {
-                    None
-                };
-                self.slots.insert(part, slot);
-                slot
-            }
-        };
-        Some(slot.and_then(|slot| usize::try_from(slot).ok()))
+    /// The number of the denial of these parts (it is made if it is new), or [`UNWANTED`]; `None` if there are too many.
+    fn slot(&mut self, part: Part) -> Option<u32> {
+        if let Some(slot) = self.slots.get(&part) {
+            return Some(*slot);
+        }
+        if self.slots.len() >= MOST {
+            return None;
+        }
+        let key = self.parts.key(part)?;
+        let wanted = self.filter.key(&key.source, &key.target, key.class.as_str());
+        let slot = if wanted { self.push(part, Denial::new(key))? } else { UNWANTED };
+        self.slots.insert(part, slot);
+        Some(slot)
+    }
+
+    fn push(&mut self, part: Part, denial: Denial) -> Option<u32> {
+        self.of.push(part);
+        self.denials.push(denial)
     }
 
     fn refusal(&mut self, record: &Record<'_>, place: Place) {
@@ -184,26 +229,26 @@ impl Collected {
 
     /// Takes what another lane found.
     pub(super) fn merge(&mut self, mut other: Collected) {
-        if other.denials.len() > self.denials.len() {
+        if other.of.len() > self.of.len() {
             std::mem::swap(self, &mut other);
         }
         self.tally.add(&other.tally);
         let numbers = self.parts.take(&other.parts);
-        for (part, denial) in other.denials {
+        for (part, denial) in other.of.into_iter().zip(other.denials.into_all()) {
             let part = numbers.part(part);
             // Most are of one lane alone.
             if let Some(part) = part
                 && self.slots.len() < MOST
                 && !self.slots.contains_key(&part)
-                && let Ok(slot) = u32::try_from(self.denials.len())
             {
-                self.slots.insert(part, Some(slot));
-                self.denials.push((part, denial));
+                if let Some(slot) = self.push(part, denial) {
+                    self.slots.insert(part, slot);
+                }
                 continue;
             }
-            let slot = part.and_then(|part| self.slot(part)).flatten();
+            let slot = part.and_then(|part| self.slot(part));
             match slot.and_then(|slot| self.denials.get_mut(slot)) {
-                Some((_, mine)) => mine.merge(*denial),
+                Some(mine) => mine.merge(denial),
                 // Only of made-up logs: what is beyond the bound is not kept, but counted.
                 None => {
                     let records = denial.seen.counts.records();
@@ -236,20 +281,21 @@ impl Collected {
         let mut log = Log {
             sources,
             tally: self.tally,
-            denials: BTreeMap::new(),
+            denials: Denials::default(),
             refusals: self.refusals,
             changes: self.changes,
             lost: self.lost,
             set_aside: self.set_aside,
             errors: self.errors.into_iter().map(|(_, e)| e).collect(),
         };
-        // In order already, a map is made of them without comparing texts.
+        // The order of the texts, without comparing them.
         let ranks = self.parts.ranks();
-        self.denials.sort_by_cached_key(|(part, _)| ranks.of(*part));
-        (self.slots, self.parts, self.shared) = Default::default();
-        let found = self.denials.into_iter().map(|(_, denial)| denial);
-        let found = found.filter(|d| d.seen.counts.records() > 0);
-        log.denials = found.map(|d| (Arc::clone(&d.key), d)).collect();
+        let ranked = self.of.iter().zip(0u32..).map(|(part, number)| (ranks.of(*part), number));
+        let found = |number: u32| self.denials.get(number).is_some_and(|d| d.seen.counts.records() > 0);
+        let mut order: Vec<(u128, u32)> = ranked.filter(|(_, number)| found(*number)).collect();
+        order.sort_unstable();
+        let order = order.into_iter().map(|(_, number)| number).collect();
+        log.denials = Denials::new(self.denials, order);
         log
     }
 }

@@ -262,7 +262,7 @@ fn joined<'a>(avc: &Avc<'a>, this: &Record<'a>, records: &[Record<'a>], memory: 
     if this.kind == Kind::Avc && avc.permissions.windows(4).any(|w| w == b"dac_") {
         facts.owner = owner(&paths, cwd.as_deref()).map(Cow::Owned);
     }
-    choose_path(&mut facts, &object, &paths, cwd.as_deref());
+    (facts.object, facts.wanted) = choose_path(facts.object, &object, &paths, cwd.as_deref());
     if let Some(address) = address {
         let plain = facts.object.as_ref().is_none_or(|o| o.starts_with(b"port "));
         if plain && !address.is_empty() {

@@ -95,6 +95,23 @@ impl<'a> InOrder<'a> {
     }
 }
 
+/// How far it is to the next space, quote, control character or `!`.
+pub(super) fn plain_len(text: &[u8]) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let (eights, rest) = text.as_chunks::<8>();
+    let mut len = 0;
+    for eight in eights {
+        // Bytes below 0x23; the lowest that is found is right.
+        let bytes = u64::from_le_bytes(*eight);
+        let below = bytes.wrapping_sub(EACH * 0x23) & !bytes & (EACH * 0x80);
+        if below != 0 {
+            return len + (below.trailing_zeros() / 8) as usize;
+        }
+        len += 8;
+    }
+    len + rest.iter().position(|b| *b < 0x23).unwrap_or(rest.len())
+}
+
 /// How far it is to the next space. Most words are so short that no search is worth its beginning: eight bytes at a time.
 fn word_len(text: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;

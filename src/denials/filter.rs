@@ -48,6 +48,11 @@ impl Filter {
         self.permissive.is_none_or(|wanted| wanted == permissive)
     }
 
+    /// Whether program or object matter.
+    pub(super) fn asks_facts(&self) -> bool {
+        !(self.programs.is_empty() && self.paths.is_empty())
+    }
+
     /// Whether program and object are wanted. `comm` is the short name.
     pub(super) fn facts(&self, facts: &Facts<'_>) -> bool {
         self.program(facts) && self.path(facts)

@@ -90,7 +90,7 @@ impl Wanted {
         let mut tags: Vec<u32> = tags.collect();
         tags.sort_unstable();
         tags.dedup();
-        let mut filter = vec![0u64; 1024];
+        let mut filter = vec![0u64; if tags.is_empty() { 0 } else { 1024 }];
         for tag in &tags {
             if let Some(word) = filter.get_mut(usize::try_from(tag >> 6 & 1023).unwrap_or(0)) {
                 *word |= 1 << (tag & 63);
@@ -105,6 +105,25 @@ impl Wanted {
             return None;
         }
         self.tags.binary_search(&tag).ok()
+    }
+
+    /// The records of these events, event by event.
+    fn hits(&self, chunks: &[&(u64, Chunk)], side_by_side: bool) -> Vec<Hit> {
+        if self.tags.is_empty() {
+            return Vec::new();
+        }
+        let of = |(number, (_, chunk)): (usize, &&(u64, Chunk))| {
+            let found =
+                chunk.index.iter().filter_map(|(tag, start)| Some((self.number(*tag)?, number, *start)));
+            found.collect::<Vec<Hit>>()
+        };
+        let mut hits: Vec<Hit> = if side_by_side {
+            chunks.par_iter().enumerate().map(of).flatten_iter().collect()
+        } else {
+            chunks.iter().enumerate().flat_map(of).collect()
+        };
+        hits.sort_unstable();
+        hits
     }
 }
 
@@ -136,31 +155,22 @@ impl Joiner {
         source: u32,
         lanes: &mut [Collected],
     ) {
-        let mains: Vec<(usize, Main)> = new
-            .iter()
-            .enumerate()
-            .flat_map(|(i, (_, chunk))| chunk.main.iter().map(move |main| (old.len() + i, *main)))
-            .collect();
-        if mains.is_empty() && self.open.is_empty() && self.held.is_empty() {
+        // Most events are whole, and nothing is looked for. The others: where each is among the denials, and in which chunk.
+        let mut apart: Vec<(usize, usize, Main)> = Vec::new();
+        let mut all = 0;
+        for (at, (_, chunk)) in (old.len()..).zip(new) {
+            let mains = chunk.main.iter().enumerate().filter(|(_, main)| main.run.is_none());
+            apart.extend(mains.map(|(order, main)| (all + order, at, *main)));
+            all += chunk.main.len();
+        }
+        if all == 0 && self.open.is_empty() && self.held.is_empty() {
             return;
         }
         let waiting = self.open.iter().chain(&self.held);
-        let apart = mains.iter().filter(|(_, main)| main.run.is_none());
-        let wanted = Wanted::new(apart.filter_map(|(_, main)| main.tag).chain(waiting.map(|open| open.tag)));
+        let tags = apart.iter().filter_map(|(_, _, main)| main.tag);
+        let wanted = Wanted::new(tags.chain(waiting.map(|open| open.tag)));
         let chunks: Vec<&(u64, Chunk)> = old.iter().chain(new).collect();
-        let mut hits: Vec<Hit> = chunks
-            .par_iter()
-            .enumerate()
-            .map(|(number, (_, chunk))| {
-                let found = chunk
-                    .index
-                    .iter()
-                    .filter_map(|(tag, start)| Some((wanted.number(*tag)?, number, *start)));
-                found.collect::<Vec<Hit>>()
-            })
-            .flatten_iter()
-            .collect();
-        hits.sort_unstable();
+        let hits = wanted.hits(&chunks, lanes.len() > 1);
         let of = |tag: u32| -> &[Hit] {
             let Some(number) = wanted.number(tag) else { return &[] };
             let from = hits.partition_point(|hit| hit.0 < number);
@@ -177,65 +187,63 @@ impl Joiner {
         }
 
         let first = FIRST.saturating_sub(self.seen);
-        self.seen += mains.len();
+        self.seen += all;
         let count = lanes.len().max(1);
-        let whole = |(at, main): &(usize, Main)| {
-            main.run.is_some()
-                || main.tag.is_none_or(|tag| of(tag).iter().fold(0, |all, hit| all | hit.2) & BOTH == BOTH)
+        let whole = |at: usize, main: &Main| {
+            main.tag.is_none_or(|tag| of(tag).iter().fold(0, |all, hit| all | hit.2) & BOTH == BOTH)
                 // No kernel writes such a line; there may be many.
-                || chunks.get(*at).is_none_or(|(_, chunk)| chunk.text(main.start).len() > MOST_KEPT)
+                || chunks.get(at).is_none_or(|(_, chunk)| chunk.text(main.start).len() > MOST_KEPT)
         };
-        let join = |(at, main): &(usize, Main), lane: &mut Collected, others: &mut Vec<_>| {
-            let Some((first_line, chunk)) = chunks.get(*at) else { return };
+        let join = |at: usize, main: &Main, lane: &mut Collected| {
+            let Some((first_line, chunk)) = chunks.get(at) else { return };
             let Some(record) = chunk.record_of(main) else { return };
-            others.clear();
-            match main.run {
-                Some(run) => others.extend(chunk.run(run).take(MOST_OF_EVENT)),
-                None => {
-                    others.extend(main.tag.map_or(&[][..], of).iter().filter_map(|hit| {
-                        match record::line(text(hit)) {
-                            Line::Record(other) if other.id == record.id => Some(other),
-                            _ => None,
-                        }
-                    }));
+            let hits = main.tag.map_or(&[][..], of).iter();
+            let others: Vec<Record<'_>> = hits
+                .filter_map(|hit| match record::line(text(hit)) {
+                    Line::Record(other) if other.id == record.id => Some(other),
+                    _ => None,
+                })
+                .collect();
+            let place = Place { source, line: first_line + u64::from(main.line) };
+            lane.main(&record, &others, place, main.ended);
+        };
+        let mut waiting: Vec<usize> = each_lane(lanes, |number, lane| {
+            for (first_line, chunk) in new {
+                let mains = chunk.main.iter().filter(|main| of_lane(main.shard, number, count));
+                for (main, run) in mains.filter_map(|main| Some((main, main.run?))) {
+                    let place = Place { source, line: first_line + u64::from(main.line) };
+                    join_run(chunk, main, run, place, lane);
                 }
             }
-            let place = Place { source, line: first_line + u64::from(main.line) };
-            lane.main(&record, others, place, main.ended);
-        };
-        let mut waiting: Vec<usize> = lanes
-            .par_iter_mut()
-            .enumerate()
-            .map(|(number, lane)| {
-                let (mut waiting, mut others) = (Vec::new(), Vec::new());
-                for (order, main) in
-                    mains.iter().enumerate().filter(|(_, m)| of_lane(m.1.shard, number, count))
-                {
-                    if whole(main) {
-                        join(main, lane, &mut others);
-                    } else {
-                        waiting.push(order);
-                    }
+            let mut waiting = Vec::new();
+            for (index, (_, at, main)) in
+                apart.iter().enumerate().filter(|(_, (_, _, main))| of_lane(main.shard, number, count))
+            {
+                if whole(*at, main) {
+                    join(*at, main, lane);
+                } else {
+                    waiting.push(index);
                 }
-                waiting
-            })
-            .flatten_iter()
-            .collect();
+            }
+            waiting
+        });
         waiting.sort_unstable();
         // Not all can wait.
         let surplus = waiting.len().saturating_sub(MOST_OPEN);
+        let waiting = waiting.into_iter().filter_map(|index| apart.get(index));
         let (now, later): (Vec<_>, Vec<_>) =
-            waiting.into_iter().enumerate().partition(|(i, order)| *i < surplus && *order >= first);
-        lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
-            let mut others = Vec::new();
-            for main in now.iter().filter_map(|(_, order)| mains.get(*order)) {
-                if of_lane(main.1.shard, number, count) {
-                    join(main, lane, &mut others);
+            waiting.enumerate().partition(|(i, (order, ..))| *i < surplus && *order >= first);
+        if !now.is_empty() {
+            each_lane(lanes, |number, lane| -> Vec<()> {
+                for (_, (_, at, main)) in &now {
+                    if of_lane(main.shard, number, count) {
+                        join(*at, main, lane);
+                    }
                 }
-            }
-        });
-        let opened = later.into_iter().filter_map(|(_, order)| {
-            let (at, main) = mains.get(order)?;
+                Vec::new()
+            });
+        }
+        let opened = later.into_iter().filter_map(|(_, (order, at, main))| {
             let (first_line, chunk) = chunks.get(*at)?;
             let line = chunk.text(main.start);
             let Line::Record(record) = record::line(line) else { return None };
@@ -246,7 +254,7 @@ impl Joiner {
                 shard: main.shard,
                 ended: main.ended,
                 place: Place { source, line: first_line + u64::from(main.line) },
-                first: order < first,
+                first: *order < first,
                 records: Vec::new(),
                 kept: 0,
                 has_call: false,
@@ -290,12 +298,43 @@ impl Joiner {
 }
 
 fn settle(settled: &[Open], lanes: &mut [Collected]) {
+    if settled.is_empty() {
+        return;
+    }
     let count = lanes.len().max(1);
-    lanes.par_iter_mut().enumerate().for_each(|(number, lane)| {
+    each_lane(lanes, |number, lane| -> Vec<()> {
         for open in settled.iter().filter(|o| of_lane(o.shard, number, count)) {
             open.settle(lane);
         }
+        Vec::new()
     });
+}
+
+/// Does its share in each lane, side by side where there are several.
+fn each_lane<T: Send>(
+    lanes: &mut [Collected],
+    work: impl Fn(usize, &mut Collected) -> Vec<T> + Sync,
+) -> Vec<T> {
+    match lanes {
+        [lane] => work(0, lane),
+        lanes => {
+            lanes.par_iter_mut().enumerate().flat_map_iter(|(number, lane)| work(number, lane)).collect()
+        }
+    }
+}
+
+/// Joins a denial whose event is whole.
+fn join_run(chunk: &Chunk, main: &Main, run: (u32, u32), place: Place, lane: &mut Collected) {
+    let usual = chunk.text_of(main).and_then(|(text, time)| {
+        let others = chunk.texts(run).take(MOST_OF_EVENT);
+        lane.usual(text, others, time, place)
+    });
+    if usual.is_none()
+        && let Some(record) = chunk.record_of(main)
+    {
+        let others: Vec<Record<'_>> = chunk.run(run).take(MOST_OF_EVENT).collect();
+        lane.main(&record, &others, place, main.ended);
+    }
 }
 
 /// The beginning and the end of a source: whole lines.
@@ -318,7 +357,7 @@ pub(super) fn across(mut open: Vec<Open>, edges: &[Edges], into: &mut Collected,
     }
     for edge in edges {
         let block = super::input::Block::new(edge.lines.clone());
-        let chunk = Chunk::scan(block, &chunk::How { keep: 0, clock, source: edge.source });
+        let chunk = Chunk::scan(block, &chunk::How { keep: 0, clock, source: edge.source, shards: false });
         for (tag, start) in &chunk.index {
             for i in wanted.number(*tag).and_then(|n| by_tag.get(n)).into_iter().flatten() {
                 if let Some(open) = open.get_mut(*i).filter(|o| o.place.source != edge.source) {

@@ -58,7 +58,7 @@ impl Live {
                 Source::File(path) => Input::File { path: path.clone(), open: None },
                 Source::Stdin => Input::Stream(stdin.take().map(pump)),
             },
-            reader: Reader::new(u32::try_from(number).unwrap_or(u32::MAX), &options, 0),
+            reader: Reader::new(u32::try_from(number).unwrap_or(u32::MAX), &options, 1, 0),
             rest: Vec::new(),
             idle: 0,
         });

@@ -10,6 +10,7 @@ use super::Context;
 use super::avc::Avc;
 use super::collect::MOST;
 use super::denial::DenialKey;
+use super::usual::Denied;
 use crate::report::Code;
 use crate::report::codes::log::{BAD_CONTEXT, BAD_RECORD, UNKNOWN_CLASS, UNKNOWN_PERMISSION};
 use crate::selinux::module::{Name, classes};
@@ -91,10 +92,23 @@ pub(super) struct Parts {
     /// From a class and what stands in the braces to the access.
     written: HashMap<Box<[u8]>, u32, RandomState>,
     accesses: Numbered<Access, Access>,
+    /// What an access is about, by its number.
+    about: Vec<About>,
     labels: Numbered<Box<[u8]>, Box<[u8]>>,
     /// Names that contexts and accesses have in common.
     names: HashSet<Name, RandomState>,
     scratch: Vec<u8>,
+}
+
+/// What the permissions on a class tell of the records of its events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About {
+    /// The object is a folder, and what is named an entry of it.
+    pub(super) entry: bool,
+    /// The object is to be made, if it has no number.
+    pub(super) made: bool,
+    /// Owner and mode of an object refused.
+    pub(super) owner: bool,
 }
 
 /// From the numbers of another lane to one's own.
@@ -178,6 +192,21 @@ impl Parts {
         Ok((Part { source, target, access, label }, unknown))
     }
 
+    /// What a record denies whose texts are all known; without a label on disk.
+    pub(super) fn known(&mut self, denied: &Denied<'_>) -> Option<Part> {
+        let source = *self.contexts.numbers.get(denied.scontext)?;
+        let target = *self.contexts.numbers.get(denied.tcontext)?;
+        let text = written(&mut self.scratch, denied.tclass, denied.permissions.trim_ascii());
+        let access = *self.written.get(text)?;
+        Some(Part { source, target, access, label: 0 })
+    }
+
+    /// What its access is about.
+    pub(super) fn about(&self, part: Part) -> About {
+        let about = usize::try_from(part.access).ok().and_then(|number| self.about.get(number));
+        about.copied().unwrap_or_default()
+    }
+
     /// What these numbers mean.
     pub(super) fn key(&self, part: Part) -> Option<DenialKey> {
         let context = |number| self.contexts.get(number).cloned();
@@ -237,25 +266,18 @@ impl Parts {
         if permissions.len() > LONGEST {
             return Err(Not::Bad(Bad::Permissions));
         }
-        let mut text = std::mem::take(&mut self.scratch);
-        text.clear();
-        text.extend_from_slice(avc.tclass);
-        text.push(0);
-        text.extend_from_slice(permissions);
-        let known = self.written.get(text.as_slice()).copied();
-        let found = match known {
+        let known = self.written.get(written(&mut self.scratch, avc.tclass, permissions)).copied();
+        match known {
             Some(access) => Ok((access, BTreeSet::new())),
             None => check(avc.tclass, permissions).and_then(|(access, unknown)| {
                 let access = self.access(&access)?;
                 // What has unknown ones is rare, and of endless variety.
                 if unknown.is_empty() && self.written.len() < MOST {
-                    self.written.insert(text.as_slice().into(), access);
+                    self.written.insert(self.scratch.as_slice().into(), access);
                 }
                 Ok((access, unknown))
             }),
-        };
-        self.scratch = text;
-        found
+        }
     }
 
     fn access(&mut self, access: &Access) -> Result<u32, Full> {
@@ -265,8 +287,14 @@ impl Parts {
         let (class, permissions) = access.clone();
         let class = self.name(class);
         let permissions: Arc<[Name]> = permissions.iter().map(|p| self.name(p.clone())).collect();
+        let has = |is: &dyn Fn(&str) -> bool| permissions.iter().any(|p| is(p.as_str()));
+        let entry = class.as_str() == "dir" && has(&|p| matches!(p, "add_name" | "remove_name"));
+        let made = !entry && has(&|p| p == "create");
+        let about = About { entry, made, owner: has(&|p| p.contains("dac_")) };
         let access = (class, permissions);
-        self.accesses.add(access.clone(), access)
+        let number = self.accesses.add(access.clone(), access)?;
+        self.about.push(about);
+        Ok(number)
     }
 
     /// 1 and up.
@@ -285,6 +313,15 @@ impl Parts {
         self.names.insert(name.clone());
         name
     }
+}
+
+/// A class and what stands in the braces, as one text.
+fn written<'s>(scratch: &'s mut Vec<u8>, class: &[u8], permissions: &[u8]) -> &'s [u8] {
+    scratch.clear();
+    scratch.extend_from_slice(class);
+    scratch.push(0);
+    scratch.extend_from_slice(permissions);
+    scratch
 }
 
 /// A class, its permissions and those that no kernel is known to have for it.

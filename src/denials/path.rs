@@ -6,9 +6,9 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::RandomState;
 
 use super::call::{place, slot};
-use super::event::{Facts, each};
+use super::event::each;
 use super::fields::{Field, InOrder};
-use super::record::Record;
+use super::record::{PARTS, Record, split_enriched};
 
 /// Keys of a PATH record.
 const PATH_KEYS: &[&[u8]] =
@@ -91,6 +91,28 @@ fn usual<'a>(body: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
     })
 }
 
+/// What a record tells, given as its text with what auditd added; `None` if it is not of the form that most have.
+pub(super) fn known<'a>(text: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
+    let mut rest = InOrder(text);
+    rest.next(b"item=")?;
+    let name = rest.next(b"name=")?;
+    let inode = rest.next(b"inode=")?;
+    let tail = rest.0;
+    let known = tails.of_text(tail, text)?;
+    let at = |value: Option<(u8, u8)>| {
+        let (from, to) = value?;
+        tail.get(usize::from(from)..usize::from(to))
+    };
+    Some(PathRecord {
+        name: Some(name.decoded()?),
+        inode: inode.plain(),
+        parent: known.parent,
+        mode: at(known.mode),
+        uid: at(known.uid),
+        gid: at(known.gid),
+    })
+}
+
 /// What PATH records say after the inode, which is mostly the same: remembered, and only compared.
 #[derive(Debug, Default)]
 pub(super) struct Tails {
@@ -103,6 +125,8 @@ pub(super) struct Tails {
 #[derive(Debug)]
 struct Tail {
     text: Box<[u8]>,
+    /// What auditd added to the last record with it.
+    enriched: Box<[u8]>,
     parent: bool,
     /// From where to where in the text.
     mode: Option<(u8, u8)>,
@@ -129,6 +153,23 @@ impl Tails {
         }
         place.as_ref()
     }
+
+    /// The same of the end of a record's `whole` text, from which what auditd added was not parted.
+    fn of_text(&mut self, text: &[u8], whole: &[u8]) -> Option<&Tail> {
+        let is = |known: &Tail| match text.strip_prefix(&*known.text) {
+            Some([PARTS, rest @ ..]) => !rest.is_empty() && *rest == *known.enriched,
+            _ => false,
+        };
+        if !self.table.get(slot(self.last)).and_then(Option::as_ref).is_some_and(is) {
+            let (body, enriched) = split_enriched(whole);
+            let added = whole.len() - body.len();
+            let of_body = text.get(..text.len().checked_sub(added)?)?;
+            self.of(of_body)?;
+            let known = self.table.get_mut(slot(self.last)).and_then(Option::as_mut)?;
+            known.enriched = enriched.into();
+        }
+        self.table.get(slot(self.last))?.as_ref()
+    }
 }
 
 fn tail(text: &[u8]) -> Option<Tail> {
@@ -152,28 +193,31 @@ fn tail(text: &[u8]) -> Option<Tail> {
     rest.next(b"cap_fver=")?;
     rest.next(b"cap_frootid=")?;
     let parent = nametype.value == b"PARENT";
-    rest.0.is_empty().then_some(Tail { text: text.into(), parent, mode, uid, gid })
+    rest.0.is_empty().then_some(Tail { text: text.into(), enriched: Box::default(), parent, mode, uid, gid })
 }
+
+/// A path, if it is known.
+type Known<'a> = Option<Cow<'a, [u8]>>;
 
 /// Finds the object's whole path: the record with the object's inode; else one that ends in its name; else, for a
 /// folder on the way, the part of a path that ends in its name.
+///
+/// What is known of the object, and the path that was asked for where that is another. `known` is what is known so far.
 pub(super) fn choose_path<'a>(
-    facts: &mut Facts<'a>,
+    known: Known<'a>,
     object: &Object<'a>,
     paths: &[PathRecord<'a>],
     cwd: Option<&[u8]>,
-) {
+) -> (Known<'a>, Known<'a>) {
     let whole = |path: &PathRecord<'a>| Some(absolute(path.name.as_ref()?, cwd));
     if object.entry || object.made && object.inode.is_none() {
         if let Some((folder, child)) = entry(object, paths, cwd) {
             let (is, asked) = if object.entry { (folder, Some(child)) } else { (child, None) };
-            facts.object = Some(Cow::Owned(is));
-            facts.wanted = asked.map(Cow::Owned);
-            return;
+            return (Some(Cow::Owned(is)), asked.map(Cow::Owned));
         }
         // The entry's name is not the folder's.
         if object.entry {
-            return;
+            return (known, None);
         }
     }
     let mut chosen = None;
@@ -188,14 +232,9 @@ pub(super) fn choose_path<'a>(
         chosen = named.filter_map(|path| up_to(path, name)).next();
     }
     let asked = paths.iter().filter(|p| !p.parent).chain(paths).find(|p| p.name.is_some()).and_then(whole);
-    if let Some(chosen) = chosen.filter(|_| object.path.is_none() || object.name.is_some()) {
-        facts.object = Some(chosen);
-    }
-    if let Some(asked) = asked
-        && facts.object.as_deref() != Some(&*asked)
-    {
-        facts.wanted = Some(asked);
-    }
+    let is = chosen.filter(|_| object.path.is_none() || object.name.is_some()).or(known);
+    let asked = asked.filter(|asked| is.as_deref() != Some(&**asked));
+    (is, asked)
 }
 
 /// The folder of an entry that is made or taken away, and the entry's path: by the entry's own record, else by that of

@@ -172,12 +172,15 @@ pub(super) fn audit<'a>(line: &'a [u8], node: Option<&'a [u8]>, channel: Channel
     })
 }
 
+/// What stands before that which auditd added.
+pub(super) const PARTS: u8 = 0x1d;
+
 static SCONTEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"scontext="));
 
 /// The body, and what auditd appended to it after byte 0x1D: upper-case keys. A program's message may hold such a byte,
 /// too, to have its own end cut off: then what follows is not of that form.
 pub(super) fn split_enriched(body: &[u8]) -> (&[u8], &[u8]) {
-    if let Some(at) = memchr::memrchr(0x1d, body)
+    if let Some(at) = memchr::memrchr(PARTS, body)
         && let (Some(before), Some(after)) = (body.get(..at), body.get(at + 1..))
         && after.first().is_none_or(u8::is_ascii_uppercase)
         && SCONTEXT.find(after).is_none()

@@ -3,21 +3,22 @@
 //! Each source is read in rounds of chunks. The chunks of a round are read and scanned side by side ([`super::chunk`]);
 //! then its denials are joined with their events, again side by side ([`super::join`]). Everything that is found can be
 //! added in any order ([`super::denial`]) and a round is the same however many processors there are, so the result
-//! does not depend on them.
+//! does not depend on them. Logs that are short are read chunk by chunk by one thread, each chunk joined while it is still in
+//! the processor's cache: that is sooner done than others are awake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::changes::Changes;
 use super::chunk::{Chunk, How};
 use super::collect::Collected;
-use super::denial::{Denial, DenialKey, Seen};
+use super::denial::Seen;
 use super::filter::Filter;
 use super::input::{self, Block, Blocks, InputError, Job, Source};
 use super::join::{self, Edges, Joiner, Open};
+use super::list::Denials;
 use super::refusal::Refusal;
 use super::tally::{Place, SetAside, Tally};
 use super::time::Clock;
@@ -47,7 +48,7 @@ pub struct Log {
     /// The account of all lines.
     pub tally: Tally,
     /// Distinct denials.
-    pub denials: BTreeMap<Arc<DenialKey>, Box<Denial>>,
+    pub denials: Denials,
     /// Distinct SELINUX_ERR records.
     pub refusals: BTreeMap<Refusal, Seen>,
     /// What changed meanwhile.
@@ -61,19 +62,11 @@ pub struct Log {
 }
 
 impl Log {
-    pub(super) fn insert(&mut self, denial: Denial) {
-        match self.denials.get_mut(&denial.key) {
-            Some(mine) => mine.merge(denial),
-            None => {
-                self.denials.insert(Arc::clone(&denial.key), denial.into());
-            }
-        }
-    }
-
     /// Leaves out the denials whose contexts or class `filter` does not want.
     pub fn leave_out(&mut self, filter: &Filter) {
         let tally = &mut self.tally;
-        self.denials.retain(|key, denial| {
+        self.denials.retain(|denial| {
+            let key = &denial.key;
             let wanted = filter.key(&key.source, &key.target, key.class.as_str());
             if !wanted {
                 let records = denial.seen.counts.records();
@@ -99,9 +92,7 @@ impl Log {
                 let at = usize::try_from(place.source).unwrap_or(usize::MAX);
                 Place { source: numbers.get(at).copied().unwrap_or(u32::MAX), ..place }
             };
-            for denial in log.denials.values_mut() {
-                denial.seen.place = denial.seen.place.map(place);
-            }
+            log.denials.each(|denial| denial.seen.place = denial.seen.place.map(place));
             for seen in log.refusals.values_mut() {
                 seen.place = seen.place.map(place);
             }
@@ -118,14 +109,7 @@ impl Log {
     pub fn add(&mut self, other: &Log) {
         self.sources.clone_from(&other.sources);
         self.tally.add(&other.tally);
-        for (key, denial) in &other.denials {
-            match self.denials.get_mut(key) {
-                Some(mine) => mine.merge(Denial::clone(denial)),
-                None => {
-                    self.denials.insert(Arc::clone(key), denial.clone());
-                }
-            }
-        }
+        self.denials.merge(&other.denials);
         for (refusal, seen) in &other.refusals {
             self.refusals.entry(refusal.clone()).or_default().merge(seen);
         }
@@ -138,6 +122,9 @@ impl Log {
 
 /// Chunks of a round.
 const ROUND: usize = 16;
+
+/// Files that together are no longer are read by one thread.
+const SHORT: u64 = 32 << 20;
 
 /// Chunks that stay at hand for the events of the next round.
 const BEHIND: usize = 4;
@@ -160,25 +147,42 @@ pub fn read(sources: &[Source], stdin: Option<Box<dyn Read + Send>>, options: Op
         0 | 1 => 0,
         n => EDGE.min(EDGES / n),
     };
-    let all = sources
-        .par_iter()
-        .enumerate()
-        .map(|(index, source)| {
-            let number = u32::try_from(index).unwrap_or(u32::MAX);
-            match input::open(source, take_stdin(source)) {
-                Ok(blocks) => read_source(source, number, blocks, options, edge),
-                Err(error) => {
-                    let mut done = Done::new(options);
-                    done.found.errors.push((number, error));
-                    done
-                }
+    let (round, lanes) =
+        if are_short(&sources) { (1, 1) } else { (ROUND, rayon::current_num_threads().clamp(1, ROUND)) };
+    let one = |(index, source): (usize, &Source)| {
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        match input::open(source, take_stdin(source)) {
+            Ok(blocks) => {
+                read_source(source, number, blocks, (round, Reader::new(number, options, lanes, edge)))
             }
-        })
-        .reduce(|| Done::new(options), Done::merged);
+            Err(error) => {
+                let mut done = Done::new(options);
+                done.found.errors.push((number, error));
+                done
+            }
+        }
+    };
+    let all = if lanes == 1 {
+        sources.iter().enumerate().map(one).reduce(Done::merged).unwrap_or_else(|| Done::new(options))
+    } else {
+        sources.par_iter().enumerate().map(one).reduce(|| Done::new(options), Done::merged)
+    };
     let Done { mut found, open, mut edges } = all;
     edges.sort_by_key(|edge| edge.source);
     join::across(open, &edges, &mut found, &options.clock);
     found.into_log(sources.iter().map(Source::name).collect())
+}
+
+/// Whether these are files, and not much to read. (What is packed is longer than it looks.)
+fn are_short(sources: &[Source]) -> bool {
+    let length = |source: &Source| match source {
+        Source::Stdin => None,
+        Source::File(path) => {
+            std::fs::metadata(path).ok().filter(|about| about.is_file()).map(|about| about.len())
+        }
+    };
+    let all = sources.iter().map(length).try_fold(0u64, |all, length| Some(all.saturating_add(length?)));
+    all.is_some_and(|all| all <= SHORT)
 }
 
 /// What was found in some sources.
@@ -201,17 +205,26 @@ impl Done {
     }
 }
 
-fn read_source(source: &Source, number: u32, mut blocks: Blocks, options: &Options, edge: usize) -> Done {
-    let mut reader = Reader::new(number, options, edge);
+fn read_source(
+    source: &Source,
+    number: u32,
+    mut blocks: Blocks,
+    (round, mut reader): (usize, Reader),
+) -> Done {
     let mut error = None;
     let mut pool = Vec::new();
-    let mut jobs = next_jobs(&mut blocks, &mut pool, &mut error);
+    let mut jobs = next_jobs(&mut blocks, round, &mut pool, &mut error);
     while !jobs.is_empty() {
-        // A stream is read on while what was read is scanned; each part of a file is read by whoever scans it.
         let spare = std::mem::take(&mut reader.spare);
-        let (read, next) =
-            rayon::join(|| reader.load(jobs, spare), || next_jobs(&mut blocks, &mut pool, &mut error));
-        jobs = next;
+        let read;
+        if reader.lanes.len() == 1 {
+            read = reader.load(jobs, spare);
+            jobs = next_jobs(&mut blocks, round, &mut pool, &mut error);
+        } else {
+            // A stream is read on while what was read is scanned; each part of a file is read by whoever scans it.
+            let next = || next_jobs(&mut blocks, round, &mut pool, &mut error);
+            (read, jobs) = rayon::join(|| reader.load(jobs, spare), next);
+        }
         if let Some(failed) = reader.take(read) {
             error = Some(failed);
             break;
@@ -229,9 +242,14 @@ fn read_source(source: &Source, number: u32, mut blocks: Blocks, options: &Optio
 }
 
 /// The blocks of a round, or fewer at the end.
-fn next_jobs(blocks: &mut Blocks, pool: &mut Vec<Vec<u8>>, error: &mut Option<io::Error>) -> Vec<Job> {
+fn next_jobs(
+    blocks: &mut Blocks,
+    round: usize,
+    pool: &mut Vec<Vec<u8>>,
+    error: &mut Option<io::Error>,
+) -> Vec<Job> {
     let mut jobs = Vec::new();
-    while jobs.len() < ROUND {
+    while jobs.len() < round {
         match blocks.next_job(pool) {
             Ok(Some(job)) => jobs.push(job),
             Ok(None) => break,
@@ -262,8 +280,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(source: u32, options: &Options, edge: usize) -> Self {
-        let lanes = rayon::current_num_threads().clamp(1, ROUND);
+    pub(super) fn new(source: u32, options: &Options, lanes: usize, edge: usize) -> Self {
         Reader {
             source,
             options: options.clone(),
@@ -279,10 +296,16 @@ impl Reader {
     }
 
     fn load(&self, jobs: Vec<Job>, spare: Vec<Vec<u8>>) -> Vec<io::Result<Chunk>> {
-        let how = How { keep: self.options.keep_set_aside, clock: &self.options.clock, source: self.source };
+        let Options { keep_set_aside: keep, clock, .. } = &self.options;
+        let how = How { keep: *keep, clock, source: self.source, shards: self.lanes.len() > 1 };
         let buffers = spare.into_iter().chain(std::iter::repeat_with(Vec::new));
         let work: Vec<(Job, Vec<u8>)> = jobs.into_iter().zip(buffers).collect();
-        work.into_par_iter().map(|(job, buffer)| Ok(Chunk::scan(job.load(buffer)?, &how))).collect()
+        let load = |(job, buffer): (Job, Vec<u8>)| Ok(Chunk::scan(job.load(buffer)?, &how));
+        if self.lanes.len() > 1 {
+            work.into_par_iter().map(load).collect()
+        } else {
+            work.into_iter().map(load).collect()
+        }
     }
 
     /// Takes lines that follow what was read.

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::Context;
 use super::changes::{Change, Changes};
-use super::denial::{Counts, Denial, DenialKey, Evidence, Sample, Seen};
+use super::denial::{Counts, Denial, DenialKey, Seen};
+use super::list::{Denials, Numbered};
 use super::refusal::{self, Refusal};
 use super::scan::Log;
 use super::tally::{Place, Reason, SetAside, Tally};
@@ -95,7 +96,7 @@ struct DenialOut {
     ports: BTreeSet<u16>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unknown_permissions: Vec<String>,
-    /// By [`SAMPLES`]: values with how often each came, and whether there were more.
+    /// By name: values with how often each came, and whether there were more.
     samples: BTreeMap<String, (Vec<(Value, u64)>, bool)>,
 }
 
@@ -107,22 +108,6 @@ enum RefusalOut {
     ValidateTransition { old: String, new: String, task: String, class: String },
     Bounds { source: String, target: String, class: String },
     UnknownLabel { operation: Value, context: Value },
-}
-
-/// The samples of a denial, by name.
-fn samples(evidence: &mut Evidence) -> [(&'static str, &mut Sample); 10] {
-    [
-        ("programs", &mut evidence.programs),
-        ("commands", &mut evidence.commands),
-        ("users", &mut evidence.users),
-        ("logins", &mut evidence.logins),
-        ("units", &mut evidence.units),
-        ("objects", &mut evidence.objects),
-        ("wanted", &mut evidence.wanted),
-        ("owners", &mut evidence.owners),
-        ("syscalls", &mut evidence.syscalls),
-        ("hosts", &mut evidence.hosts),
-    ]
 }
 
 /// A string, or (as the journal does) numbers where it is not UTF-8.
@@ -247,8 +232,6 @@ fn history_in((time, what, set): &(u64, String, Option<bool>)) -> Option<(u64, C
 }
 
 fn denial_out(denial: &Denial) -> DenialOut {
-    let mut evidence = denial.evidence.clone();
-    let ports = std::mem::take(&mut evidence.ports);
     DenialOut {
         source: denial.key.source.to_string(),
         target: denial.key.target.to_string(),
@@ -258,11 +241,13 @@ fn denial_out(denial: &Denial) -> DenialOut {
         seen: (&denial.seen).into(),
         permissive: denial.permissive,
         enforced: denial.enforced,
-        ioctls: denial.ioctls.clone(),
-        nlmsgs: denial.nlmsgs.clone(),
-        ports,
+        ioctls: BTreeSet::clone(&denial.ioctls),
+        nlmsgs: BTreeSet::clone(&denial.nlmsgs),
+        ports: BTreeSet::clone(&denial.evidence.ports),
         unknown_permissions: denial.unknown.iter().map(ToString::to_string).collect(),
-        samples: samples(&mut evidence)
+        samples: denial
+            .evidence
+            .samples()
             .into_iter()
             .filter(|(_, sample)| !sample.is_empty())
             .map(|(name, sample)| {
@@ -366,6 +351,7 @@ pub fn read(name: &str, input: impl Read, keep_set_aside: usize) -> (Log, Vec<Su
         }
     }
     let (mut denials, mut refusals, mut unread) = (0usize, 0usize, 0usize);
+    let mut found = Numbered::default();
     loop {
         number += 1;
         let mut bad = |reason: String| {
@@ -383,7 +369,7 @@ pub fn read(name: &str, input: impl Read, keep_set_aside: usize) -> (Log, Vec<Su
             Ok(Line::Denial(out)) => match denial_in(&out, sources) {
                 Ok(denial) => {
                     denials += 1;
-                    log.insert(denial);
+                    found.push(denial);
                 }
                 Err(reason) => bad(reason),
             },
@@ -405,8 +391,9 @@ pub fn read(name: &str, input: impl Read, keep_set_aside: usize) -> (Log, Vec<Su
             Err(error) => bad(error.to_string()),
         }
     }
+    log.denials = Denials::sorted(found);
     let records = |n: u64, d: &Denial| n.saturating_add(d.seen.counts.records());
-    let counted = log.denials.values().map(|d| &**d).fold(0, records);
+    let counted = log.denials.values().fold(0, records);
     let cut = if (denials, refusals, unread) != (head.denials, head.refusals, head.unread) {
         Some("lines are missing".to_owned())
     } else if counted != head.lines.denials || head.lines.sum() != head.lines.lines {
@@ -467,11 +454,11 @@ fn denial_in(out: &DenialOut, sources: u32) -> Result<Denial, String> {
     denial.seen = out.seen.seen(sources);
     denial.permissive = out.permissive;
     denial.enforced = out.enforced;
-    denial.ioctls.clone_from(&out.ioctls);
-    denial.nlmsgs.clone_from(&out.nlmsgs);
+    denial.ioctls.extend(out.ioctls.iter().copied());
+    denial.nlmsgs.extend(out.nlmsgs.iter().copied());
     denial.unknown = out.unknown_permissions.iter().take(100).filter_map(|p| Name::new(p)).collect();
-    denial.evidence.ports.clone_from(&out.ports);
-    for (name, sample) in samples(&mut denial.evidence) {
+    denial.evidence.ports.extend(out.ports.iter().copied());
+    for (name, sample) in denial.evidence.samples_mut() {
         if let Some((values, more)) = out.samples.get(name) {
             for (value, times) in values {
                 let value = bytes_in(value).ok_or("a value that is neither text nor bytes")?;

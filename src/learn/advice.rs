@@ -233,7 +233,7 @@ pub fn inherited(denial: &Denial) -> bool {
     );
     let through_it =
         key.permissions.iter().all(|p| matches!(p.as_str(), "read" | "write" | "append" | "use"));
-    let calls = &denial.evidence.syscalls;
+    let calls = denial.evidence.syscalls();
     descriptor
         && through_it
         && !calls.is_empty()

@@ -129,7 +129,7 @@ pub fn follow_ups(denials: &[&Denial], judged: &mut [Judged]) {
                 && other.key.class == denial.key.class
                 && other.evidence.owners == denial.evidence.owners
                 && other.evidence.wanted == denial.evidence.wanted
-                && other.evidence.syscalls == denial.evidence.syscalls
+                && other.evidence.syscalls() == denial.evidence.syscalls()
                 && other.seen.counts == denial.seen.counts
         };
         if denials.iter().any(|other| first(&other))

@@ -77,10 +77,10 @@ fn told_apart<'m>(denial: &Denial, manifests: &[&'m Manifest]) -> Vec<&'m Manife
     let by = |is: &dyn Fn(&Manifest) -> bool| -> Vec<&'m Manifest> {
         manifests.iter().copied().filter(|m| is(m)).collect()
     };
-    let unit = |m: &Manifest| m.app.units.iter().any(|u| e.units.iter().any(|v| is_unit(&u.value, v)));
-    let user = |m: &Manifest| m.app.user.name.value != "root" && e.users.iter().any(|u| is_user(m, u));
+    let unit = |m: &Manifest| m.app.units.iter().any(|u| e.units().iter().any(|v| is_unit(&u.value, v)));
+    let user = |m: &Manifest| m.app.user.name.value != "root" && e.users().iter().any(|u| is_user(m, u));
     let program = |m: &Manifest| {
-        let own = |path: &Path| e.programs.iter().any(|p| p == path.as_os_str().as_bytes());
+        let own = |path: &Path| e.programs().iter().any(|p| p == path.as_os_str().as_bytes());
         let elsewhere = m
             .selinux
             .as_ref()

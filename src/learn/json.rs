@@ -11,7 +11,8 @@ use super::interfaces::{self, TooWide};
 use super::replay::{CallProof, Proof, Replay};
 use super::verdict::{Not, Place, Remedy, Verdict};
 use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, mode, text, why};
-use crate::denials::denial::{Counts, Sample};
+use crate::denials;
+use crate::denials::denial::Counts;
 use crate::denials::tally::Tally;
 use crate::report::escape_bytes;
 use crate::selinux::module::te;
@@ -414,16 +415,16 @@ fn denial(lesson: &Lesson<'_>, learned: &Learned<'_>) -> DenialOut {
         ioctls: d.ioctls.iter().copied().collect(),
         nlmsgs: d.nlmsgs.iter().copied().collect(),
         ports: e.ports.iter().copied().collect(),
-        programs: values(&e.programs),
-        commands: values(&e.commands),
-        users: values(&e.users),
-        logins: values(&e.logins),
-        units: values(&e.units),
+        programs: values(e.programs()),
+        commands: values(e.commands()),
+        users: values(e.users()),
+        logins: values(e.logins()),
+        units: values(e.units()),
         objects: values(&e.objects),
         wanted: values(&e.wanted),
         owners: values(&e.owners),
-        syscalls: values(&e.syscalls),
-        hosts: values(&e.hosts),
+        syscalls: values(e.syscalls()),
+        hosts: values(e.hosts()),
         findings: learned.advice.iter().map(|a| advice(a, &place)).collect(),
         place,
     }
@@ -447,7 +448,8 @@ fn advice(advice: &Advice, place: &str) -> Finding {
     }
 }
 
-fn values(sample: &Sample) -> Values {
+fn values<'a>(sample: impl Into<denials::Values<'a>>) -> Values {
+    let sample = sample.into();
     Values {
         values: sample.counted().map(|(v, times)| Value { value: escape_bytes(v), times }).collect(),
         more: sample.more(),

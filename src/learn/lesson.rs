@@ -207,7 +207,7 @@ fn judged<'a>(
     options: &Options,
     mut judge: Option<Judge<'_>>,
 ) -> Lesson<'a> {
-    let denials: Vec<&'a Denial> = log.denials.values().map(|d| &**d).collect();
+    let denials: Vec<&'a Denial> = log.denials.values().collect();
     let owners = owners(&denials, manifests, options);
     let mut settled = judge.as_mut().map(|judge| Settled::new(judge, &denials, &owners));
     let mut groups: BTreeMap<Owner, Group<'a>> = BTreeMap::new();

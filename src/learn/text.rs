@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use super::{Advice, Group, Lesson, Refused};
-use crate::denials::denial::{Sample, Seen};
+use crate::denials::Values;
+use crate::denials::denial::Seen;
 use crate::denials::tally::Tally;
 pub use crate::report::numbers::{count, len, thousands};
 use crate::report::style::Paint;
@@ -343,7 +344,8 @@ pub(super) fn hanging(text: &str, start: usize, indent: usize, format: Format) -
 }
 
 /// Values of a sample, in a line.
-pub fn sample(values: &Sample, at_most: usize) -> String {
+pub fn sample<'a>(values: impl Into<Values<'a>>, at_most: usize) -> String {
+    let values = values.into();
     let mut list: Vec<String> = values.iter().take(at_most).map(escape_bytes).collect();
     let hidden = values.len().saturating_sub(at_most);
     if values.more() {

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::Group;
 use super::text::{Look, SHOWN, WIDTH, len, thousands};
-use crate::denials::denial::{Evidence, Sample};
+use crate::denials::{Evidence, Values};
 use crate::report::{Format, escape_bytes};
 use crate::selinux::module::Name;
 
@@ -25,12 +25,12 @@ pub(super) fn about(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::R
         format!("{class} {}", permissions.join(" "))
     };
     list(out, "denied", &most(denied.into_iter().collect(), text, false), look)?;
-    list(out, "program", &of(group, |e| &e.programs), look)?;
-    list(out, "object", &of(group, |e| &e.objects), look)
+    list(out, "program", &of(group, |e| e.programs()), look)?;
+    list(out, "object", &of(group, |e| e.objects.values()), look)
 }
 
 /// The values of all the group's denials.
-fn of(group: &Group<'_>, sample: impl Fn(&Evidence) -> &Sample) -> Vec<String> {
+fn of(group: &Group<'_>, sample: impl Fn(&Evidence) -> Values<'_>) -> Vec<String> {
     let mut all: HashMap<&[u8], u64, RandomState> = HashMap::default();
     let mut more = false;
     for learned in &group.denials {

@@ -40,18 +40,18 @@ pub fn denial(out: &mut dyn Write, lesson: &Lesson<'_>, learned: &Learned<'_>, l
         head.push_str(&format!(", {}", text::span(first, last)));
     }
     writeln!(out, "\n{}", text::hanging(&head, 0, 2, look.format))?;
-    line(out, look, "program", &text::sample(&e.programs, 4))?;
-    line(out, look, "command", &text::sample(&e.commands, 3))?;
-    line(out, look, "user", &text::sample(&e.users, 6))?;
+    line(out, look, "program", &text::sample(e.programs(), 4))?;
+    line(out, look, "command", &text::sample(e.commands(), 3))?;
+    line(out, look, "user", &text::sample(e.users(), 6))?;
     let arrow = |s: String| if format == Format::Plain { s.replace('→', "gave") } else { s };
-    line(out, look, "login", &text::sample(&e.logins, 4))?;
-    line(out, look, "unit", &text::sample(&e.units, 4))?;
-    line(out, look, "call", &arrow(text::sample(&e.syscalls, 4)))?;
+    line(out, look, "login", &text::sample(e.logins(), 4))?;
+    line(out, look, "unit", &text::sample(e.units(), 4))?;
+    line(out, look, "call", &arrow(text::sample(e.syscalls(), 4)))?;
     if e.objects.len() > 1 || e.objects.more() {
         line(out, look, "objects", &text::sample(&e.objects, 8))?;
     }
     line(out, look, "asked for", &text::sample(&e.wanted, 4))?;
-    line(out, look, "host", &text::sample(&e.hosts, 6))?;
+    line(out, look, "host", &text::sample(e.hosts(), 6))?;
     line(out, look, "source", &key.source.to_string())?;
     line(out, look, "target", &key.target.to_string())?;
     line(out, look, "mode", &how)?;

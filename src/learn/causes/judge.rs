@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
@@ -10,8 +9,7 @@ use rustc_hash::FxHashMap;
 use super::about::{About, Abouts, Bits};
 use super::boolean::Ranked;
 use super::{allowed, blocked, boolean, label, names, noise, ownership, port, rule};
-use crate::denials::Denial;
-use crate::denials::denial::DenialKey;
+use crate::denials::{Denial, DenialKey};
 use crate::learn::files::Below;
 use crate::learn::ground::Ground;
 use crate::learn::verdict::Verdict;
@@ -63,7 +61,7 @@ pub struct Judged {
 /// A denial's key in the policy's numbers, for those that follow and differ in their permissions alone.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    pub(super) key: Arc<DenialKey>,
+    pub(super) key: DenialKey,
     pub(super) source: Rc<Context>,
     pub(super) target: Rc<Context>,
     pub(super) class: ClassId,

@@ -1,12 +1,10 @@
 //! Names that the policy does not have: a rule on them would not load.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::judge::Numbers;
 use super::{Judge, Question};
-use crate::denials::Denial;
-use crate::denials::denial::DenialKey;
+use crate::denials::{Denial, DenialKey};
 use crate::learn::verdict::{Remedy, Verdict};
 use crate::report::codes::rule::UNKNOWN_NAME;
 use crate::report::nearest;
@@ -47,7 +45,7 @@ pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Questio
 }
 
 /// Contexts and class in the policy's numbers.
-fn numbers(judge: &mut Judge<'_>, key: &Arc<DenialKey>) -> Result<Numbers, Box<Verdict>> {
+fn numbers(judge: &mut Judge<'_>, key: &DenialKey) -> Result<Numbers, Box<Verdict>> {
     let policy = &judge.ground.policy;
     for (whose, context) in [("source", &key.source), ("target", &key.target)] {
         let known = policy.types().find(context.kind.as_str()).filter(|t| t.kind != TypeKind::Attribute);
@@ -69,7 +67,7 @@ fn numbers(judge: &mut Judge<'_>, key: &Arc<DenialKey>) -> Result<Numbers, Box<V
             _ => return Err(unknown(policy, "source", key.source.kind.as_str())),
         },
     };
-    Ok(Numbers { key: Arc::clone(key), source, target, class, types_only })
+    Ok(Numbers { key: key.clone(), source, target, class, types_only })
 }
 
 /// A context of this type, with the user, role and range of the kernel's own.

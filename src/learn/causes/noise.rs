@@ -48,7 +48,7 @@ pub(super) fn judge(judge: &Judge<'_>, denial: &Denial, q: &Question) -> Option<
         return Some(silence(&INHERITED, cause.to_owned(), permissions));
     }
     let calls: BTreeSet<&[u8]> =
-        denial.evidence.syscalls.iter().filter_map(|c| c.split(|b| *b == b' ').next()).collect();
+        denial.evidence.syscalls().iter().filter_map(|c| c.split(|b| *b == b' ').next()).collect();
     let why = |p: &str| {
         let known = PROBES.iter().find(|(class, permission, call, _)| {
             *class == denial.key.class.as_str()
