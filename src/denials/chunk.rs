@@ -91,6 +91,9 @@ pub(super) const CALL: u32 = 1 << 31;
 /// Added to where a PROCTITLE record begins, which ends an event.
 pub(super) const END: u32 = 1 << 30;
 
+/// How many denials of a chunk may have lost their events at its two ends.
+const MOST_CUT_OFF: usize = 8;
+
 fn entry(kind: Kind, tag: u32, start: u32) -> (u32, u32) {
     let flag = match kind {
         Kind::Syscall => CALL,
@@ -384,6 +387,11 @@ impl Chunk {
                 }
             }
         }
+    }
+
+    /// Whether more of its denials are not together with their events than are cut off at its ends.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.main.iter().filter(|main| main.run.is_none() && main.tag.is_some()).nth(MOST_CUT_OFF).is_some()
     }
 
     /// The records of a run.

@@ -4,7 +4,7 @@
 //! then its denials are joined with their events, again side by side ([`super::join`]). Everything that is found can be
 //! added in any order ([`super::denial`]) and a round is the same however many processors there are, so the result
 //! does not depend on them. Logs that are short are read chunk by chunk by one thread, each chunk joined while it is still in
-//! the processor's cache: that is sooner done than others are awake.
+//! the processor's cache: that is sooner done than others are awake. Only where records are mixed, in rounds as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -215,12 +215,17 @@ fn read_source(
     let mut pool = Vec::new();
     let mut jobs = next_jobs(&mut blocks, round, &mut pool, &mut error);
     while !jobs.is_empty() {
-        let spare = std::mem::take(&mut reader.spare);
-        let read;
+        let mut read;
         if reader.lanes.len() == 1 {
-            read = reader.load(jobs, spare);
+            read = reader.load_here(jobs);
+            if round < ROUND && read.iter().flatten().any(Chunk::is_mixed) {
+                // Records may be far from their denials: a round as long as that of any other log.
+                let more = next_jobs(&mut blocks, ROUND - round, &mut pool, &mut error);
+                read.append(&mut reader.load_here(more));
+            }
             jobs = next_jobs(&mut blocks, round, &mut pool, &mut error);
         } else {
+            let spare = std::mem::take(&mut reader.spare);
             // A stream is read on while what was read is scanned; each part of a file is read by whoever scans it.
             let next = || next_jobs(&mut blocks, round, &mut pool, &mut error);
             (read, jobs) = rayon::join(|| reader.load(jobs, spare), next);
@@ -306,6 +311,12 @@ impl Reader {
         } else {
             work.into_iter().map(load).collect()
         }
+    }
+
+    fn load_here(&mut self, jobs: Vec<Job>) -> Vec<io::Result<Chunk>> {
+        let rest = self.spare.len().saturating_sub(jobs.len());
+        let spare = self.spare.split_off(rest);
+        self.load(jobs, spare)
     }
 
     /// Takes lines that follow what was read.
