@@ -8,9 +8,10 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use perms::grants::identity::Identity;
+use perms::grants::sudoers::ast::Item;
 use perms::grants::sudoers::{
-    Behaviour, MemoryFiles, NoPrograms, Question, Reading, Target, ThisHost, Tree, check, decide, full_root_identities,
-    remove_entries, rules_for,
+    Behaviour, Check, MemoryFiles, NoPrograms, Problem, Question, Reading, Target, ThisHost, Tree, check, decide,
+    full_root_identities, remove_entries, rules_for,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -45,7 +46,16 @@ fuzz_target!(|input: &[u8]| {
         };
         decide(&tree, &question);
     }
-    check(&tree);
+    // What is wrong is the same where no entry is kept.
+    let mut entries = Check::default();
+    let mut look = |tree: &Tree, file: usize, item: &Item| entries.entry(tree, file, item);
+    let past = Tree::look_through(&files, Path::new("/etc/sudoers"), &Reading::default(), &mut look);
+    assert_eq!(past.problems, tree.problems);
+    let sorted = |mut all: Vec<Problem>| {
+        all.sort_by(|a, b| (a.file, a.span.start, &a.message).cmp(&(b.file, b.span.start, &b.message)));
+        all
+    };
+    assert_eq!(sorted(entries.finish(&past)), sorted(check(&tree)));
     full_root_identities(&tree);
     let grants = rules_for(&tree, &dep, &host);
     let removal = remove_entries(&tree, &grants);

@@ -98,48 +98,42 @@ impl Lexer {
             return None;
         }
         self.value = path.into();
-        self.in_command = true;
-        self.joined.clear();
-        self.has_args = false;
-        self.ended = start + len;
-        // Arguments with one space between them are taken as they stand.
+        // Arguments with one space between them are taken as they stand; those with more are for the rules to join.
         let (mut first, mut pos) = (None, start + len);
-        let ends = loop {
+        let end = loop {
             let blanks = run(from(&text.bytes, pos), blank);
             let next = from(&text.bytes, pos + blanks);
             match next.first() {
                 Some(b'\n' | b',' | b':') => {
                     self.saw_space |= blanks > 0;
-                    break true;
+                    break Some(pos + blanks);
                 }
-                None | Some(b'=' | b'#' | b'\\' | b'\r') => break false,
-                Some(b'^') if first.is_none() => break false,
-                // A piece that goes on, after an escape, where the last one ended.
+                None | Some(b'=' | b'#' | b'\\' | b'\r') => break None,
+                Some(b'^') if first.is_none() => break None,
                 Some(_) if first.is_some() && (blanks != 1 || at(&text.bytes, pos) != Some(b' ')) => {
-                    break false;
+                    break None;
                 }
                 Some(_) => {
-                    pos += blanks;
-                    first = first.or(Some(pos));
-                    pos += token::args(next);
+                    first = first.or(Some(pos + blanks));
+                    pos += blanks + token::args(next);
                     self.saw_space = false;
-                    self.ended = pos;
                 }
             }
-            frame.pos = pos;
         };
-        let args = first.map(|first| upto(from(&text.bytes, first), self.ended - first));
+        let args = first.map(|first| upto(from(&text.bytes, first), pos - first));
         frame.line_start = false;
-        frame.pos = self.ended;
-        if ends {
-            self.in_command = false;
+        self.ended = pos;
+        if let Some(end) = end {
+            frame.pos = end;
+            (self.in_command, self.has_args) = (false, false);
             self.args = args.map(Bytes::from);
-            let blanks = run(from(&text.bytes, frame.pos), blank);
-            frame.pos += blanks;
-            return Some((Token::Command, Span::new(text.raw(start), text.raw(self.ended))));
+            return Some((Token::Command, Span::new(text.raw(start), text.raw(pos))));
         }
+        frame.pos = pos;
         self.began = Some(start);
+        self.in_command = true;
         self.has_args = args.is_some();
+        self.joined.clear();
         self.joined.extend_from_slice(args.unwrap_or_default());
         self.state = State::GotCommand;
         None
