@@ -349,7 +349,7 @@ impl Titles {
     /// What is remembered of a record, given as its text; `None` if nothing is.
     pub(super) fn known(&mut self, text: &[u8]) -> Option<&KnownTitle> {
         // Nothing that auditd added is to be taken for a part of it.
-        if text.contains(&PARTS) {
+        if memchr::memchr(PARTS, text).is_some() {
             return None;
         }
         let is = |known: &&KnownTitle| *known.body == *text;

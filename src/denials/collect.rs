@@ -32,6 +32,12 @@ use crate::report::codes::log::{BAD_RECORD, TOO_MANY};
 /// Most distinct denials that are kept apart; further ones are set aside. No host comes near it.
 pub(super) const MOST: usize = 1_000_000;
 
+/// The numbers in the order of what stands before them.
+fn in_order<T: Ord>(mut ranked: Vec<(T, u32)>) -> Vec<u32> {
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, number)| number).collect()
+}
+
 /// In place of a number: the denial is not wanted.
 const UNWANTED: u32 = u32::MAX;
 
@@ -290,11 +296,13 @@ impl Collected {
         };
         // The order of the texts, without comparing them.
         let ranks = self.parts.ranks();
-        let ranked = self.of.iter().zip(0u32..).map(|(part, number)| (ranks.of(*part), number));
-        let found = |number: u32| self.denials.get(number).is_some_and(|d| d.seen.counts.records() > 0);
-        let mut order: Vec<(u128, u32)> = ranked.filter(|(_, number)| found(*number)).collect();
-        order.sort_unstable();
-        let order = order.into_iter().map(|(_, number)| number).collect();
+        let found = |number: &u32| self.denials.get(*number).is_some_and(|d| d.seen.counts.records() > 0);
+        let all = || self.of.iter().zip(0u32..).filter(|(_, number)| found(number));
+        let short: Option<Vec<(u64, u32)>> = all().map(|(part, n)| Some((ranks.short(*part)?, n))).collect();
+        let order = match short {
+            Some(short) => in_order(short),
+            None => in_order(all().map(|(part, number)| (ranks.of(*part), number)).collect()),
+        };
         log.denials = Denials::new(self.denials, order);
         log
     }

@@ -106,9 +106,17 @@ impl Seen {
     }
 
     fn at(&mut self, first: Option<u64>, last: Option<u64>, place: Option<Place>) {
-        self.first = [self.first, first].into_iter().flatten().min();
-        self.last = [self.last, last].into_iter().flatten().max();
-        self.place = [self.place, place].into_iter().flatten().min();
+        self.first = of_both(self.first, first, u64::min);
+        self.last = of_both(self.last, last, u64::max);
+        self.place = of_both(self.place, place, Place::min);
+    }
+}
+
+fn of_both<T>(one: Option<T>, other: Option<T>, choose: impl Fn(T, T) -> T) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(choose(one, other)),
+        (one, None) => one,
+        (None, other) => other,
     }
 }
 

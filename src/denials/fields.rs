@@ -81,7 +81,7 @@ impl<'a> InOrder<'a> {
                 (value, false, rest)
             }
             Some(inner) => {
-                let (value, rest) = inner.split_at_checked(memchr(b'"', inner)?)?;
+                let (value, rest) = inner.split_at_checked(quote(inner)?)?;
                 (value, true, rest.get(1..)?)
             }
         };
@@ -93,6 +93,20 @@ impl<'a> InOrder<'a> {
         let key = key.strip_suffix(b"=")?;
         Some(Field { key, value, quoted, start: 0, end: 0 })
     }
+}
+
+/// Where the next quote is, which mostly is near.
+fn quote(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    for (number, eight) in text.as_chunks::<8>().0.iter().take(3).enumerate() {
+        // A byte that is 0 now was a quote; the lowest that is found is right.
+        let bytes = u64::from_le_bytes(*eight) ^ (EACH * 0x22);
+        let zeros = bytes.wrapping_sub(EACH) & !bytes & (EACH * 0x80);
+        if zeros != 0 {
+            return Some(number * 8 + (zeros.trailing_zeros() / 8) as usize);
+        }
+    }
+    memchr(b'"', text)
 }
 
 /// How far it is to the next space, quote, control character or `!`.

@@ -142,18 +142,32 @@ pub(super) struct Ranks {
 }
 
 impl Ranks {
-    /// A number that is ordered as the denials' keys are.
+    /// A number that is ordered as the denials' keys are, in so few bits as there are ranks; `None` if that is too many.
+    pub(super) fn short(&self, part: Part) -> Option<u64> {
+        let bits = |list: &[u32]| usize::BITS - list.len().leading_zeros();
+        let [contexts, accesses, labels] = [bits(&self.contexts), bits(&self.accesses), bits(&self.labels)];
+        if contexts + contexts + accesses + labels > u64::BITS {
+            return None;
+        }
+        let [source, target, access, label] = self.ranks(part).map(u64::from);
+        Some(((source << contexts | target) << accesses | access) << labels | label)
+    }
+
+    /// The same in as many bits as there may be.
     pub(super) fn of(&self, part: Part) -> u128 {
+        self.ranks(part).into_iter().fold(0, |number, rank| number << 32 | u128::from(rank))
+    }
+
+    fn ranks(&self, part: Part) -> [u32; 4] {
         let of =
             |list: &[u32], n: u32| usize::try_from(n).ok().and_then(|n| list.get(n)).copied().unwrap_or(0);
         let label = part.label.checked_sub(1).map_or(0, |n| of(&self.labels, n).saturating_add(1));
-        let ranks = [
+        [
             of(&self.contexts, part.source),
             of(&self.contexts, part.target),
             of(&self.accesses, part.access),
             label,
-        ];
-        ranks.into_iter().fold(0, |number, rank| number << 32 | u128::from(rank))
+        ]
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn others<'a>(
             Kind::Syscall if call.is_none() => call = Some(calls.known(text)?),
             Kind::Proctitle if title.is_none() => title = Some(titles.known(text)?),
             Kind::Path => paths.push(path::known(text, tails)?),
-            Kind::Cwd if cwd.is_none() && !text.contains(&PARTS) => {
+            Kind::Cwd if cwd.is_none() && memchr(PARTS, text).is_none() => {
                 let mut rest = InOrder(text);
                 cwd = Some(rest.next(b"cwd=")?.decoded());
                 if !rest.0.is_empty() {
