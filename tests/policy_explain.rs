@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use perms::selinux::policy::{
@@ -139,6 +140,58 @@ fn every_set_of_booleans_allows_and_none_of_it_can_be_left_out() {
             }
         }
     });
+}
+
+/// What a change of booleans opens, counted access by access.
+#[test]
+fn what_a_boolean_opens_is_counted_as_if_one_by_one() {
+    let (mut counted, mut many) = (0, 0);
+    for path in POLICIES.map(Path::new).iter().filter(|p| p.exists()) {
+        let policy = Policy::open(path).unwrap();
+        let view = policy.view();
+        for (nth, boolean) in policy.booleans().iter().enumerate() {
+            let change = [(boolean.id, !view.boolean(boolean.id))];
+            let mut after = view.clone();
+            after.set_boolean(boolean.id, !view.boolean(boolean.id));
+            // A rule laid over is no opening.
+            let mut over = view.clone();
+            let changed = policy.conditionals().iter().filter(|c| after.is_true(c) != view.is_true(c));
+            let rules: Vec<_> = changed
+                .flat_map(|c| policy.branch(c, after.is_true(c)).iter())
+                .filter(|r| r.kind() == RuleKind::Allow)
+                .map(|r| (policy.expand(r.source().unwrap()), policy.expand(r.target().unwrap()), r))
+                .collect();
+            // The widest are many; some of them will do.
+            let pairs: usize = rules.iter().map(|(sources, targets, _)| sources.len() * targets.len()).sum();
+            if pairs > 2_000 && nth % 16 != 0 {
+                continue;
+            }
+            let mut new: HashMap<(TypeId, TypeId, ClassId), u32> = HashMap::new();
+            for (sources, targets, rule) in &rules {
+                for (source, target) in sources.iter().flat_map(|s| targets.iter().map(move |t| (*s, *t))) {
+                    let permissions = rule.permissions().unwrap();
+                    *new.entry((source, target, rule.class().unwrap())).or_default() |= permissions;
+                }
+            }
+            let mut opens = 0;
+            let mut opens_over = 0;
+            for ((source, target, class), permissions) in &new {
+                let left = permissions & !view.allowed_by_rules(*source, *target, *class);
+                opens += left.count_ones() as usize;
+                opens_over += left.count_ones() as usize;
+                if target.get() % 7 == 0 && left != 0 && opens % 3 == 0 {
+                    over.lay_over(*source, *target, *class, left & left.wrapping_neg());
+                    opens_over -= 1;
+                }
+            }
+            let name = &boolean.name;
+            assert_eq!(view.opened_by_changes(&change), opens, "{name} in {}", path.display());
+            assert_eq!(over.opened_by_changes(&change), opens_over, "{name} in {}", path.display());
+            counted += 1;
+            many += usize::from(opens > 1_000);
+        }
+    }
+    assert!(counted > 500 && many > 5, "{counted} {many}");
 }
 
 /// Of a failing constraint, every way to satisfy it that is a change of levels alone is tried, and satisfies it.

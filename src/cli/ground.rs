@@ -122,7 +122,7 @@ fn labels(origin: &Origin, named: Option<&Path>, root: &Path) -> Result<Labels, 
     let loaded = load::load_as(&root, file.as_deref(), None, Sections::new).map_err(|e| e.to_string())?;
     let name = match &file {
         Some(file) => file.display().to_string(),
-        None => loaded.contexts.specs().next().map_or_else(|| "?".to_owned(), |s| s.place.file.to_string()),
+        None => loaded.contexts.first_file().map_or_else(|| "?".to_owned(), |name| name.to_string()),
     };
     let customizable = loaded.customizable.iter().map(|t| String::from_utf8_lossy(t).into_owned()).collect();
     Ok(Labels::new(loaded.contexts, customizable, name))

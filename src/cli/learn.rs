@@ -141,6 +141,7 @@ pub fn run(
         interfaces,
         merge,
         brief: args.format != Format::Json,
+        ends: !args.input.follow,
     };
     if args.input.follow {
         let Ok(ground) = super::ground::open(&args.ground, err)? else { return Ok(1) };

@@ -75,14 +75,26 @@ pub fn is_active(root: &Root) -> bool {
     root.is_host() && Path::new("/sys/fs/selinux/enforce").exists()
 }
 
+fn read_text(root: &Root, path: &Path) -> String {
+    String::from_utf8_lossy(&root.read(path, LIMIT).unwrap_or_default()).into_owned()
+}
+
+fn policy_type(config: &str) -> Option<String> {
+    setting(config, "SELINUXTYPE")
+        .filter(|t| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)))
+}
+
 impl Selinux {
+    /// The type of policy that is configured beneath `root`, for whoever needs to know no more.
+    pub fn policy_type(root: &Root) -> Option<String> {
+        policy_type(&read_text(root, &Path::new(CONFIG).join("config")))
+    }
+
     /// Looks at SELinux beneath `root`.
     pub fn observe(root: &Root) -> Self {
-        let read =
-            |path: &Path| String::from_utf8_lossy(&root.read(path, LIMIT).unwrap_or_default()).into_owned();
+        let read = |path: &Path| read_text(root, path);
         let config = read(&Path::new(CONFIG).join("config"));
-        let policy_type = setting(&config, "SELINUXTYPE")
-            .filter(|t| t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        let policy_type = policy_type(&config);
         let active = is_active(root);
         let enforcing = active.then(|| read(Path::new("/sys/fs/selinux/enforce")).trim() == "1");
         let configured = setting(&config, "SELINUX").map(|s| s.to_ascii_lowercase());

@@ -2,7 +2,12 @@
 //!
 //! Each piece of advice has a finding code, whose page (`perms explain CODE`) tells the whole of it.
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
 use super::types;
+use crate::denials::denial::DenialKey;
 use crate::denials::refusal::Refusal;
 use crate::denials::{Context, Denial};
 use crate::report::Code;
@@ -33,101 +38,271 @@ impl Advice {
     }
 }
 
+/// What may have to be said of a denial, the weightiest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Topic {
+    UnknownLabel,
+    GenericType,
+    GenericPort,
+    Level,
+    Role,
+    Inherited,
+    DacOverride,
+    DacReadSearch,
+    ModuleLoad,
+    Ptrace,
+    ExecMem,
+    ExecStack,
+    ExecHeap,
+    ExecMod,
+    Policy,
+    Secrets,
+    ExecutableWrite,
+    Ioctl,
+}
+
+/// All of them, in order.
+const TOPICS: [Topic; 18] = [
+    Topic::UnknownLabel,
+    Topic::GenericType,
+    Topic::GenericPort,
+    Topic::Level,
+    Topic::Role,
+    Topic::Inherited,
+    Topic::DacOverride,
+    Topic::DacReadSearch,
+    Topic::ModuleLoad,
+    Topic::Ptrace,
+    Topic::ExecMem,
+    Topic::ExecStack,
+    Topic::ExecHeap,
+    Topic::ExecMod,
+    Topic::Policy,
+    Topic::Secrets,
+    Topic::ExecutableWrite,
+    Topic::Ioctl,
+];
+
+/// A set of topics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Topics(u32);
+
+impl Topics {
+    fn put(&mut self, topic: Topic, is: bool) {
+        self.0 |= u32::from(is) << topic as u32;
+    }
+
+    fn take(&mut self, topic: Topic) {
+        self.0 &= !(1 << topic as u32);
+    }
+
+    /// What is left to be said where the policy was asked; about single commands of ioctl only where none is filtered.
+    pub(super) fn unanswered(mut self, filtered: bool) -> Topics {
+        let answered = [Topic::UnknownLabel, Topic::Level, Topic::Role, Topic::Inherited, Topic::GenericPort];
+        answered.into_iter().for_each(|topic| self.take(topic));
+        if filtered {
+            self.take(Topic::Ioctl);
+        }
+        self
+    }
+
+    /// The advice.
+    pub(super) fn on(self, denial: &Denial) -> Vec<Advice> {
+        if self.0 == 0 {
+            return Vec::new();
+        }
+        let told = TOPICS.iter().filter(|topic| self.0 >> **topic as u32 & 1 != 0);
+        told.filter_map(|topic| topic.on(denial)).collect()
+    }
+}
+
+/// Finds the topics of many denials: what depends on class, type and permissions is found out once for each.
+#[derive(Debug, Default)]
+pub(super) struct Advisor<'a> {
+    /// By where these lie in memory: names of one log are there once.
+    known: FxHashMap<[usize; 3], Topics>,
+    /// The last contexts, and whether roles, and levels, may have to be spoken of.
+    last: Option<(&'a Arc<Context>, &'a Arc<Context>, bool, bool)>,
+}
+
+impl<'a> Advisor<'a> {
+    pub(super) fn topics(&mut self, key: &'a DenialKey) -> Topics {
+        let place = |name: &Name| name.as_str().as_ptr().addr();
+        let parts = [place(&key.class), place(&key.target.kind), key.permissions.as_ptr().addr()];
+        let find = || topics(key.class.as_str(), key.target.kind.as_str(), &key.permissions);
+        let mut topics = *self.known.entry(parts).or_insert_with(find);
+        let same = |(source, target, ..): &(&Arc<Context>, &Arc<Context>, bool, bool)| {
+            Arc::ptr_eq(source, &key.source) && Arc::ptr_eq(target, &key.target)
+        };
+        let (_, _, roles, levels) = *match &mut self.last {
+            Some(last) if same(last) => last,
+            last => last.insert((
+                &key.source,
+                &key.target,
+                changes_role(&key.source, &key.target),
+                key.source.range != key.target.range,
+            )),
+        };
+        if key.unknown_label.is_some() {
+            topics.take(Topic::GenericType);
+            topics.put(Topic::UnknownLabel, true);
+        }
+        topics.put(Topic::Level, levels);
+        if !roles {
+            topics.take(Topic::Role);
+        }
+        topics
+    }
+}
+
 /// All advice on a denial, the weightiest first.
 pub fn denial(denial: &Denial) -> Vec<Advice> {
-    let key = &denial.key;
-    let class = key.class.as_str();
-    let source = key.source.kind.as_str();
-    let target = key.target.kind.as_str();
-    let any = |names: &[&str]| key.permissions.iter().any(|p| names.contains(&p.as_str()));
-    let is_file = types::FILES.contains(&class);
-    let mut list = Vec::new();
+    Advisor::default().topics(&denial.key).on(denial)
+}
 
-    if let Some(label) = &key.unknown_label {
-        let label = String::from_utf8_lossy(label);
-        let mut advice = Advice::new(
-            &rule::UNKNOWN_LABEL,
-            format!("the label on disk is `{label}`, which the policy does not know"),
-            with_path("restorecon -v", denial),
-        );
-        advice.instead_of_rule = true;
-        list.push(advice);
-    } else if is_file && types::GENERIC.contains(&target) {
-        list.push(Advice::new(
-            &rule::GENERIC_TYPE,
-            format!(
-                "`{target}` is what objects get that were not labelled for a purpose: probably a wrong label"
+/// The topics that class, type of the target and permissions may give reason for.
+fn topics(class: &str, target: &str, permissions: &[Name]) -> Topics {
+    let any = |names: &[&str]| permissions.iter().any(|p| names.contains(&p.as_str()));
+    let is_file = types::FILES.contains(&class);
+    let capability = |name| is_capability(class) && any(&[name]);
+    let process = |name| class == "process" && any(&[name]);
+    let mut found = Topics::default();
+    found.put(Topic::GenericType, is_file && types::GENERIC.contains(&target));
+    found.put(
+        Topic::GenericPort,
+        any(&["name_bind", "name_connect"]) && types::GENERIC_PORTS.contains(&target),
+    );
+    found.put(Topic::Role, class == "process" && any(&["transition", "dyntransition"]));
+    found.put(Topic::Inherited, may_be_inherited(class, permissions));
+    found.put(Topic::DacOverride, capability("dac_override"));
+    found.put(Topic::DacReadSearch, !capability("dac_override") && capability("dac_read_search"));
+    found.put(Topic::ModuleLoad, capability("sys_module") || (class == "system" && any(&["module_load"])));
+    found.put(Topic::Ptrace, capability("sys_ptrace") || process("ptrace"));
+    found.put(Topic::ExecMem, process("execmem"));
+    found.put(Topic::ExecStack, process("execstack"));
+    found.put(Topic::ExecHeap, process("execheap"));
+    found.put(Topic::ExecMod, any(&["execmod"]));
+    found.put(
+        Topic::Policy,
+        (class == "security" && any(&["load_policy", "setenforce", "setsecparam", "setbool"]))
+            || (is_capability2(class) && any(&["mac_admin", "mac_override"]))
+            || (is_file && types::is_policy(target) && any(types::CHANGES)),
+    );
+    found.put(Topic::Secrets, is_file && types::is_secret(target) && any(types::CONTENT));
+    found.put(Topic::ExecutableWrite, is_file && types::is_run_by_others(target) && any(types::CHANGES));
+    found.put(Topic::Ioctl, any(&["ioctl"]) && class != "system");
+    found
+}
+
+impl Topic {
+    fn on(self, denial: &Denial) -> Option<Advice> {
+        let key = &denial.key;
+        let source = key.source.kind.as_str();
+        let target = key.target.kind.as_str();
+        Some(match self {
+            Topic::UnknownLabel => {
+                let label = String::from_utf8_lossy(key.unknown_label.as_deref()?);
+                let mut advice = Advice::new(
+                    &rule::UNKNOWN_LABEL,
+                    format!("the label on disk is `{label}`, which the policy does not know"),
+                    with_path("restorecon -v", denial),
+                );
+                advice.instead_of_rule = true;
+                advice
+            }
+            Topic::GenericType => Advice::new(
+                &rule::GENERIC_TYPE,
+                format!(
+                    "`{target}` is what objects get that were not labelled for a purpose: probably a wrong label"
+                ),
+                with_path("restorecon -v", denial),
             ),
-            with_path("restorecon -v", denial),
-        ));
-    }
-    if any(&["name_bind", "name_connect"]) && types::GENERIC_PORTS.contains(&target) {
-        list.push(Advice::new(
-            &rule::GENERIC_PORT,
-            format!("`{target}` is every port without a type"),
-            semanage_port(denial),
-        ));
-    }
-    if let Some(advice) = level(denial) {
-        list.push(advice);
-    }
-    if class == "process" && any(&["transition", "dyntransition"]) && changes_role(&key.source, &key.target) {
-        list.push(Advice::new(
-            &rule::ROLE,
-            format!(
-                "from {}:{} to {}:{}",
-                key.source.user, key.source.role, key.target.user, key.target.role
+            Topic::GenericPort => Advice::new(
+                &rule::GENERIC_PORT,
+                format!("`{target}` is every port without a type"),
+                semanage_port(denial),
             ),
-            "see which roles the policy allows: sesearch --role_allow; seinfo -r ROLE -x",
-        ));
+            Topic::Level => return level(denial),
+            Topic::Role => Advice::new(
+                &rule::ROLE,
+                format!(
+                    "from {}:{} to {}:{}",
+                    key.source.user, key.source.role, key.target.user, key.target.role
+                ),
+                "see which roles the policy allows: sesearch --role_allow; seinfo -r ROLE -x",
+            ),
+            Topic::Inherited => {
+                if !inherited(denial) {
+                    return None;
+                }
+                Advice::new(
+                    &rule::INHERITED,
+                    "all while a program was started, on what was open already",
+                    "dontaudit it, or mend the parent",
+                )
+            }
+            Topic::DacOverride => Advice::new(
+                &rule::DAC_OVERRIDE,
+                "root was refused by a file's owner and mode",
+                "find the file (see the paths) and give it the owner, group or mode that the program has",
+            ),
+            Topic::DacReadSearch => Advice::new(
+                &rule::DAC_READ_SEARCH,
+                "root was refused reading by a file's owner and mode",
+                "find the file (see the paths) and give it the owner, group or mode that the program has",
+            ),
+            Topic::ModuleLoad => Advice::new(
+                &rule::MODULE_LOAD,
+                "whoever loads a module is the kernel",
+                "load the module at boot: /etc/modules-load.d",
+            ),
+            Topic::Ptrace => Advice::new(
+                &rule::PTRACE,
+                "it could read and change the other process's memory",
+                "dontaudit it where it only looks at /proc",
+            ),
+            Topic::ExecMem => Advice::new(
+                &rule::EXECMEM,
+                "it could run what it wrote into memory",
+                "look for a switch that turns the JIT off",
+            ),
+            Topic::ExecStack => {
+                Advice::new(&rule::EXECSTACK, "its stack could be run", "find the library: execstack -q")
+            }
+            Topic::ExecHeap => Advice::new(&rule::EXECHEAP, "its heap could be run", "mend the program"),
+            Topic::ExecMod => Advice::new(
+                &rule::EXECMOD,
+                "it could run a file's code that it changed in memory",
+                "build the library with -fPIC, or: semanage fcontext -a -t textrel_shlib_t FILE",
+            ),
+            Topic::Policy => Advice::new(
+                &rule::POLICY,
+                format!("`{source}` could change what SELinux enforces"),
+                "leave it denied unless the program's purpose is SELinux itself",
+            ),
+            Topic::Secrets => Advice::new(
+                &rule::SECRETS,
+                format!("`{target}` holds passwords or private keys"),
+                "let the program ask a helper whose domain may (PAM, unix_chkpwd), or move the file to a type of its own",
+            ),
+            Topic::ExecutableWrite => Advice::new(
+                &rule::EXECUTABLE_WRITE,
+                format!("others run files of type `{target}`"),
+                "write elsewhere, or install through the package manager",
+            ),
+            Topic::Ioctl => Advice::new(
+                &rule::IOCTL,
+                if denial.ioctls.is_empty() {
+                    "the rule is on every command; the log does not tell which".to_owned()
+                } else {
+                    let commands: Vec<String> =
+                        denial.ioctls.iter().take(8).map(|n| format!("0x{n:x}")).collect();
+                    format!("the rule is on every command; denied: {}", commands.join(", "))
+                },
+                "perms learn --xperms narrows it to the commands that were denied; read the page first",
+            ),
+        })
     }
-    if inherited(denial) {
-        list.push(Advice::new(
-            &rule::INHERITED,
-            "all while a program was started, on what was open already",
-            "dontaudit it, or mend the parent",
-        ));
-    }
-    capabilities(class, &any, &mut list);
-    memory(class, &any, &mut list);
-    if (class == "security" && any(&["load_policy", "setenforce", "setsecparam", "setbool"]))
-        || (is_capability2(class) && any(&["mac_admin", "mac_override"]))
-        || (is_file && types::is_policy(target) && any(types::CHANGES))
-    {
-        list.push(Advice::new(
-            &rule::POLICY,
-            format!("`{source}` could change what SELinux enforces"),
-            "leave it denied unless the program's purpose is SELinux itself",
-        ));
-    }
-    if is_file && types::is_secret(target) && any(types::CONTENT) {
-        list.push(Advice::new(
-            &rule::SECRETS,
-            format!("`{target}` holds passwords or private keys"),
-            "let the program ask a helper whose domain may (PAM, unix_chkpwd), or move the file to a type of its own",
-        ));
-    }
-    if is_file && types::is_run_by_others(target) && any(types::CHANGES) {
-        list.push(Advice::new(
-            &rule::EXECUTABLE_WRITE,
-            format!("others run files of type `{target}`"),
-            "write elsewhere, or install through the package manager",
-        ));
-    }
-    if any(&["ioctl"]) && class != "system" {
-        list.push(Advice::new(
-            &rule::IOCTL,
-            if denial.ioctls.is_empty() {
-                "the rule is on every command; the log does not tell which".to_owned()
-            } else {
-                let commands: Vec<String> =
-                    denial.ioctls.iter().take(8).map(|n| format!("0x{n:x}")).collect();
-                format!("the rule is on every command; denied: {}", commands.join(", "))
-            },
-            "perms learn --xperms narrows it to the commands that were denied; read the page first",
-        ));
-    }
-    list
 }
 
 fn is_capability(class: &str) -> bool {
@@ -136,62 +311,6 @@ fn is_capability(class: &str) -> bool {
 
 fn is_capability2(class: &str) -> bool {
     matches!(class, "capability2" | "cap2_userns")
-}
-
-fn capabilities(class: &str, any: &impl Fn(&[&str]) -> bool, list: &mut Vec<Advice>) {
-    if is_capability(class) && any(&["dac_override"]) {
-        list.push(Advice::new(
-            &rule::DAC_OVERRIDE,
-            "root was refused by a file's owner and mode",
-            "find the file (see the paths) and give it the owner, group or mode that the program has",
-        ));
-    } else if is_capability(class) && any(&["dac_read_search"]) {
-        list.push(Advice::new(
-            &rule::DAC_READ_SEARCH,
-            "root was refused reading by a file's owner and mode",
-            "find the file (see the paths) and give it the owner, group or mode that the program has",
-        ));
-    }
-    if (is_capability(class) && any(&["sys_module"])) || (class == "system" && any(&["module_load"])) {
-        list.push(Advice::new(
-            &rule::MODULE_LOAD,
-            "whoever loads a module is the kernel",
-            "load the module at boot: /etc/modules-load.d",
-        ));
-    }
-    if (is_capability(class) && any(&["sys_ptrace"])) || (class == "process" && any(&["ptrace"])) {
-        list.push(Advice::new(
-            &rule::PTRACE,
-            "it could read and change the other process's memory",
-            "dontaudit it where it only looks at /proc",
-        ));
-    }
-}
-
-fn memory(class: &str, any: &impl Fn(&[&str]) -> bool, list: &mut Vec<Advice>) {
-    if class == "process" {
-        for (permission, code, text, next) in [
-            (
-                "execmem",
-                &rule::EXECMEM,
-                "it could run what it wrote into memory",
-                "look for a switch that turns the JIT off",
-            ),
-            ("execstack", &rule::EXECSTACK, "its stack could be run", "find the library: execstack -q"),
-            ("execheap", &rule::EXECHEAP, "its heap could be run", "mend the program"),
-        ] {
-            if any(&[permission]) {
-                list.push(Advice::new(code, text, next));
-            }
-        }
-    }
-    if any(&["execmod"]) {
-        list.push(Advice::new(
-            &rule::EXECMOD,
-            "it could run a file's code that it changed in memory",
-            "build the library with -fPIC, or: semanage fcontext -a -t textrel_shlib_t FILE",
-        ));
-    }
 }
 
 /// Levels that differ such that the source does not dominate the target.
@@ -219,8 +338,18 @@ fn changes_role(source: &Context, target: &Context) -> bool {
 /// Whether all of it came while a program was being started, on a descriptor that was open before.
 pub fn inherited(denial: &Denial) -> bool {
     let key = &denial.key;
+    let calls = denial.evidence.syscalls();
+    may_be_inherited(key.class.as_str(), &key.permissions)
+        && !calls.is_empty()
+        && calls
+            .iter()
+            .all(|c| matches!(c, b"execve \xe2\x86\x92 success" | b"execveat \xe2\x86\x92 success"))
+}
+
+/// Whether it is what a descriptor is good for that somebody else opened.
+fn may_be_inherited(class: &str, permissions: &[Name]) -> bool {
     let descriptor = matches!(
-        key.class.as_str(),
+        class,
         "file"
             | "fifo_file"
             | "chr_file"
@@ -231,15 +360,7 @@ pub fn inherited(denial: &Denial) -> bool {
             | "udp_socket"
             | "fd"
     );
-    let through_it =
-        key.permissions.iter().all(|p| matches!(p.as_str(), "read" | "write" | "append" | "use"));
-    let calls = denial.evidence.syscalls();
-    descriptor
-        && through_it
-        && !calls.is_empty()
-        && calls
-            .iter()
-            .all(|c| matches!(c, b"execve \xe2\x86\x92 success" | b"execveat \xe2\x86\x92 success"))
+    descriptor && permissions.iter().all(|p| matches!(p.as_str(), "read" | "write" | "append" | "use"))
 }
 
 fn semanage_port(denial: &Denial) -> String {

@@ -122,7 +122,10 @@ pub fn follow_ups(denials: &[&Denial], judged: &mut [Judged]) {
         let mut all = denial.key.permissions.iter();
         matches!(class, "capability" | "cap_userns") && all.all(|p| p.as_str() == permission)
     };
-    for (at, denial) in denials.iter().enumerate().filter(|(_, d)| is(d, "dac_override")) {
+    for at in 0..judged.len() {
+        // The verdict is at hand, the denial may not be.
+        let asked = judged.get(at).is_some_and(|one| one.verdict.code == &DAC_OVERRIDE);
+        let Some(denial) = denials.get(at).filter(|d| asked && is(d, "dac_override")) else { continue };
         let first = |other: &&&Denial| {
             is(other, "dac_read_search")
                 && other.key.source == denial.key.source
@@ -134,7 +137,6 @@ pub fn follow_ups(denials: &[&Denial], judged: &mut [Judged]) {
         };
         if denials.iter().any(|other| first(&other))
             && let Some(one) = judged.get_mut(at)
-            && one.verdict.code == &DAC_OVERRIDE
         {
             let verdict = Rc::make_mut(&mut one.verdict);
             verdict.cause =

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Group;
 use super::advice::shell_word;
 use super::files::Below;
 use super::text;
 use super::verdict::Remedy;
+use super::{Group, Learned};
 use crate::report::Code;
 
 /// A remedy, and how many distinct denials it helps.
@@ -31,12 +31,17 @@ const FILES_EACH: usize = 3;
 
 /// The fixes of a group, rules apart, in the order in which they are to be applied.
 pub fn fixes(group: &Group<'_>) -> Vec<Fix> {
-    let mut out = relabels(group);
-    out.extend(places(group));
-    out.extend(ports(group));
-    out.extend(booleans(group));
+    // Most need a rule; of these there is nothing to be told here.
+    let is_rule = |remedy: &Remedy| matches!(remedy, Remedy::Allow { .. } | Remedy::Silence { .. });
+    let with_fix = |learned: &&Learned<'_>| learned.verdict.as_ref().is_some_and(|v| !is_rule(&v.remedy));
+    let denials: Vec<&Learned<'_>> = group.denials.iter().filter(with_fix).collect();
+    let denials = denials.as_slice();
+    let mut out = relabels(denials);
+    out.extend(places(denials));
+    out.extend(ports(denials));
+    out.extend(booleans(denials));
     let mut statements: BTreeMap<String, (String, usize)> = BTreeMap::new();
-    for learned in &group.denials {
+    for learned in denials {
         if let Some(verdict) = &learned.verdict
             && let Remedy::Statement(statement) = &verdict.remedy
         {
@@ -64,9 +69,9 @@ struct Together<'g> {
     below: Option<&'g Below>,
 }
 
-fn relabels(group: &Group<'_>) -> Vec<Fix> {
+fn relabels(denials: &[&Learned<'_>]) -> Vec<Fix> {
     let mut by_type: BTreeMap<(&str, bool), Together<'_>> = BTreeMap::new();
-    for learned in &group.denials {
+    for learned in denials {
         let Some(Remedy::Relabel { paths, more, to, force, below }) =
             learned.verdict.as_ref().map(|v| &v.remedy)
         else {
@@ -131,9 +136,9 @@ fn restorecon(paths: &BTreeSet<&[u8]>, force: bool) -> Vec<String> {
     steps
 }
 
-fn places(group: &Group<'_>) -> Vec<Fix> {
+fn places(denials: &[&Learned<'_>]) -> Vec<Fix> {
     let mut all: BTreeMap<_, usize> = BTreeMap::new();
-    for learned in &group.denials {
+    for learned in denials {
         if let Some(Remedy::Places(places)) = learned.verdict.as_ref().map(|v| &v.remedy) {
             for place in places {
                 *all.entry(place).or_default() += 1;
@@ -151,9 +156,9 @@ fn places(group: &Group<'_>) -> Vec<Fix> {
         .collect()
 }
 
-fn ports(group: &Group<'_>) -> Vec<Fix> {
+fn ports(denials: &[&Learned<'_>]) -> Vec<Fix> {
     let mut by_type: BTreeMap<(&str, &str), (BTreeSet<u16>, usize)> = BTreeMap::new();
-    for learned in &group.denials {
+    for learned in denials {
         if let Some(Remedy::Port { protocol, ports, ty }) = learned.verdict.as_ref().map(|v| &v.remedy) {
             let entry = by_type.entry((protocol, ty)).or_default();
             entry.0.extend(ports);
@@ -172,9 +177,9 @@ fn ports(group: &Group<'_>) -> Vec<Fix> {
         .collect()
 }
 
-fn booleans(group: &Group<'_>) -> Vec<Fix> {
+fn booleans(denials: &[&Learned<'_>]) -> Vec<Fix> {
     let mut all: BTreeMap<&[(String, bool)], Together<'_>> = BTreeMap::new();
-    for learned in &group.denials {
+    for learned in denials {
         if let Some(Remedy::Booleans { set, opens }) = learned.verdict.as_ref().map(|v| &v.remedy) {
             let entry = all.entry(set).or_default();
             entry.opens = entry.opens.max(*opens);
@@ -232,7 +237,7 @@ pub fn by_hand<'g>(group: &'g Group<'_>) -> Vec<ByHand<'g>> {
 
 /// How many denials of the group need nothing.
 pub fn nothing(group: &Group<'_>) -> usize {
-    let is = |l: &&super::Learned<'_>| l.verdict.as_ref().is_some_and(|v| v.remedy == Remedy::Nothing);
+    let is = |l: &&Learned<'_>| l.verdict.as_ref().is_some_and(|v| v.remedy == Remedy::Nothing);
     group.denials.iter().filter(is).count()
 }
 

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::sync::OnceLock;
 
 use foldhash::fast::RandomState;
 
@@ -39,21 +40,48 @@ pub struct Labels {
     pub customizable: BTreeSet<String>,
     /// Where they were read from.
     pub name: String,
-    /// How many specifications give each type.
-    pub by_type: BTreeMap<String, u64>,
+    /// How many specifications give each type, counted when this is first asked.
+    by_type: OnceLock<HashMap<Box<[u8]>, u64, RandomState>>,
 }
 
 impl Labels {
     /// The specifications of `name`.
     pub fn new(contexts: Sections, customizable: BTreeSet<String>, name: String) -> Self {
-        let mut counted: HashMap<&str, u64, RandomState> = HashMap::default();
-        for context in contexts.specs().filter_map(|s| s.context.as_deref()) {
-            if let Some(ty) = context.split(':').nth(2) {
-                *counted.entry(ty).or_default() += 1;
+        Labels { contexts, customizable, name, by_type: OnceLock::new() }
+    }
+
+    /// How many specifications give a type; `None` where none does.
+    pub fn giving(&self, ty: &str) -> Option<u64> {
+        self.by_type.get_or_init(|| self.count()).get(ty.as_bytes()).copied()
+    }
+
+    fn count(&self) -> HashMap<Box<[u8]>, u64, RandomState> {
+        let mut counted: HashMap<Box<[u8]>, u64, RandomState> = HashMap::default();
+        let third = |context: &'_ [u8]| -> Option<(usize, usize)> {
+            let mut colons = context.iter().enumerate().filter(|(_, b)| **b == b':').map(|(at, _)| at);
+            let start = colons.nth(1)? + 1;
+            Some((start, colons.next().unwrap_or(context.len())))
+        };
+        let types = self.contexts.contexts().filter_map(|context| {
+            let (start, end) = third(context)?;
+            context.get(start..end)
+        });
+        let mut add = |ty: &[u8], n| match counted.get_mut(ty) {
+            Some(count) => *count += n,
+            None => _ = counted.insert(ty.into(), n),
+        };
+        // Neighbours mostly give the same.
+        let mut last: (&[u8], u64) = (b"", 0);
+        for ty in types {
+            if ty != last.0 {
+                let (ty, n) = std::mem::replace(&mut last, (ty, 0));
+                add(ty, n);
             }
+            last.1 += 1;
         }
-        let by_type = counted.into_iter().map(|(ty, n)| (ty.to_owned(), n)).collect();
-        Labels { contexts, customizable, name, by_type }
+        add(last.0, last.1);
+        counted.retain(|_, n| *n > 0);
+        counted
     }
 }
 

@@ -10,7 +10,7 @@ use super::fixes::Fix;
 use super::interfaces::{self, TooWide};
 use super::replay::{CallProof, Proof, Replay};
 use super::verdict::{Not, Place, Remedy, Verdict};
-use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, mode, text, why};
+use super::{Advice, Caution, Group, Judgement, Learned, Lesson, Owner, Refused, fixes, mode, why};
 use crate::denials;
 use crate::denials::denial::Counts;
 use crate::denials::tally::Tally;
@@ -220,7 +220,6 @@ struct RefusalOut {
 /// Makes the report. `files` names the module files of each group, written or not.
 pub fn report(command: &'static str, lesson: &Lesson<'_>, files: &[Vec<String>]) -> Report {
     let log = lesson.log;
-    let (first, last) = text::period(log.denials.values().map(|d| &d.seen));
     let none = Vec::new();
     Report {
         version: VERSION,
@@ -233,8 +232,8 @@ pub fn report(command: &'static str, lesson: &Lesson<'_>, files: &[Vec<String>])
         sources: log.sources.clone(),
         lines: log.tally.clone(),
         distinct: log.denials.len(),
-        first,
-        last,
+        first: lesson.period.first,
+        last: lesson.period.last,
         changes: log
             .changes
             .history

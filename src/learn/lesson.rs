@@ -10,19 +10,19 @@ use crate::denials::{Denial, Log};
 use crate::manifest::Manifest;
 use crate::report::Code;
 use crate::report::codes::log::{FORGEABLE, LOST_RECORDS, OLD_POLICY, PERMISSIVE, UNKNOWN_PERMISSION};
-use crate::report::codes::rule;
 use crate::selinux::interfaces::Headers;
 use crate::selinux::module::te::Form;
 use crate::selinux::module::{Content, Grant, Name, Rule, parse};
 use crate::selinux::policy::OverlayError;
 
-use super::advice::{self, Advice};
+use super::advice::{self, Advice, Advisor, Topics};
 use super::causes::{Judge, Judged, refused};
 use super::ground::Ground;
 use super::group::{self, Owner};
 use super::interfaces::{self, Call, Known, TooWide};
 use super::places::{self, FileSpec, NewType};
 use super::replay::{self, CallProof, Fixes, Proof, Replay};
+use super::sum::{Period, Sum};
 use super::surplus;
 use super::verdict::{Remedy, Verdict};
 use super::{cover, text};
@@ -45,6 +45,8 @@ pub struct Options {
     /// For a report that shows remedies: causes and evidence are told only of denials that need somebody's hand, or that
     /// stay denied. Half of the work on a long log would be texts that nobody sees.
     pub brief: bool,
+    /// The process ends with the report: what was found out on the way is not freed piece by piece.
+    pub ends: bool,
 }
 
 /// What was learnt from a log.
@@ -62,6 +64,8 @@ pub struct Lesson<'a> {
     pub judgement: Option<Judgement>,
     /// Modules to merge with that no group has.
     pub unmerged: Vec<Name>,
+    /// First and last time of all denials.
+    pub period: Period,
 }
 
 /// What the policy said of a whole log.
@@ -129,8 +133,12 @@ pub struct Group<'a> {
     pub surplus_left: usize,
     /// What a module that is merged with said before.
     pub kept: Content,
+    /// Its denials summed up.
+    pub sum: Sum<'a>,
     /// The rules that denials needed so far: those on one access follow each other.
     growing: Vec<(Rule, Grant)>,
+    /// The number of the access that the last of these is on, and its permissions.
+    open: (usize, Vec<Name>),
 }
 
 /// A denial with its advice.
@@ -207,21 +215,24 @@ fn judged<'a>(
     options: &Options,
     mut judge: Option<Judge<'_>>,
 ) -> Lesson<'a> {
-    let denials: Vec<&'a Denial> = log.denials.values().collect();
-    let owners = owners(&denials, manifests, options);
-    let mut settled = judge.as_mut().map(|judge| Settled::new(judge, &denials, &owners));
-    let mut groups: BTreeMap<Owner, Group<'a>> = BTreeMap::new();
-    for (number, (denial, owners)) in denials.iter().zip(owners).enumerate() {
-        let verdict = settled.as_ref().and_then(|s| s.judged.get(number)).map(|j| &j.verdict);
-        for owner in owners.iter() {
-            let advice = advice_on(denial, verdict.map(|v| &**v));
-            let group = match groups.get_mut(owner) {
-                Some(group) => group,
-                None => groups.entry(owner.clone()).or_insert_with(|| Group::new(owner.clone())),
-            };
-            group.add(Learned { denial, number, advice, verdict: verdict.cloned() });
+    let Met { met, judged, runs, mut groups, cautions, period } =
+        Met::all(log, manifests, options, judge.as_mut());
+    let mut settled = judge.as_mut().map(|judge| Settled::new(judge, &met, judged, &runs));
+    let mut start = 0;
+    for run in &runs {
+        let denials = met.get(start..run.end).unwrap_or_default();
+        for (number, met) in (start..).zip(denials) {
+            let verdict = settled.as_ref().and_then(|s| s.judged.get(number)).map(|j| &j.verdict);
+            for at in &run.groups {
+                let Some((_, group)) = groups.get_mut(*at) else { continue };
+                let advice = advice_on(met, verdict.map(|v| &**v));
+                let learned = Learned { denial: met.denial, number, advice, verdict: verdict.cloned() };
+                group.add(learned, met.access);
+            }
         }
+        start = run.end;
     }
+    let mut groups: BTreeMap<Owner, Group<'a>> = groups.into_iter().collect();
     groups.values_mut().for_each(Group::settle);
     let mut other_refusals = Vec::new();
     for (refusal, seen) in &log.refusals {
@@ -267,25 +278,108 @@ fn judged<'a>(
             let most = if options.brief { text::SHOWN } else { usize::MAX };
             (group.surplus, group.surplus_left) = surplus::lines(&judge, group, most);
         }
-        settled.judgement(&judge, &groups, options)
+        let judgement = settled.judgement(&judge, &groups, options);
+        if options.ends {
+            std::mem::forget(judge);
+        }
+        judgement
     });
-    Lesson { log, cautions: cautions(log), groups, other_refusals, judgement, unmerged }
+    Lesson { log, cautions, groups, other_refusals, judgement, unmerged, period }
 }
 
-/// The owners of each denial. Without manifests they are those of the denial before, if that was of the same domain.
-fn owners(denials: &[&Denial], manifests: &[Manifest], options: &Options) -> Vec<Rc<[Owner]>> {
-    let mut last: Option<(&Name, Rc<[Owner]>)> = None;
-    let mut all = Vec::with_capacity(denials.len());
-    for denial in denials {
-        let domain = &denial.key.source.kind;
-        let owners = match &last {
-            Some((before, owners)) if manifests.is_empty() && *before == domain => Rc::clone(owners),
-            _ => group::owners(denial, manifests, options).into(),
-        };
-        last = Some((domain, Rc::clone(&owners)));
-        all.push(owners);
+/// A denial, and what is known of it from when it was at hand.
+struct OneMet<'a> {
+    denial: &'a Denial,
+    /// Goes up from one source, target and class to the next.
+    access: usize,
+    /// What may have to be said of it.
+    topics: Topics,
+}
+
+/// Denials that follow each other and have the same owners.
+struct Run {
+    /// The number of the first denial behind it.
+    end: usize,
+    owners: Rc<[Owner]>,
+    /// The places of the owners' groups.
+    groups: Vec<usize>,
+}
+
+impl Run {
+    /// The module that what is made for these denials belongs to.
+    fn module(&self) -> Option<Name> {
+        self.owners.first().map(Owner::module_name)
     }
-    all
+}
+
+/// All denials of a log, each looked at once: judged, and summed up by owners. They lie in memory one by one, so that
+/// every look at all of them takes long.
+struct Met<'a> {
+    met: Vec<OneMet<'a>>,
+    judged: Vec<Judged>,
+    runs: Vec<Run>,
+    groups: Vec<(Owner, Group<'a>)>,
+    cautions: Vec<Caution>,
+    period: Period,
+}
+
+impl<'a> Met<'a> {
+    fn all(
+        log: &'a Log,
+        manifests: &[Manifest],
+        options: &Options,
+        mut judge: Option<&mut Judge<'_>>,
+    ) -> Self {
+        let count = log.denials.len();
+        let mut met: Vec<OneMet<'a>> = Vec::with_capacity(count);
+        let mut judged = Vec::with_capacity(if judge.is_some() { count } else { 0 });
+        let (mut runs, mut groups): (Vec<Run>, Vec<(Owner, Group<'a>)>) = (Vec::new(), Vec::new());
+        let mut places: BTreeMap<Owner, usize> = BTreeMap::new();
+        let (mut advisor, mut careful, mut all) = (Advisor::default(), Careful::default(), Period::default());
+        for denial in log.denials.values() {
+            let denial: &'a Denial = denial;
+            let key = &denial.key;
+            let last = met.last().map(|last| (last.access, &last.denial.key));
+            // Without manifests the owners are those of the denial before, if that was of the same domain.
+            let same_domain = last.is_some_and(|(_, k)| k.source.kind == key.source.kind);
+            let access = match last {
+                Some((access, k))
+                    if same_domain && k.target.kind == key.target.kind && k.class == key.class =>
+                {
+                    access
+                }
+                last => last.map_or(0, |(access, _)| access + 1),
+            };
+            if !(same_domain && manifests.is_empty()) {
+                let owners = group::owners(denial, manifests, options);
+                if runs.last().is_none_or(|run| *run.owners != *owners) {
+                    let mut place = |owner: &Owner| {
+                        *places.entry(owner.clone()).or_insert_with(|| {
+                            groups.push((owner.clone(), Group::new(owner.clone())));
+                            groups.len() - 1
+                        })
+                    };
+                    let of = owners.iter().map(&mut place).collect();
+                    runs.push(Run { end: met.len(), owners: owners.into(), groups: of });
+                }
+            }
+            if let Some(run) = runs.last_mut() {
+                run.end += 1;
+                for at in &run.groups {
+                    if let Some((_, group)) = groups.get_mut(*at) {
+                        group.sum.add(denial);
+                    }
+                }
+            }
+            all.add(&denial.seen);
+            careful.look(log, denial);
+            if let Some(judge) = &mut judge {
+                judged.push(judge.judge(denial));
+            }
+            met.push(OneMet { denial, access, topics: advisor.topics(key) });
+        }
+        Met { met, judged, runs, groups, cautions: careful.cautions(log), period: all }
+    }
 }
 
 /// Verdicts on all denials of a log, those that go together settled together.
@@ -296,19 +390,12 @@ struct Settled {
 }
 
 impl Settled {
-    fn new(judge: &mut Judge<'_>, denials: &[&Denial], owners: &[Rc<[Owner]>]) -> Self {
-        let mut judged: Vec<Judged> = denials.iter().map(|d| judge.judge(d)).collect();
-        // Denials are in order of their domains: most have the owner of the one before.
-        let mut modules: Vec<Name> = Vec::with_capacity(owners.len());
-        let mut last = None;
-        for owner in owners.iter().filter_map(|owners| owners.first()) {
-            let same = modules.last().filter(|_| last == Some(owner)).cloned();
-            modules.push(same.unwrap_or_else(|| owner.module_name()));
-            last = Some(owner);
-        }
-        let new_types = places::settle(judge, denials, &mut judged, &modules);
-        let booleans = cover::settle(judge, denials, &mut judged);
-        cover::follow_ups(denials, &mut judged);
+    fn new(judge: &mut Judge<'_>, met: &[OneMet<'_>], mut judged: Vec<Judged>, runs: &[Run]) -> Self {
+        let denials: Vec<&Denial> = met.iter().map(|one| one.denial).collect();
+        let module = |at: usize| runs.get(runs.partition_point(|run| run.end <= at)).and_then(Run::module);
+        let new_types = places::settle(judge, &denials, &mut judged, &module);
+        let booleans = cover::settle(judge, &denials, &mut judged);
+        cover::follow_ups(&denials, &mut judged);
         Settled { judged, new_types, booleans }
     }
 
@@ -340,6 +427,9 @@ impl Settled {
                 (None, Vec::new())
             }
         };
+        if options.ends {
+            std::mem::forget(self.judged);
+        }
         let ground = judge.ground();
         let owned = |labels: Result<&str, &str>| labels.map(str::to_owned).map_err(str::to_owned);
         Judgement {
@@ -358,25 +448,13 @@ impl Settled {
 }
 
 /// Advice on a denial that the policy's verdict leaves standing: the dangers of a rule that is written.
-fn advice_on(denial: &Denial, verdict: Option<&Verdict>) -> Vec<Advice> {
-    let Some(verdict) = verdict else { return advice::denial(denial) };
-    if !matches!(verdict.remedy, Remedy::Allow { .. }) {
-        return Vec::new();
+fn advice_on(met: &OneMet<'_>, verdict: Option<&Verdict>) -> Vec<Advice> {
+    match verdict.map(|verdict| &verdict.remedy) {
+        None => met.topics.on(met.denial),
+        // The policy was asked about the others.
+        Some(Remedy::Allow { filtered, .. }) => met.topics.unanswered(*filtered).on(met.denial),
+        Some(_) => Vec::new(),
     }
-    let mut advice = advice::denial(denial);
-    // The policy was asked about these.
-    let answered: [Code; 6] = [
-        &rule::UNKNOWN_LABEL,
-        &rule::LEVEL,
-        &rule::ROLE,
-        &rule::INHERITED,
-        &rule::GENERIC_PORT,
-        &rule::IOCTL,
-    ];
-    let ioctl_stays = matches!(&verdict.remedy, Remedy::Allow { filtered: false, .. });
-    advice.retain(|a| !answered.contains(&a.code) || ioctl_stays && a.code == &rule::IOCTL);
-    advice.shrink_to_fit();
-    advice
 }
 
 impl<'a> Group<'a> {
@@ -397,17 +475,20 @@ impl<'a> Group<'a> {
             surplus: Vec::new(),
             surplus_left: 0,
             kept: Content::default(),
+            sum: Sum::default(),
             growing: Vec::new(),
+            open: (0, Vec::new()),
         }
     }
 
-    fn add(&mut self, learned: Learned<'a>) {
-        let denial = learned.denial;
+    fn add(&mut self, learned: Learned<'a>, access: usize) {
         let remedy = learned.verdict.as_ref().map(|v| &v.remedy);
         match remedy {
-            None if learned.has_rule() => self.allow(&learned, &denial.key.permissions, false),
+            None if learned.has_rule() => {
+                self.allow(&learned, access, &learned.denial.key.permissions, false);
+            }
             Some(Remedy::Allow { permissions, filtered }) => {
-                self.allow(&learned, permissions, *filtered);
+                self.allow(&learned, access, permissions, *filtered);
             }
             Some(Remedy::Silence { permissions }) => {
                 self.te.silent.add(learned.rule(), permissions.iter().cloned());
@@ -420,12 +501,19 @@ impl<'a> Group<'a> {
         self.denials.push(learned);
     }
 
-    fn allow(&mut self, learned: &Learned<'_>, permissions: &[Name], filtered: bool) {
-        let rule = learned.rule();
-        if self.growing.last().is_none_or(|(last, _)| *last != rule) {
-            self.growing.push((rule, Grant::default()));
+    fn allow(&mut self, learned: &Learned<'_>, access: usize, permissions: &[Name], filtered: bool) {
+        if self.growing.is_empty() || self.open.0 != access {
+            self.close();
+            self.open.0 = access;
+            self.growing.push((learned.rule(), Grant::default()));
         }
         let Some((_, grant)) = self.growing.last_mut() else { return };
+        for name in permissions {
+            if self.open.1.contains(name) {
+                continue;
+            }
+            self.open.1.push(name.clone());
+        }
         let has = |name: &str| permissions.iter().any(|p| p.as_str() == name);
         if has("ioctl") {
             grant.ioctls.extend(&learned.denial.ioctls);
@@ -433,13 +521,20 @@ impl<'a> Group<'a> {
         if has("nlmsg") {
             grant.nlmsgs.extend(&learned.denial.nlmsgs);
         }
-        grant.permissions.extend(permissions.iter().cloned());
         grant.filtered |= filtered;
         grant.remarks.extend(learned.advice.iter().filter_map(Advice::remark));
     }
 
+    /// No more permissions come to the last of the growing rules.
+    fn close(&mut self) {
+        if let Some((_, grant)) = self.growing.last_mut() {
+            grant.permissions = self.open.1.drain(..).collect();
+        }
+    }
+
     /// Puts the rules that denials needed to the others.
     fn settle(&mut self) {
+        self.close();
         self.te.rules.put_all(std::mem::take(&mut self.growing));
     }
 
@@ -465,54 +560,71 @@ impl<'a> Group<'a> {
 
     /// How often its denials were recorded, at the least.
     pub fn times(&self) -> u64 {
-        self.denials.iter().map(|d| d.denial.seen.counts.least()).sum()
+        self.sum.times
+    }
+
+    /// First and last time of its denials and refusals.
+    pub fn period(&self) -> Period {
+        let mut all = self.sum.period;
+        self.refusals.iter().for_each(|refused| all.add(refused.seen));
+        all
     }
 }
 
-/// What is to be said once of the whole log.
-fn cautions(log: &Log) -> Vec<Caution> {
-    let mut list = Vec::new();
-    let mut say = |code, text: String| list.push(Caution { code, text });
-    let distinct = |n: usize| text::count(text::len(n), "distinct denial", "distinct denials");
-    let permissive = log.denials.values().filter(|d| d.permissive > 0).count();
-    if permissive > 0 {
-        say(
-            &PERMISSIVE,
-            format!("{} let through (permissive): counts say nothing of frequency", distinct(permissive)),
-        );
+/// What is to be said once of the whole log: of how many denials.
+#[derive(Default)]
+struct Careful {
+    permissive: usize,
+    forgeable: usize,
+    older: usize,
+    unknown: usize,
+}
+
+impl Careful {
+    fn look(&mut self, log: &Log, denial: &Denial) {
+        let seen = &denial.seen;
+        let loaded = log.changes.policy_loads.last;
+        self.permissive += usize::from(denial.permissive > 0);
+        self.forgeable += usize::from(seen.counts.forgeable());
+        self.older += usize::from(loaded.zip(seen.last).is_some_and(|(load, last)| last < load));
+        self.unknown += usize::from(!denial.unknown.is_empty());
     }
-    if log.lost > 0 {
-        say(
-            &LOST_RECORDS,
-            format!(
-                "{} that audit records were lost: denials may be missing",
-                text::count(log.lost, "line says", "lines say")
-            ),
-        );
-    }
-    let forgeable = log.denials.values().filter(|d| d.seen.counts.forgeable()).count();
-    if forgeable > 0 {
-        say(
-            &FORGEABLE,
-            format!(
-                "{} only in lines that any local user can write: to be checked first",
-                distinct(forgeable)
-            ),
-        );
-    }
-    if let Some(load) = log.changes.policy_loads.last {
-        let older = log.denials.values().filter(|d| d.seen.last.is_some_and(|t| t < load)).count();
-        if older > 0 {
-            let when = text::time(load);
-            say(&OLD_POLICY, format!("{} from before the policy was last loaded ({when})", distinct(older)));
+
+    fn cautions(&self, log: &Log) -> Vec<Caution> {
+        let mut list = Vec::new();
+        let mut say = |code, text: String| list.push(Caution { code, text });
+        let distinct = |n: usize| text::count(text::len(n), "distinct denial", "distinct denials");
+        if self.permissive > 0 {
+            let denials = distinct(self.permissive);
+            say(&PERMISSIVE, format!("{denials} let through (permissive): counts say nothing of frequency"));
         }
+        if log.lost > 0 {
+            say(
+                &LOST_RECORDS,
+                format!(
+                    "{} that audit records were lost: denials may be missing",
+                    text::count(log.lost, "line says", "lines say")
+                ),
+            );
+        }
+        if self.forgeable > 0 {
+            let denials = distinct(self.forgeable);
+            say(
+                &FORGEABLE,
+                format!("{denials} only in lines that any local user can write: to be checked first"),
+            );
+        }
+        if let Some(load) = log.changes.policy_loads.last.filter(|_| self.older > 0) {
+            let (denials, when) = (distinct(self.older), text::time(load));
+            say(&OLD_POLICY, format!("{denials} from before the policy was last loaded ({when})"));
+        }
+        if self.unknown > 0 {
+            let denials = distinct(self.unknown);
+            say(
+                &UNKNOWN_PERMISSION,
+                format!("{denials} with a permission that is not known; the rules are without it"),
+            );
+        }
+        list
     }
-    let unknown = log.denials.values().filter(|d| !d.unknown.is_empty()).count();
-    if unknown > 0 {
-        say(
-            &UNKNOWN_PERMISSION,
-            format!("{} with a permission that is not known; the rules are without it", distinct(unknown)),
-        );
-    }
-    list
 }

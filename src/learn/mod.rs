@@ -16,6 +16,7 @@
 //! | [`replay`] | all remedies laid over the policy, every denial asked again; the proof that none is too much |
 //! | [`files`] | this host's files by their labels: what a rule on a type opens |
 //! | [`surplus`] | what else became possible |
+//! | [`sum`] | what is said of many denials together, summed up while they are at hand |
 //! | [`group`] | which denial belongs to which application or domain |
 //! | [`fixes`] | the remedies of an application, each said once |
 //! | [`mode`] | whether it was stopped, or logged and let through |
@@ -40,6 +41,7 @@ pub mod mode;
 pub mod module;
 pub mod places;
 pub mod replay;
+pub mod sum;
 pub mod surplus;
 pub mod text;
 mod text_about;

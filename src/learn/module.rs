@@ -64,13 +64,12 @@ fn head(lesson: &Lesson<'_>, group: &Group<'_>) -> Vec<String> {
     let denials = group.denials.iter().filter(|d| d.has_rule()).count();
     let times: u64 =
         group.denials.iter().filter(|d| d.has_rule()).map(|d| d.denial.seen.counts.least()).sum();
-    let (first, last) = text::period(group.denials.iter().map(|d| &d.denial.seen));
     let mut from = format!(
         "From {}, recorded {}",
         text::count(text::len(denials), "distinct denial", "distinct denials"),
         text::count(times, "time", "times")
     );
-    if let (Some(first), Some(last)) = (first, last) {
+    if let (Some(first), Some(last)) = (group.sum.period.first, group.sum.period.last) {
         from.push_str(&format!(", {}", text::span(first, last)));
     }
     head.push(from + ".");

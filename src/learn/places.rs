@@ -64,15 +64,15 @@ struct Folder {
     denials: Vec<usize>,
 }
 
-/// Finds places for the denials that have none of their own, and changes their remedies. `modules` names the module
-/// that each denial belongs to. Returns the types to be made, each with the module's name.
+/// Finds places for the denials that have none of their own, and changes their remedies. `module` names the module
+/// that a denial belongs to, by its place. Returns the types to be made, each with the module's name.
 pub fn settle(
     judge: &mut Judge<'_>,
     denials: &[&Denial],
     judged: &mut [Judged],
-    modules: &[Name],
+    module: &dyn Fn(usize) -> Option<Name>,
 ) -> Vec<(Name, NewType)> {
-    let mut folders = folders(judge, judged, modules);
+    let mut folders = folders(judge, judged, module);
     let mut new: Vec<(Name, NewType)> = Vec::new();
     let mut taken = BTreeSet::new();
     // By what is needed: folders of one module that need the same share a type.
@@ -168,9 +168,13 @@ fn put(judge: &mut Judge<'_>, judged: &mut Judged, denial: &Denial, place: &Plac
 type Key = (Name, TypeId, TypeId, String);
 
 /// The folders (or single files) that denials are about.
-fn folders(judge: &mut Judge<'_>, judged: &[Judged], modules: &[Name]) -> BTreeMap<Key, Folder> {
+fn folders(
+    judge: &mut Judge<'_>,
+    judged: &[Judged],
+    module: &dyn Fn(usize) -> Option<Name>,
+) -> BTreeMap<Key, Folder> {
     let mut paths: BTreeMap<Key, Folder> = BTreeMap::new();
-    for (at, (one, module)) in judged.iter().zip(modules).enumerate() {
+    for (at, one) in judged.iter().enumerate() {
         let (Some(shared), Some(q)) = (&one.shared, &one.question) else { continue };
         if matches!(one.verdict.remedy, Remedy::Silence { .. } | Remedy::Nothing) {
             continue;
@@ -178,6 +182,7 @@ fn folders(judge: &mut Judge<'_>, judged: &[Judged], modules: &[Name]) -> BTreeM
         // All of a denial's paths, or none: else a rule would be needed all the same.
         let found: Option<Vec<(String, bool)>> =
             shared.paths.iter().map(|p| folder_of(judge, p, q)).collect();
+        let Some(module) = module(at) else { continue };
         for (path, tree) in found.into_iter().flatten() {
             let key = (module.clone(), q.source.ty, q.target.ty, path);
             let folder = paths.entry(key).or_insert_with(|| Folder {

@@ -121,8 +121,9 @@ fn laid_over<'g>(judge: &Judge<'g>, fixes: &Fixes<'_>, without: &Without<'_>) ->
         }
     }
     let is_type = |ty: TypeId| policy.types().get(ty).is_some_and(|t| t.kind == TypeKind::Type);
+    let mut known = Ids::default();
     for (rule, grant) in grants() {
-        let Some((source, target, class)) = ids(policy, rule) else { continue };
+        let Some((source, target, class)) = known.of(policy, rule) else { continue };
         if !is_type(source) || !is_type(target) {
             return None;
         }
@@ -132,6 +133,38 @@ fn laid_over<'g>(judge: &Judge<'g>, fixes: &Fixes<'_>, without: &Without<'_>) ->
         view.lay_over(source, target, class, bits.fold(0, |a, b| a | b));
     }
     Some(view)
+}
+
+/// Numbers of names, by which rules follow each other in order: most have those of the one before.
+#[derive(Default)]
+struct Ids<'a> {
+    source: Option<(&'a Name, TypeId)>,
+    target: Option<(&'a Name, TypeId)>,
+    classes: Vec<(&'a Name, ClassId)>,
+}
+
+impl<'a> Ids<'a> {
+    /// As [`ids`].
+    fn of(&mut self, policy: &Policy, rule: &'a Rule) -> Option<(TypeId, TypeId, ClassId)> {
+        let find = |last: &mut Option<(&'a Name, TypeId)>, name: &'a Name| match last {
+            Some((known, ty)) if *known == name => Some(*ty),
+            last => Some(last.insert((name, policy.type_id(name.as_str())?)).1),
+        };
+        let source = find(&mut self.source, &rule.source)?;
+        let target = match &rule.target {
+            Target::Itself => source,
+            Target::Type(name) => find(&mut self.target, name)?,
+        };
+        let class = match self.classes.iter().find(|(known, _)| **known == rule.class) {
+            Some((_, class)) => *class,
+            None => {
+                let class = policy.classes().id(rule.class.as_str())?;
+                self.classes.push((&rule.class, class));
+                class
+            }
+        };
+        Some((source, target, class))
+    }
 }
 
 /// The policy with the fixes, but for the call of this number.
@@ -262,15 +295,26 @@ fn passes(view: &View<'_>, judged: &Judged) -> bool {
 /// what was found out about them before still holds.
 fn passing(judge: &Judge<'_>, view: &View<'_>, judged: &[Judged]) -> Vec<bool> {
     let same_policy = std::ptr::eq(view.policy(), judge.view().policy());
-    let one = |one: &Judged| match (&one.after, &one.question) {
-        // What bounds a source may have got rules too.
-        (After::Same, Some(q)) if same_policy && !view.is_bounded(q.source.ty) => {
-            let about = judge.about(q);
-            let rules = view.in_force(&about.between);
-            let allowed = if q.types_only { rules } else { rules & !about.barriers.all() };
-            q.vector & allowed == q.vector && commands_pass(view, q)
+    let one = |one: &Judged| {
+        let target = match (&one.after, &one.question) {
+            (After::Same, Some(q)) => Some((q, &q.target)),
+            (After::Context(context), Some(q)) => Some((q, context)),
+            _ => None,
+        };
+        match target {
+            // What bounds a source may have got rules too.
+            Some((q, target))
+                if same_policy
+                    && (q.commands.is_empty() || Rc::ptr_eq(target, &q.target))
+                    && !view.is_bounded(q.source.ty) =>
+            {
+                let about = judge.about_target(q, target);
+                let rules = view.in_force(&about.between);
+                let allowed = if q.types_only { rules } else { rules & !about.barriers.all() };
+                q.vector & allowed == q.vector && commands_pass(view, q)
+            }
+            _ => passes(view, one),
         }
-        _ => passes(view, one),
     };
     judged.iter().map(one).collect()
 }

@@ -1,6 +1,6 @@
 //! What else became possible: by rules, booleans and attributes, in numbers of files, ports and domains.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::causes::Judge;
 use super::text;
@@ -22,7 +22,7 @@ enum Objects {
 pub fn lines(judge: &Judge<'_>, group: &Group<'_>, most: usize) -> (Vec<String>, usize) {
     let policy = &judge.ground().policy;
     let mut out = Vec::new();
-    let mut by_target: BTreeMap<_, Vec<(&Rule, &Grant)>> = BTreeMap::new();
+    let mut by_target: Vec<((&str, Objects, &str), &Rule, &Grant)> = Vec::new();
     let made: BTreeSet<&str> = group.new_types.iter().map(|t| t.name.as_str()).collect();
     let is_port = |ty: &str| {
         policy.type_id(ty).is_some_and(|t| policy.object_contexts().ports.iter().any(|p| p.context.ty == t))
@@ -45,8 +45,10 @@ pub fn lines(judge: &Judge<'_>, group: &Group<'_>, most: usize) -> (Vec<String>,
         } else {
             Objects::Every
         };
-        by_target.entry((rule.source.as_str(), objects, target)).or_default().push((rule, grant));
+        by_target.push(((rule.source.as_str(), objects, target), rule, grant));
     }
+    // Rules come in order, mostly this one.
+    by_target.sort_by_key(|(about, ..)| *about);
     for call in &group.calls {
         let more = interfaces::surplus(call);
         out.push(match more.is_empty() {
@@ -55,7 +57,9 @@ pub fn lines(judge: &Judge<'_>, group: &Group<'_>, most: usize) -> (Vec<String>,
         });
     }
     let mut left = 0;
-    for ((source, objects, target), rules) in by_target {
+    for rules in by_target.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let Some(((source, objects, target), ..)) = rules.first() else { continue };
+        let (source, objects, target) = (*source, *objects, *target);
         // Even if it is not shown, the report says by what it was counted.
         let count = |ty: &str| judge.objects(ty).map_or_else(String::new, |n| format!(" ({n})"));
         if out.len() >= most {
@@ -77,8 +81,8 @@ pub fn lines(judge: &Judge<'_>, group: &Group<'_>, most: usize) -> (Vec<String>,
             Objects::Every => format!("every process and object of type {target}"),
         };
         let permissions: BTreeSet<String> = rules
-            .into_iter()
-            .map(|(rule, grant)| {
+            .iter()
+            .map(|(_, rule, grant)| {
                 let names: Vec<&str> = grant.permissions.iter().map(|p| p.as_str()).collect();
                 format!("{} {{ {} }}", rule.class, names.join(" "))
             })

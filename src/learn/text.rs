@@ -7,7 +7,6 @@ use std::io::{self, Write};
 
 use super::{Advice, Group, Lesson, Refused};
 use crate::denials::Values;
-use crate::denials::denial::Seen;
 use crate::denials::tally::Tally;
 pub use crate::report::numbers::{count, len, thousands};
 use crate::report::style::Paint;
@@ -47,13 +46,6 @@ pub fn span(first: u64, last: u64) -> String {
         (Some((day, _)), Some((other, clock))) if day == other => format!("{from} to {clock}"),
         _ => format!("{from} to {to}"),
     }
-}
-
-/// First and last time of all of `seen`.
-pub fn period<'a>(seen: impl Iterator<Item = &'a Seen>) -> (Option<u64>, Option<u64>) {
-    seen.fold((None, None), |(first, last): (Option<u64>, Option<u64>), s| {
-        ([first, s.first].into_iter().flatten().min(), [last, s.last].into_iter().flatten().max())
-    })
 }
 
 /// How a report begins: what was read, the policy or that there is none (where there is a denial to judge by one), and
@@ -99,7 +91,7 @@ fn head(out: &mut dyn Write, lesson: &Lesson<'_>, format: Format) -> io::Result<
         count(log.tally.denials, "denial", "denials"),
         thousands(len(log.denials.len())),
     );
-    if let (Some(first), Some(last)) = period(log.denials.values().map(|d| &d.seen)) {
+    if let (Some(first), Some(last)) = (lesson.period.first, lesson.period.last) {
         line.push_str(&format!(", {}", span(first, last)));
     }
     writeln!(out, "{}", hanging(&line, 0, 2, format))?;
@@ -169,8 +161,8 @@ pub fn group(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Loo
     if !group.refusals.is_empty() {
         parts.push(count(len(group.refusals.len()), "refusal", "refusals"));
     }
-    let denied = group.denials.iter().map(|d| &d.denial.seen);
-    if let (Some(first), Some(last)) = period(denied.chain(group.refusals.iter().map(|r| r.seen))) {
+    let period = group.period();
+    if let (Some(first), Some(last)) = (period.first, period.last) {
         parts.push(span(first, last));
     }
     writeln!(out, "{}", parts.join(", "))?;
@@ -195,7 +187,8 @@ pub fn group(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Loo
 fn rules(out: &mut dyn Write, group: &Group<'_>, files: &[String], look: Look) -> io::Result<()> {
     let all = || group.te.rules.iter().chain(group.cil.rules.iter());
     let silent = || group.te.silent.iter().chain(group.cil.silent.iter());
-    let (rules, silenced) = (all().count(), silent().count());
+    let rules = group.te.rules.len() + group.cil.rules.len();
+    let silenced = group.te.silent.len() + group.cil.silent.len();
     let arrow = if look.format == Format::Plain { "in" } else { "→" };
     let to = if files.is_empty() { String::new() } else { format!(" {arrow} {}", escape(&files.join(", "))) };
     if rules > 0 {

@@ -1,52 +1,40 @@
 //! What an application ran into, before what helps: what was denied and how often, by which programs, on what.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::io::{self, Write};
 
-use foldhash::fast::RandomState;
-
 use super::Group;
+use super::sum::{Gathered, What};
 use super::text::{Look, SHOWN, WIDTH, len, thousands};
-use crate::denials::{Evidence, Values};
 use crate::report::{Format, escape_bytes};
-use crate::selinux::module::Name;
 
 /// Three lines at most, each the most frequent first.
 pub(super) fn about(out: &mut dyn Write, group: &Group<'_>, look: Look) -> io::Result<()> {
-    let mut denied: HashMap<(&Name, &[Name]), u64, RandomState> = HashMap::default();
-    for learned in &group.denials {
-        let key = &learned.denial.key;
-        let times = denied.entry((&key.class, &key.permissions)).or_default();
-        *times = times.saturating_add(learned.denial.seen.counts.least());
-    }
-    let text = |(class, permissions): &(&Name, &[Name])| {
+    let text = |(class, permissions): &What<'_>| {
         let permissions: Vec<&str> = permissions.iter().map(|p| p.as_str()).collect();
-        format!("{class} {}", permissions.join(" "))
+        Cow::Owned(format!("{class} {}", permissions.join(" ")))
     };
-    list(out, "denied", &most(denied.into_iter().collect(), text, false), look)?;
-    list(out, "program", &of(group, |e| e.programs()), look)?;
-    list(out, "object", &of(group, |e| e.objects.values()), look)
+    list(out, "denied", &most(group.sum.denied(), text, false), look)?;
+    list(out, "program", &of(&group.sum.programs), look)?;
+    list(out, "object", &of(&group.sum.objects), look)
 }
 
 /// The values of all the group's denials.
-fn of(group: &Group<'_>, sample: impl Fn(&Evidence) -> Values<'_>) -> Vec<String> {
-    let mut all: HashMap<&[u8], u64, RandomState> = HashMap::default();
-    let mut more = false;
-    for learned in &group.denials {
-        let sample = sample(&learned.denial.evidence);
-        more |= sample.more();
-        for (value, times) in sample.counted() {
-            let sum = all.entry(value).or_default();
-            *sum = sum.saturating_add(times);
+fn of<'a>(values: &Gathered<'a>) -> Vec<String> {
+    let text = |value: &&'a [u8]| match std::str::from_utf8(value) {
+        // Nothing in it is to be escaped: then it is compared without a copy.
+        Ok(text) if value.iter().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(b)) => {
+            Cow::Borrowed(text)
         }
-    }
-    most(all.into_iter().collect(), |value| escape_bytes(value), more)
+        _ => Cow::Owned(escape_bytes(value)),
+    };
+    most(values.counted(), text, values.more)
 }
 
 /// The most frequent values with their counts (where these differ), and how many more there are: at least, where samples were
 /// cut (`more`).
-fn most<T>(all: Vec<(T, u64)>, text: impl Fn(&T) -> String, more: bool) -> Vec<String> {
+fn most<'a, T>(all: Vec<(T, u64)>, text: impl Fn(&T) -> Cow<'a, str>, more: bool) -> Vec<String> {
     let rest = all.len().saturating_sub(SHOWN);
     let alike = all.windows(2).all(|w| matches!(w, [(_, a), (_, b)] if a == b));
     // Few are shown of many: the texts are made of those that come into question.
@@ -56,10 +44,10 @@ fn most<T>(all: Vec<(T, u64)>, text: impl Fn(&T) -> String, more: bool) -> Vec<S
             continue;
         }
         let text = text(value);
-        let at = first.partition_point(|(t, n)| (Reverse(n), t) < (Reverse(times), &text));
+        let at = first.partition_point(|(t, n)| (Reverse(n), t.as_str()) < (Reverse(times), &*text));
         if at < SHOWN {
             first.truncate(SHOWN - 1);
-            first.insert(at, (text, *times));
+            first.insert(at, (text.into_owned(), *times));
         }
     }
     let mut shown: Vec<String> = first

@@ -106,15 +106,15 @@ pub(crate) fn load_as<C>(
     let has_homes = texts.get(1).is_some_and(Option::is_some);
     let own = file.filter(|_| !has_homes).and(texts.first_mut()).and_then(Option::as_mut);
     let templates = own.and_then(|(_, bytes)| {
-        take_templates(bytes, &|| match Selinux::observe(root).policy_type {
+        take_templates(bytes, &|| match Selinux::policy_type(root) {
             Some(policy) => homes_of(root, &policy),
             None => Homes { roots: vec!["/home".to_owned()], ..Homes::default() },
         })
     });
-    let mut texts = texts.iter().map(|t| t.as_ref().map(|(name, bytes)| Text::new(Arc::clone(name), bytes)));
+    let mut texts = texts.into_iter().map(|t| t.map(|(name, bytes)| Text::new(name, bytes)));
     let mut next = || texts.next().flatten();
     let (main, mut homedirs, local) = (next(), next(), next());
-    if let (Some((text, numbers)), Some(main)) = (&templates, &main) {
+    if let (Some((text, numbers)), Some(main)) = (templates, &main) {
         homedirs = Some(Text::made_of(main.name(), text, numbers));
     }
     let files = Files { main, homedirs, local, subs: next(), subs_dist: next() };
@@ -129,7 +129,7 @@ pub(crate) fn load_as<C>(
 
 /// What the store of the configured policy has, beside the texts that are installed.
 fn in_store(root: &Root, installed: &[Option<(Arc<str>, Vec<u8>)>], precedence: Precedence) -> InStore {
-    let Some(policy) = Selinux::observe(root).policy_type else { return InStore::Absent };
+    let Some(policy) = Selinux::policy_type(root) else { return InStore::Absent };
     let folder = Path::new("/var/lib/selinux").join(policy).join("active");
     match root.names(&folder) {
         Err(e) if e.is_not_found() => return InStore::Absent,
@@ -181,7 +181,7 @@ fn take_templates(main: &mut Vec<u8>, homes: &dyn Fn() -> Homes) -> Option<(Vec<
 
 /// The folder of file_contexts of the configured policy.
 fn folder(root: &Root) -> io::Result<PathBuf> {
-    match Selinux::observe(root).policy_type {
+    match Selinux::policy_type(root) {
         Some(policy) => Ok(Path::new("/etc/selinux").join(policy).join("contexts/files")),
         None => Err(io::Error::new(
             io::ErrorKind::NotFound,

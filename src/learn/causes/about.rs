@@ -2,8 +2,9 @@
 //! there. What is asked of one such set is then a matter of bits.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
@@ -40,17 +41,30 @@ impl About {
     }
 }
 
-type Key = (Rc<Context>, Rc<Context>, ClassId);
+/// By where the contexts lie in memory, in which those that are equal mostly are one ([`Abouts::one`]): what was found out
+/// keeps them there.
+type Key = (usize, usize, ClassId);
 
-/// What was found out. Contexts are partly the log's choice: hashed with a key of this process.
+/// What was found out.
 #[derive(Debug, Default)]
 pub(super) struct Abouts {
-    all: RefCell<HashMap<Key, Rc<About>, RandomState>>,
+    all: RefCell<FxHashMap<Key, Rc<About>>>,
     /// The last one: denials come in order of what they are about.
     last: RefCell<Option<Rc<About>>>,
     /// The source of the last one that was found out about.
     source: RefCell<Option<(TypeId, Attributes)>>,
     targets: RefCell<FxHashMap<(TypeId, ClassId), OnTarget>>,
+    /// Contexts, each once. They are partly the log's choice: hashed with a key of this process.
+    contexts: RefCell<HashSet<Rc<Context>, RandomState>>,
+    /// A context with the type of another, by where these lie in memory; both are kept.
+    retyped: RefCell<Retyped>,
+}
+
+/// A context, another, and the first with the type of the second.
+type Retyped = FxHashMap<(usize, usize), [Rc<Context>; 3]>;
+
+fn place(context: &Rc<Context>) -> usize {
+    Rc::as_ptr(context).addr()
 }
 
 /// Most that are remembered.
@@ -60,6 +74,35 @@ const REMEMBERED: usize = 1 << 13;
 const TARGETS: usize = 1 << 10;
 
 impl Abouts {
+    /// This context, where it is known the one in memory.
+    pub(super) fn one(&self, context: Context) -> Rc<Context> {
+        let mut all = self.contexts.borrow_mut();
+        if let Some(known) = all.get(&context) {
+            return Rc::clone(known);
+        }
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        let one = Rc::new(context);
+        all.insert(Rc::clone(&one));
+        one
+    }
+
+    /// A context with the type of another.
+    pub(super) fn retyped(&self, context: &Rc<Context>, to: &Rc<Context>) -> Rc<Context> {
+        let key = (place(context), place(to));
+        if let Some([.., retyped]) = self.retyped.borrow().get(&key) {
+            return Rc::clone(retyped);
+        }
+        let retyped = self.one(Context { ty: to.ty, ..Context::clone(context) });
+        let mut all = self.retyped.borrow_mut();
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(key, [Rc::clone(context), Rc::clone(to), Rc::clone(&retyped)]);
+        retyped
+    }
+
     /// What the policy says of these.
     pub(super) fn of(
         &self,
@@ -77,7 +120,7 @@ impl Abouts {
     }
 
     fn find(&self, view: &View<'_>, source: &Rc<Context>, target: &Rc<Context>, class: ClassId) -> Rc<About> {
-        let key = (Rc::clone(source), Rc::clone(target), class);
+        let key = (place(source), place(target), class);
         if let Some(known) = self.all.borrow().get(&key) {
             return Rc::clone(known);
         }
@@ -130,11 +173,14 @@ impl Abouts {
         {
             return (*plain, *whole);
         }
-        let plain = Rc::new(Context { ty: to.ty, ..Context::clone(&about.target) });
+        let plain = self.retyped(&about.target, to);
         let ask = |target| self.find(view, &about.source, target, about.class).allowed(types_only);
         let answer = (ask(&plain), ask(to));
         if !types_only {
-            about.relabelled.borrow_mut().push((Rc::clone(to), answer.0, answer.1));
+            let mut all = about.relabelled.borrow_mut();
+            // One, mostly.
+            all.reserve_exact(1);
+            all.push((Rc::clone(to), answer.0, answer.1));
         }
         answer
     }
@@ -142,14 +188,20 @@ impl Abouts {
 
 /// The bits of permissions that the log names, by class.
 #[derive(Debug, Default)]
-pub(super) struct Bits(RefCell<FxHashMap<ClassId, OfClass>>);
+pub(super) struct Bits {
+    single: RefCell<FxHashMap<ClassId, OfClass>>,
+    /// Of the permissions of a denial together, by where they lie in memory, which keeps them there.
+    together: RefCell<Together>,
+}
 
 type OfClass = Vec<(Name, Option<u32>)>;
+
+type Together = FxHashMap<(ClassId, usize), (Arc<[Name]>, u32)>;
 
 impl Bits {
     /// The permission's bit. Names of a log share their memory, so that comparing them is cheap; a class has 32 at most.
     pub(super) fn of(&self, policy: &Policy, class: ClassId, name: &Name) -> Option<u32> {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.single.borrow_mut();
         let of_class = all.entry(class).or_default();
         if let Some((_, bit)) = of_class.iter().find(|(known, _)| known == name) {
             return *bit;
@@ -157,5 +209,21 @@ impl Bits {
         let bit = policy.permission(class, name.as_str());
         of_class.push((name.clone(), bit));
         bit
+    }
+
+    /// The bits of those permissions that the policy has.
+    pub(super) fn vector(&self, policy: &Policy, class: ClassId, names: &Arc<[Name]>) -> u32 {
+        let key = (class, names.as_ptr().addr());
+        if let Some((_, vector)) = self.together.borrow().get(&key) {
+            return *vector;
+        }
+        let bits = names.iter().filter_map(|name| self.of(policy, class, name));
+        let vector = bits.fold(0, |all, bit| all | bit);
+        let mut together = self.together.borrow_mut();
+        if together.len() >= REMEMBERED {
+            together.clear();
+        }
+        together.insert(key, (Arc::clone(names), vector));
+        vector
     }
 }

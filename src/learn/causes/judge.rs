@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use rustc_hash::FxHashMap;
@@ -91,7 +92,9 @@ pub struct Judge<'g> {
     specified: FxHashMap<usize, Option<Rc<Context>>>,
     below: FxHashMap<Box<[u8]>, Option<Below>>,
     /// The log's contexts in the policy's numbers.
-    contexts: HashMap<crate::denials::Context, Option<Rc<Context>>, RandomState>,
+    contexts: HashMap<Arc<crate::denials::Context>, Option<Rc<Context>>, RandomState>,
+    /// The same by where they lie in memory, which keeps them there.
+    places: FxHashMap<usize, (Arc<crate::denials::Context>, Option<Rc<Context>>)>,
 }
 
 /// So many contexts of the log are remembered.
@@ -125,6 +128,7 @@ impl<'g> Judge<'g> {
             specified: FxHashMap::default(),
             below: FxHashMap::default(),
             contexts: HashMap::default(),
+            places: FxHashMap::default(),
         }
     }
 
@@ -218,21 +222,43 @@ impl<'g> Judge<'g> {
     }
 
     /// A context of the log in the policy's numbers.
-    pub(super) fn context(&mut self, context: &crate::denials::Context) -> Option<Rc<Context>> {
-        if let Some(known) = self.contexts.get(context) {
+    pub(super) fn context(&mut self, context: &Arc<crate::denials::Context>) -> Option<Rc<Context>> {
+        let place = Arc::as_ptr(context).addr();
+        if let Some((_, known)) = self.places.get(&place) {
             return known.clone();
         }
-        let parsed = self.ground.policy.parse_context_unchecked(&context.to_string()).ok().map(Rc::new);
-        if self.contexts.len() >= CONTEXTS {
+        let known = self.contexts.get(context).cloned();
+        let parsed = known.unwrap_or_else(|| {
+            let parsed = self.ground.policy.parse_context_unchecked(&context.to_string());
+            parsed.ok().map(|parsed| self.abouts.one(parsed))
+        });
+        if self.places.len() >= CONTEXTS {
             self.contexts.clear();
+            self.places.clear();
         }
-        self.contexts.insert(context.clone(), parsed.clone());
+        self.contexts.insert(Arc::clone(context), parsed.clone());
+        self.places.insert(place, (Arc::clone(context), parsed.clone()));
         parsed
+    }
+
+    /// This context, where it is known the one in memory.
+    pub(super) fn one(&self, context: Context) -> Rc<Context> {
+        self.abouts.one(context)
+    }
+
+    /// A context with the type of another.
+    pub(super) fn retyped(&self, context: &Rc<Context>, to: &Rc<Context>) -> Rc<Context> {
+        self.abouts.retyped(context, to)
     }
 
     /// What the policy says of a question's source, target and class.
     pub(in crate::learn) fn about(&self, q: &Question) -> Rc<About> {
-        self.abouts.of(&self.view, &q.source, &q.target, q.class)
+        self.about_target(q, &q.target)
+    }
+
+    /// What it says where the target has this context.
+    pub(in crate::learn) fn about_target(&self, q: &Question, target: &Rc<Context>) -> Rc<About> {
+        self.abouts.of(&self.view, &q.source, target, q.class)
     }
 
     /// What of a question the policy allows: permissions, and whether every command passes.
@@ -255,6 +281,11 @@ impl<'g> Judge<'g> {
         (passes(plain, &of_type), passes(whole, &|| Context::clone(to)))
     }
 
+    /// The bits of a denial's permissions, those that the policy has.
+    pub(super) fn vector(&self, class: ClassId, names: &Arc<[Name]>) -> u32 {
+        self.bits.vector(&self.ground.policy, class, names)
+    }
+
     /// The bit of a permission.
     pub(in crate::learn) fn bit(&self, class: ClassId, name: &Name) -> Option<u32> {
         self.bits.of(&self.ground.policy, class, name)
@@ -263,7 +294,8 @@ impl<'g> Judge<'g> {
     /// The context that a specification of the ground gives, if the policy has it.
     pub(super) fn spec_context(&mut self, spec: &'g Spec) -> Option<Rc<Context>> {
         let policy = &self.ground.policy;
-        let parse = || policy.parse_context(spec.context.as_deref()?).ok().map(Rc::new);
+        let abouts = &self.abouts;
+        let parse = || policy.parse_context(spec.context.as_deref()?).ok().map(|c| abouts.one(c));
         self.specified.entry(std::ptr::from_ref(spec).addr()).or_insert_with(parse).clone()
     }
 
@@ -353,7 +385,7 @@ impl<'g> Judge<'g> {
             return Some(format!("{least}{}", crate::learn::text::count(n, "file", "files")));
         }
         // Types of homes and of what programs make have none, and are on many files all the same.
-        let n = self.ground.labels()?.by_type.get(ty).copied()?;
+        let n = self.ground.labels()?.giving(ty)?;
         Some(crate::learn::text::count(n, "specification", "specifications"))
     }
 }

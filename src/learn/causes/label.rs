@@ -40,9 +40,10 @@ pub fn kind(class: &str) -> Option<FileKind> {
 
 /// The whole paths of a denial's objects, where these are files.
 pub(super) fn paths(denial: &Denial) -> Vec<&[u8]> {
-    if kind(denial.key.class.as_str()).is_none() {
-        return Vec::new();
-    }
+    each_path(denial).collect()
+}
+
+fn each_path(denial: &Denial) -> impl Iterator<Item = &[u8]> {
     // A lone `/` is the root of whatever file system it is, wherever that is mounted.
     let is_path = |p: &&[u8]| {
         p.starts_with(b"/")
@@ -51,7 +52,8 @@ pub(super) fn paths(denial: &Denial) -> Vec<&[u8]> {
             && !p.split(|b| *b == b'/').any(|c| c == b"..")
     };
     let plain = |p: &'_ [u8]| p.len() - usize::from(p.len() > 1 && p.ends_with(b"/"));
-    denial.evidence.objects.iter().filter(is_path).map(|p| p.get(..plain(p)).unwrap_or(p)).collect()
+    let objects = kind(denial.key.class.as_str()).is_some().then(|| denial.evidence.objects.iter());
+    objects.into_iter().flatten().filter(is_path).map(move |p| p.get(..plain(p)).unwrap_or(p))
 }
 
 /// Whether the objects were only to be made: they take their labels from their folders, not from the specifications.
@@ -111,37 +113,27 @@ pub(super) fn wrong(judge: &mut Judge<'_>, denial: &Denial, q: &Question) -> Opt
     if is_made(denial) {
         return made::wrong(judge, denial, q, kind);
     }
-    let all = paths(denial);
     let mut first: Option<(&Spec, Rc<Context>, bool)> = None;
-    let mut wrong = 0usize;
-    for path in &all {
-        let Some(e) = expected(judge, path, kind) else { continue };
+    for path in each_path(denial) {
+        // A rule is needed all the same where one of the paths is as it should be.
+        let e = expected(judge, path, kind)?;
         if e.context.ty == q.target.ty {
-            continue;
+            return None;
         }
         // restorecon changes the type alone, unless it is forced.
         let (plain, whole) = judge.relabelled(q, &e.context);
         if !plain && !whole {
-            continue;
+            return None;
         }
-        wrong += 1;
         first.get_or_insert((e.spec, e.context, !plain));
     }
     let (spec, context, level) = first?;
-    // A rule is needed all the same where some of the paths are as they should be.
-    if wrong < all.len() {
-        return None;
-    }
-    let all: Vec<Box<[u8]>> = all.into_iter().map(Into::into).collect();
+    let all: Vec<Box<[u8]>> = each_path(denial).map(Into::into).collect();
     let is = judge.ty(q.target.ty);
     let should = judge.ty(context.ty);
     let customized = judge.ground.labels().is_some_and(|l| l.customizable.contains(is));
     let force = customized || level;
-    let after = if force {
-        Rc::clone(&context)
-    } else {
-        Context { ty: context.ty, ..Context::clone(&q.target) }.into()
-    };
+    let after = if force { Rc::clone(&context) } else { judge.retyped(&q.target, &context) };
     let below = below(judge, &all, kind).map(Box::new);
     let more = denial.evidence.objects.more();
     let remedy = Remedy::Relabel { paths: all, more, to: should.to_owned(), force, below };

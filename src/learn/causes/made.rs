@@ -51,7 +51,7 @@ fn new(judge: &Judge<'_>, q: &Question, folder: &Context, path: &[u8]) -> Contex
 }
 
 fn passes(judge: &Judge<'_>, q: &Question, target: Context) -> bool {
-    judge.allowed(&Question { target: target.into(), ..q.clone() }) == (q.vector, true)
+    judge.allowed(&Question { target: judge.one(target), ..q.clone() }) == (q.vector, true)
 }
 
 /// All folders are to be restored.

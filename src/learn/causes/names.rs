@@ -23,8 +23,7 @@ pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Questio
         return Err(unknown(policy, "source", key.source.kind.as_str()));
     };
     let (class, types_only) = (*class, *types_only);
-    let bits = key.permissions.iter().filter_map(|p| judge.bit(class, p));
-    let vector = bits.fold(0, |a, b| a | b);
+    let vector = judge.vector(class, &key.permissions);
     if vector == 0 {
         let name = key.permissions.first().map_or("?", |p| p.as_str());
         let near = nearest(name, policy.permissions(class).map(|p| &*p.name));
@@ -47,23 +46,26 @@ pub(super) fn question(judge: &mut Judge<'_>, denial: &Denial) -> Result<Questio
 /// Contexts and class in the policy's numbers.
 fn numbers(judge: &mut Judge<'_>, key: &DenialKey) -> Result<Numbers, Box<Verdict>> {
     let policy = &judge.ground.policy;
-    for (whose, context) in [("source", &key.source), ("target", &key.target)] {
+    let exact = judge.context(&key.source).zip(judge.context(&key.target));
+    let contexts = [("source", &key.source), ("target", &key.target)];
+    // Whose parts are all known has a type that is.
+    for (whose, context) in contexts.into_iter().filter(|_| exact.is_none()) {
         let known = policy.types().find(context.kind.as_str()).filter(|t| t.kind != TypeKind::Attribute);
         if known.is_none() {
             return Err(unknown(policy, whose, context.kind.as_str()));
         }
     }
-    let Some(class) = policy.classes().id(key.class.as_str()) else {
+    let last = judge.last.as_ref().filter(|last| last.key.class == key.class).map(|last| last.class);
+    let Some(class) = last.or_else(|| policy.classes().id(key.class.as_str())) else {
         let near = nearest(key.class.as_str(), policy.classes().iter().map(|c| c.name()));
         return Err(missing("class", key.class.as_str(), near, Vec::new()));
     };
-    let exact = judge.context(&key.source).zip(judge.context(&key.target));
     let types_only = exact.is_none();
     let (source, target) = match exact {
         Some(both) => both,
         // The types are known (looked at above); the rest stands for nothing.
         None => match (by_type(policy, &key.source), by_type(policy, &key.target)) {
-            (Some(source), Some(target)) => (source.into(), target.into()),
+            (Some(source), Some(target)) => (judge.one(source), judge.one(target)),
             _ => return Err(unknown(policy, "source", key.source.kind.as_str())),
         },
     };

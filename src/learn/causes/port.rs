@@ -90,7 +90,7 @@ fn labelled_since(judge: &Judge<'_>, q: &Question, ports: &[u16], number: u32) -
     let mut evidence = Vec::new();
     for port in ports {
         let found = policy.port(number, *port)?;
-        let asked = Question { target: found.context.clone().into(), ..q.clone() };
+        let asked = Question { target: judge.one(found.context.clone()), ..q.clone() };
         if found.context.ty == q.target.ty || judge.allowed(&asked) != (q.vector, true) {
             return None;
         }
@@ -125,7 +125,7 @@ fn candidates(judge: &mut Judge<'_>, q: &Question) -> Vec<(TypeId, usize)> {
         if types::GENERIC_PORTS.contains(&name) || connects && !family(name) {
             continue;
         }
-        let asked = Question { target: context.clone().into(), ..q.clone() };
+        let asked = Question { target: judge.one(context.clone()), ..q.clone() };
         if judge.allowed(&asked) == (q.vector, true) {
             let users = judge.sources(context.ty, q.class, q.vector).len();
             found.push((Some(name) != usual, !family(name), users, context.ty));

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::automaton::Automaton;
 use super::lookup::Lookups;
 use super::pattern::{self, Refusal, Verdict};
@@ -22,20 +24,24 @@ const MAX_PATTERN: usize = 4096;
 #[derive(Debug, Clone)]
 pub struct Text<'t> {
     pub(super) name: Arc<str>,
-    bytes: &'t [u8],
+    pub(super) bytes: Cow<'t, [u8]>,
     /// The number of each line, where it is not just the next.
-    numbers: &'t [u32],
+    numbers: Cow<'t, [u32]>,
 }
 
 impl<'t> Text<'t> {
     /// A file that was read.
-    pub fn new(name: impl Into<Arc<str>>, bytes: &'t [u8]) -> Self {
-        Text { name: name.into(), bytes, numbers: &[] }
+    pub fn new(name: impl Into<Arc<str>>, bytes: impl Into<Cow<'t, [u8]>>) -> Self {
+        Text { name: name.into(), bytes: bytes.into(), numbers: Cow::default() }
     }
 
     /// A text made from a file (see [`super::homes`]); `numbers` tells for each line the file's line.
-    pub fn made_of(name: impl Into<Arc<str>>, bytes: &'t [u8], numbers: &'t [u32]) -> Self {
-        Text { name: name.into(), bytes, numbers }
+    pub fn made_of(
+        name: impl Into<Arc<str>>,
+        bytes: impl Into<Cow<'t, [u8]>>,
+        numbers: impl Into<Cow<'t, [u32]>>,
+    ) -> Self {
+        Text { name: name.into(), bytes: bytes.into(), numbers: numbers.into() }
     }
 
     /// The file's name.
@@ -43,12 +49,22 @@ impl<'t> Text<'t> {
         Arc::clone(&self.name)
     }
 
-    /// The lines with their numbers.
-    pub(super) fn lines(&self) -> impl Iterator<Item = (&'t [u8], u32)> {
-        let numbers = self.numbers;
-        self.bytes.split(|b| *b == b'\n').zip(1u32..).enumerate().map(move |(i, (line, number))| {
-            (line, if numbers.is_empty() { number } else { numbers.get(i).copied().unwrap_or(number) })
+    /// The lines, each with where it begins and its number.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (usize, &[u8], u32)> {
+        let (bytes, numbers) = (&*self.bytes, &*self.numbers);
+        let ends = memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]);
+        let mut start = 0;
+        ends.zip(1u32..).enumerate().map(move |(i, (end, number))| {
+            let at = std::mem::replace(&mut start, end + 1);
+            let number = if numbers.is_empty() { number } else { numbers.get(i).copied().unwrap_or(number) };
+            (at, bytes.get(at..end).unwrap_or_default(), number)
         })
+    }
+
+    /// The same with memory of its own.
+    pub(super) fn into_owned(self) -> Text<'static> {
+        let Text { name, bytes, numbers } = self;
+        Text { name, bytes: bytes.into_owned().into(), numbers: numbers.into_owned().into() }
     }
 }
 
@@ -80,11 +96,19 @@ impl<'t> Files<'t> {
                 specs.extend(spec::read(text, input, problems));
             }
         }
-        let subs = [&self.subs, &self.subs_dist].map(|text| match text {
+        (specs, self.substitutions(precedence, problems))
+    }
+
+    /// The substitutions: local ones, and the distribution's.
+    pub(super) fn substitutions(
+        &self,
+        precedence: Precedence,
+        problems: &mut Vec<Problem>,
+    ) -> [Substitutions; 2] {
+        [&self.subs, &self.subs_dist].map(|text| match text {
             Some(text) => Substitutions::read(text, precedence, problems),
             None => Substitutions::default(),
-        });
-        (specs, subs)
+        })
     }
 
     /// One file and nothing next to it.
@@ -100,7 +124,7 @@ pub struct FileContexts {
     /// In the order of the files: file_contexts, .homedirs, .local.
     pub(super) specs: Vec<Ready>,
     /// Those that match one text only, by it, each in the order in which they are asked.
-    pub(super) exact: HashMap<Box<[u8]>, Vec<usize>>,
+    pub(super) exact: HashMap<Box<[u8]>, Vec<usize>, RandomState>,
     /// All others; `None` where it could not be built.
     pub(super) automaton: Option<Automaton>,
     /// Which specifications a pattern of the automaton stands for.
@@ -144,7 +168,7 @@ impl FileContexts {
         let mut database = FileContexts {
             precedence,
             specs: Vec::new(),
-            exact: HashMap::new(),
+            exact: HashMap::default(),
             automaton: None,
             patterns: Vec::new(),
             local,

@@ -65,6 +65,8 @@ pub struct Lookups<'c> {
     found: Vec<usize>,
     /// Answers by where the automaton ended, where nothing else decides.
     known: FxHashMap<(End, Option<FileKind>), Answer<'c>>,
+    /// The last of these for each kind (and for none): neighbours mostly end alike.
+    last: [Option<(End, Answer<'c>)>; 8],
 }
 
 /// So many answers are kept.
@@ -77,6 +79,7 @@ impl<'c> Lookups<'c> {
             walker: contexts.automaton.as_ref().map(|a| a.walker()),
             found: Vec::new(),
             known: FxHashMap::default(),
+            last: [None; 8],
         }
     }
 
@@ -141,7 +144,12 @@ impl<'c> Lookups<'c> {
         let Some(end) = self.walker.as_mut().and_then(|w| w.end(path)) else {
             return Answer::Undecided(None);
         };
+        let slot = kind.map_or(7, |kind| kind as usize);
+        if let Some(Some((_, answer))) = self.last.get(slot).filter(|l| l.is_some_and(|(at, _)| at == end)) {
+            return *answer;
+        }
         if let Some(answer) = self.known.get(&(end, kind)) {
+            self.last.get_mut(slot).map(|last| last.replace((end, *answer)));
             return *answer;
         }
         self.found.clear();

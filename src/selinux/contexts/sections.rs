@@ -4,14 +4,14 @@
 //! section is made of the specifications whose beginnings agree with a path's first two folders, when the first path
 //! in these is asked about. It answers as all of them together do.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use super::database::{FileContexts, Files};
+use super::database::{FileContexts, Files, Text};
 use super::lookup::{Answer, Lookups};
 use super::precedence::Precedence;
-use super::spec::{FileKind, Problem, Spec};
+use super::spec::{self, FileKind, Line, Problem};
 use super::subs::{self, Substitutions};
 
 /// So many sections are made; paths elsewhere are asked of all specifications together.
@@ -21,9 +21,10 @@ const MOST: usize = 24;
 #[derive(Debug)]
 pub struct Sections {
     precedence: Precedence,
-    specs: Vec<Spec>,
-    /// How much of each specification's pattern its paths surely begin with.
-    beginnings: Vec<u16>,
+    /// file_contexts, .homedirs and .local: what is taken from them is made of them when it is asked for.
+    texts: [Option<Text<'static>>; 3],
+    /// The lines that hold specifications, of one text after the other.
+    lines: Vec<Begun>,
     local: Substitutions,
     dist: Substitutions,
     problems: Vec<Problem>,
@@ -31,37 +32,61 @@ pub struct Sections {
     whole: OnceLock<FileContexts>,
 }
 
+/// A line of a text.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    line: Line,
+    /// How much of its pattern its paths surely begin with.
+    len: u16,
+    /// Which text.
+    input: u8,
+}
+
 impl Sections {
     /// Reads the files.
     pub fn new(files: Files<'_>, precedence: Precedence) -> Sections {
-        let mut problems = Vec::new();
-        let (specs, [local, dist]) = files.read(precedence, &mut problems);
-        let len = |spec: &Spec| u16::try_from(beginning(&spec.pattern).len()).unwrap_or(0);
-        let beginnings = specs.iter().map(len).collect();
+        let (mut problems, mut of_subs, mut lines) = (Vec::new(), Vec::new(), Vec::new());
+        let [local, dist] = files.substitutions(precedence, &mut of_subs);
+        let texts = [files.main, files.homedirs, files.local].map(|t| t.map(Text::into_owned));
+        for (text, input) in texts.iter().zip(0..) {
+            let Some(text) = text else { continue };
+            spec::each(text, &mut problems, |line| {
+                let len = u16::try_from(beginning(line.pattern(text)).len()).unwrap_or(0);
+                lines.push(Begun { line, len, input });
+            });
+        }
+        problems.append(&mut of_subs);
         let (made, whole) = Default::default();
-        Sections { precedence, specs, beginnings, local, dist, problems, made, whole }
+        Sections { precedence, texts, lines, local, dist, problems, made, whole }
     }
 
-    /// The specifications, in the order of the files.
-    pub fn specs(&self) -> impl ExactSizeIterator<Item = &Spec> {
-        self.specs.iter()
+    fn text(&self, input: u8) -> Option<&Text<'static>> {
+        self.texts.get(usize::from(input)).and_then(Option::as_ref)
+    }
+
+    /// The name of the file that the first specification is in.
+    pub fn first_file(&self) -> Option<Arc<str>> {
+        self.lines.first().and_then(|begun| self.text(begun.input)).map(Text::name)
+    }
+
+    /// The contexts that specifications give, in the order of the files.
+    pub fn contexts(&self) -> impl Iterator<Item = &[u8]> {
+        let all = self.lines.iter().filter_map(|begun| Some(begun.line.context(self.text(begun.input)?)));
+        all.filter(|context| *context != spec::NONE)
     }
 
     /// All specifications.
     pub fn whole(&self) -> &FileContexts {
-        self.whole.get_or_init(|| self.made_of(self.specs.iter()))
+        self.whole.get_or_init(|| self.made_of(|_, _| true))
     }
 
     /// Somebody to ask.
     pub fn lookups(&self) -> SectionLookups<'_> {
-        SectionLookups { sections: self, open: FxHashMap::default() }
+        SectionLookups { sections: self, open: FxHashMap::default(), last: None }
     }
 
-    /// Specifications that answer for this path (made ready) as all of them do, and a number for them.
-    fn about(&self, path: &[u8]) -> (usize, &FileContexts) {
-        let slashes = path.iter().enumerate().filter(|(_, b)| **b == b'/').take(3);
-        let end = slashes.last().map_or(0, |(at, _)| at + 1);
-        let folders = path.get(..end).unwrap_or_default();
+    /// Specifications that answer for paths in these folders as all of them do, and a number for them.
+    fn about(&self, folders: &[u8]) -> (usize, &FileContexts) {
         for (number, slot) in self.made.iter().enumerate() {
             let (known, section) = slot.get_or_init(|| (folders.into(), self.section(folders)));
             if **known == *folders {
@@ -72,18 +97,34 @@ impl Sections {
     }
 
     fn section(&self, folders: &[u8]) -> FileContexts {
-        let agrees = |spec: &Spec, len: u16| {
-            let len = usize::from(len).min(folders.len());
-            spec.pattern.as_bytes().get(..len) == folders.get(..len)
-        };
-        let all = self.specs.iter().zip(&self.beginnings);
-        self.made_of(all.filter(|(spec, len)| agrees(spec, **len)).map(|(spec, _)| spec))
+        self.made_of(|pattern, len| {
+            let len = len.min(folders.len());
+            pattern.get(..len) == folders.get(..len)
+        })
     }
 
-    fn made_of<'s>(&self, specs: impl Iterator<Item = &'s Spec>) -> FileContexts {
+    /// Those whose pattern is wanted, by it and by how much of it paths surely begin with.
+    fn made_of(&self, wanted: impl Fn(&[u8], usize) -> bool) -> FileContexts {
+        let specs = self.lines.iter().filter_map(|begun| {
+            let text = self.text(begun.input)?;
+            let is_wanted = wanted(begun.line.pattern(text), begun.len.into());
+            is_wanted.then(|| begun.line.spec(text, begun.input))
+        });
         let subs = [self.local.clone(), self.dist.clone()];
-        FileContexts::of(specs.cloned().collect(), subs, self.precedence, self.problems.clone())
+        FileContexts::of(specs.collect(), subs, self.precedence, self.problems.clone())
     }
+}
+
+/// A path's first two folders, by which its section is found.
+fn folders(path: &[u8]) -> &[u8] {
+    let (mut end, mut slashes) = (0, 0);
+    for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        (end, slashes) = (at + 1, slashes + 1);
+        if slashes == 3 {
+            break;
+        }
+    }
+    path.get(..end).unwrap_or_default()
 }
 
 /// Somebody to ask, who asks a path's section.
@@ -92,6 +133,8 @@ pub struct SectionLookups<'s> {
     sections: &'s Sections,
     /// By section.
     open: FxHashMap<usize, Lookups<'s>>,
+    /// The folders that were asked about last, and their section: the next path mostly lies there too.
+    last: Option<(Vec<u8>, usize)>,
 }
 
 impl<'s> SectionLookups<'s> {
@@ -99,41 +142,62 @@ impl<'s> SectionLookups<'s> {
     pub fn lookup(&mut self, path: &[u8], kind: Option<FileKind>) -> Answer<'s> {
         let sections = self.sections;
         let path = subs::prepare(path, &sections.local, &sections.dist, |_| ());
-        let (number, section) = sections.about(&path);
+        let folders = folders(&path);
+        let last = self.last.as_ref().filter(|(last, _)| *last == folders);
+        if let Some(lookups) = last.and_then(|(_, number)| self.open.get_mut(number)) {
+            return lookups.answer(&path, kind);
+        }
+        let (number, section) = sections.about(folders);
+        self.last = Some((folders.to_vec(), number));
         self.open.entry(number).or_insert_with(|| section.lookups()).answer(&path, kind)
     }
 }
 
 /// What every path begins with that a pattern matches. Nothing for a pattern that might not be valid: that decides about
 /// any path.
-fn beginning(pattern: &str) -> &str {
-    if !is_plain(pattern.as_bytes()) {
-        return "";
+fn beginning(pattern: &[u8]) -> &[u8] {
+    let mut len = pattern.iter().take_while(|b| is_literal(**b)).count();
+    if !is_plain_after(pattern, len) {
+        return b"";
     }
-    let literal = |b: &u8| is_literal(*b);
-    let mut len = pattern.bytes().take_while(literal).count();
     // What follows may be about the last byte.
-    if pattern.as_bytes().get(len).is_some_and(|b| matches!(b, b'?' | b'*' | b'+')) {
+    if pattern.get(len).is_some_and(|b| matches!(b, b'?' | b'*' | b'+')) {
         len = len.saturating_sub(1);
     }
     pattern.get(..len).unwrap_or_default()
 }
 
 fn is_literal(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/_-,:@%=~".contains(&byte)
+    LITERAL.get(usize::from(byte)).copied().unwrap_or(false)
 }
+
+/// For each byte whether a pattern that has it means just it.
+const LITERAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 128 {
+        let others = matches!(byte, b'/' | b'_' | b'-' | b',' | b':' | b'@' | b'%' | b'=' | b'~');
+        if let Some((_, [slot, ..])) = table.split_at_mut_checked(byte as usize) {
+            *slot = others || byte.is_ascii_alphanumeric();
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a pattern is of the plain sort that all but a few are: literals, `.`, escaped punctuation, simple sets, groups
 /// with alternatives, and `?`, `*` or `+` once after any of these.
-fn is_plain(pattern: &[u8]) -> bool {
+///
+/// `literal` is how many literals it begins with.
+fn is_plain_after(pattern: &[u8], literal: usize) -> bool {
     let mut depth = 0usize;
     // Whether what is before can be repeated.
-    let mut atom = false;
-    let mut rest = pattern;
+    let mut atom = literal > 0;
+    let mut rest = pattern.get(literal..).unwrap_or_default();
     while let [first, tail @ ..] = rest {
         rest = tail;
         match first {
-            b if is_literal(*b) || *b == b'.' => atom = true,
+            b'.' => atom = true,
             b'\\' => match tail {
                 [b, tail @ ..] if b.is_ascii_punctuation() => (atom, rest) = (true, tail),
                 _ => return false,
@@ -156,6 +220,10 @@ fn is_plain(pattern: &[u8]) -> bool {
                     _ => return false,
                 }
                 atom = true;
+            }
+            b if is_literal(*b) => {
+                let more = tail.iter().take_while(|b| is_literal(**b)).count();
+                (atom, rest) = (true, tail.get(more..).unwrap_or_default());
             }
             _ => return false,
         }
@@ -249,7 +317,7 @@ mod tests {
             ("/srv/x\\d", ""),
             ("[/]srv", ""),
         ] {
-            assert_eq!(beginning(pattern), expected, "{pattern}");
+            assert_eq!(beginning(pattern.as_bytes()), expected.as_bytes(), "{pattern}");
         }
     }
 
@@ -265,16 +333,16 @@ mod tests {
             };
             let text: Vec<u8> = (0..next() % 12).map(|_| b"/ab.*?+()|[]^-09\\{$"[next() % 19]).collect();
             let text = [b"/", &*text].concat();
-            if is_plain(&text) {
+            if is_plain_after(&text, 0) {
                 plain += 1;
                 let read = pattern::read(&text).unwrap_or_else(|e| panic!("{}: {e:?}", text.escape_ascii()));
                 let text = String::from_utf8(text).unwrap();
-                assert!(!read.loose && text.starts_with(beginning(&text)));
+                assert!(!read.loose && text.as_bytes().starts_with(beginning(text.as_bytes())));
                 let regex = regex::bytes::Regex::new(&format!("(?s-u)^(?:{})$", read.regex)).unwrap();
                 for _ in 0..20 {
                     let path: Vec<u8> = (0..next() % 6).map(|_| b"/ab.{$"[next() % 6]).collect();
                     let path = [b"/", &*path].concat();
-                    let begins = path.starts_with(beginning(&text).as_bytes());
+                    let begins = path.starts_with(beginning(text.as_bytes()));
                     assert!(begins || !regex.is_match(&path), "{text} {}", path.escape_ascii());
                 }
             }

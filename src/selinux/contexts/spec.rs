@@ -115,62 +115,139 @@ pub struct Problem {
 /// Reads a file of specifications.
 pub(super) fn read(text: &Text<'_>, input: u8, problems: &mut Vec<Problem>) -> Vec<Spec> {
     let mut specs = Vec::new();
-    for (line, number) in text.lines() {
-        let place = || Place { file: Arc::clone(&text.name), line: number };
-        match fields(line) {
-            Ok(None) => {}
-            Ok(Some((pattern, kind, context))) => {
-                specs.push(Spec {
-                    pattern: pattern.into(),
-                    kind,
-                    context: (context != "<<none>>").then(|| context.into()),
-                    place: place(),
-                    input,
-                });
-            }
-            Err(what) => problems.push(Problem { place: place(), what, refused: true }),
-        }
-    }
+    each(text, problems, |line| specs.push(line.spec(text, input)));
     specs
 }
 
-type Fields<'l> = Option<(&'l str, Option<FileKind>, &'l str)>;
+/// A line that holds a specification: where its fields lie in the text, none of them longer than a `u16` tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line {
+    /// Where the pattern begins.
+    at: usize,
+    /// Where the context begins.
+    context: usize,
+    /// The line's number.
+    number: u32,
+    pattern_len: u16,
+    context_len: u16,
+    kind: Option<FileKind>,
+}
+
+impl Line {
+    pub(super) fn pattern<'t>(&self, text: &'t Text<'_>) -> &'t [u8] {
+        field(text, self.at, self.pattern_len)
+    }
+
+    /// The context, which may be `<<none>>`.
+    pub(super) fn context<'t>(&self, text: &'t Text<'_>) -> &'t [u8] {
+        field(text, self.context, self.context_len)
+    }
+
+    /// The specification, in the file of this rank.
+    pub(super) fn spec(&self, text: &Text<'_>, input: u8) -> Spec {
+        let shared = |field| std::str::from_utf8(field).unwrap_or_default().into();
+        let context = self.context(text);
+        Spec {
+            pattern: shared(self.pattern(text)),
+            kind: self.kind,
+            context: (context != NONE).then(|| shared(context)),
+            place: Place { file: Arc::clone(&text.name), line: self.number },
+            input,
+        }
+    }
+}
+
+/// What stands for the context of files that are to be left as they are.
+pub(super) const NONE: &[u8] = b"<<none>>";
+
+/// A field of a text; those that were taken are ASCII.
+fn field<'t>(text: &'t Text<'_>, at: usize, len: u16) -> &'t [u8] {
+    text.bytes.get(at..at + usize::from(len)).unwrap_or_default()
+}
+
+/// Calls for each line that holds a specification.
+pub(super) fn each(text: &Text<'_>, problems: &mut Vec<Problem>, mut call: impl FnMut(Line)) {
+    for (start, line, number) in text.lines() {
+        match fields(line) {
+            Ok(None) => {}
+            Ok(Some(((at, pattern), kind, (context_at, context)))) => call(Line {
+                at: start + at,
+                context: start + context_at,
+                number,
+                pattern_len: len(pattern),
+                context_len: len(context),
+                kind,
+            }),
+            Err(what) => {
+                let place = Place { file: Arc::clone(&text.name), line: number };
+                problems.push(Problem { place, what, refused: true });
+            }
+        }
+    }
+}
+
+/// The length of a field that was taken: less than [`MAX_FIELD`].
+fn len(field: &[u8]) -> u16 {
+    u16::try_from(field.len()).unwrap_or(u16::MAX)
+}
+
+/// A field with where it begins.
+type Field<'l> = (usize, &'l [u8]);
+
+type Fields<'l> = Option<(Field<'l>, Option<FileKind>, Field<'l>)>;
 
 /// The fields of a line; `None` for an empty line or a comment. More fields than three are passed over, as there.
 fn fields(line: &[u8]) -> Result<Fields<'_>, String> {
     // The line is a C string to libselinux.
-    let line = line.split(|b| *b == 0).next().unwrap_or_default();
-    let mut fields = line.split(|b| is_space(*b)).filter(|f| !f.is_empty()).take(3);
-    let Some(first) = fields.next().filter(|f| !f.starts_with(b"#")) else { return Ok(None) };
-    let [first, second, third] =
-        [Some(first), fields.next(), fields.next()].map(|f| f.map(ascii).transpose());
-    match (first?, second?, third?) {
+    let line = memchr::memchr(0, line).and_then(|end| line.get(..end)).unwrap_or(line);
+    let mut at = 0;
+    let mut next = || -> Option<Field<'_>> {
+        at += line.get(at..)?.iter().position(|b| !is_space(*b))?;
+        let rest = line.get(at..)?;
+        // Blanks and tabs part fields; where there is other space, it is looked for byte by byte.
+        let quick = memchr::memchr2(b' ', b'\t', rest).and_then(|end| rest.get(..end)).unwrap_or(rest);
+        let field = match quick.iter().fold(false, |space, b| space | is_space(*b)) {
+            false => quick,
+            true => quick.split(|b| is_space(*b)).next().unwrap_or_default(),
+        };
+        let start = at;
+        at += field.len();
+        Some((start, field))
+    };
+    let Some(first) = next().filter(|(_, f)| !f.starts_with(b"#")) else { return Ok(None) };
+    let (second, third) = (next(), next());
+    for (_, field) in [Some(first), second, third].into_iter().flatten() {
+        ascii(field)?;
+    }
+    match (Some(first), second, third) {
         (Some(pattern), Some(context), None) => Ok(Some((pattern, None, context))),
-        (Some(pattern), Some(kind), Some(context)) => match kind.as_bytes() {
+        (Some(pattern), Some((_, kind)), Some(context)) => match kind {
             [b'-', letter] if FileKind::of_letter(*letter).is_some() => {
                 Ok(Some((pattern, FileKind::of_letter(*letter), context)))
             }
             _ => Err(format!(
-                "expected a file kind (`--`, `-d`, `-l`, `-p`, `-s`, `-b` or `-c`), found `{kind}`"
+                "expected a file kind (`--`, `-d`, `-l`, `-p`, `-s`, `-b` or `-c`), found `{}`",
+                String::from_utf8_lossy(kind)
             )),
         },
         _ => Err("expected a pattern, perhaps a file kind, and a context; found one field".to_owned()),
     }
 }
 
-fn ascii(field: &[u8]) -> Result<&str, String> {
+fn ascii(field: &[u8]) -> Result<(), String> {
     if field.len() >= MAX_FIELD {
         return Err(format!("a field of {} bytes, which libselinux refuses", field.len()));
     }
-    match std::str::from_utf8(field) {
-        Ok(text) if text.is_ascii() => Ok(text),
-        _ => {
-            Err("a byte that is not ASCII, which libselinux refuses; write `.` for each such byte".to_owned())
-        }
+    if !field.is_ascii() {
+        return Err(
+            "a byte that is not ASCII, which libselinux refuses; write `.` for each such byte".to_owned()
+        );
     }
+    Ok(())
 }
 
 /// `isspace` of the C locale.
+#[inline]
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | 9..=13)
 }

@@ -39,7 +39,7 @@ impl Substitutions {
         problems: &mut Vec<Problem>,
     ) -> Substitutions {
         let mut list = Vec::new();
-        for (line, number) in text.lines() {
+        for (_, line, number) in text.lines() {
             let place = Place { file: Arc::clone(&text.name), line: number };
             if line.len() > MAX_LINE {
                 let what = format!("a line of more than {MAX_LINE} bytes, which libselinux reads as several");
@@ -102,7 +102,8 @@ pub(super) fn prepare<'p, 's>(
     mut used: impl FnMut(&'s Substitution),
 ) -> Cow<'p, [u8]> {
     let mut path = Cow::Borrowed(path);
-    if path.windows(2).any(|two| two == b"//") {
+    let mut last = 0;
+    if path.iter().any(|byte| std::mem::replace(&mut last, *byte) == b'/' && *byte == b'/') {
         let mut clean = path.into_owned();
         clean.dedup_by(|b, a| *a == b'/' && *b == b'/');
         path = Cow::Owned(clean);

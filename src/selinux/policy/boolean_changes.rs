@@ -1,16 +1,13 @@
 //! Which booleans would let rules allow what they do not, and what else they would open.
 //!
 //! The rules that matter are found by the index: asking costs microseconds, so that thousands of denials can be asked
-//! about. What else a change opens goes through all conditional rules; whoever asks for many remembers it
+//! about. What else a change opens is another matter (`openings`); whoever asks for many remembers it
 //! ([`View::opened_by_changes`]).
 
-use rustc_hash::FxHashMap;
-
 use super::between::Between;
-use super::decide::{Members, View, with_members};
+use super::decide::View;
 use super::id::{BooleanId, ClassId, TypeId};
 use super::rule_tables::Gate;
-use super::rules::RuleKind;
 
 /// States of booleans that would let a rule allow what is denied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,66 +103,6 @@ impl<'p> View<'p> {
             states.push(self.boolean(b) != set.contains(&b));
         }
         View::with_states(self.policy(), states)
-    }
-
-    /// How many accesses (types expanded, by permission) the other view allows by conditional rules and this one
-    /// does not.
-    fn opened_by(&self, other: &View<'p>) -> usize {
-        let policy = self.policy();
-        // By source and class, so that what a source may do to an attribute is looked up once for all that have it.
-        let mut seen: FxHashMap<(TypeId, ClassId), FxHashMap<TypeId, u32>> = FxHashMap::default();
-        let mut expanded = FxHashMap::default();
-        for conditional in policy.conditionals() {
-            let (before, after) = (self.is_true(conditional), other.is_true(conditional));
-            if before == after {
-                continue;
-            }
-            for rule in policy.branch(conditional, after).iter().filter(|r| r.kind() == RuleKind::Allow) {
-                let (Some(s), Some(t), Some(class)) = (rule.source(), rule.target(), rule.class()) else {
-                    continue;
-                };
-                for written in [s, t] {
-                    expanded.entry(written).or_insert_with(|| policy.expand(written));
-                }
-                let of = |written| expanded.get(&written).into_iter().flatten().copied();
-                for source in of(s) {
-                    let on = seen.entry((source, class)).or_default();
-                    for target in of(t) {
-                        *on.entry(target).or_insert(0) |= rule.permissions().unwrap_or(0);
-                    }
-                }
-            }
-        }
-        // What a source may do to what is written as a target; the first number tells for which source and class.
-        let mut granted = vec![(0usize, 0u32); policy.types().greatest() as usize];
-        let mut opened = 0;
-        for (number, ((source, class), on)) in seen.into_iter().enumerate() {
-            with_members(policy, source, |members| {
-                for (target, mut new) in on {
-                    new &= !self.laid_over(source, target, class);
-                    policy.each_written(target, |written| {
-                        if let Some(known) = granted.get_mut(written.index()) {
-                            if known.0 != number + 1 {
-                                *known = (number + 1, self.granted_on(written, class, members));
-                            }
-                            new &= !known.1;
-                        }
-                        new != 0
-                    });
-                    opened += new.count_ones() as usize;
-                }
-            });
-        }
-        opened
-    }
-
-    /// What `allow` rules in force let a source do to what is written as their target.
-    fn granted_on(&self, written: TypeId, class: ClassId, members: &Members<'_>) -> u32 {
-        let policy = self.policy();
-        let rules = policy.index.rules.get(written, class).filter(|e| members.contains(e.source));
-        let rules = rules.filter_map(|e| policy.rule(e.rule));
-        let rules = rules.filter(|(rule, gate)| rule.kind() == RuleKind::Allow && self.is_open(*gate));
-        rules.fold(0, |all, (rule, _)| all | rule.data())
     }
 }
 

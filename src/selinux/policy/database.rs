@@ -576,6 +576,10 @@ impl Policy {
     pub(super) fn rule(&self, number: u32) -> Option<(Rule, Gate)> {
         self.runs.get(&self.data, number)
     }
+    /// The numbers of all rules by source, and where those of each source's number end.
+    pub(super) fn rules_by_source(&self) -> (Vec<u32>, Vec<u32>) {
+        super::index::by_source(&self.data, &self.runs, self.types.greatest())
+    }
     /// The extended permissions of a rule of this policy that has them.
     pub fn extended(&self, rule: &Rule) -> Option<Extended> {
         let bytes = self.data.get(rule.extended()? as usize..)?.first_chunk()?;

@@ -1,7 +1,7 @@
 //! Access decisions, in the kernel's order (`context_struct_compute_av` in security/selinux/ss/services.c): rules over
 //! all attributes of both types, constraints, roles, bounds.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustc_hash::FxHashMap;
 
@@ -10,6 +10,7 @@ use super::constraint_eval::{Parties, holds};
 use super::context::Context;
 use super::database::Policy;
 use super::id::{BooleanId, ClassId, TypeId};
+use super::openings::Having;
 use super::rule_tables::Gate;
 use super::rules::{Rule, RuleKind};
 
@@ -40,6 +41,8 @@ pub struct View<'p> {
     over: FxHashMap<About, u32>,
     /// What rules said of types that were asked about before, where that is remembered.
     known: Option<Known>,
+    /// The types that have each attribute, once that is asked for.
+    having: OnceLock<Option<Arc<Having>>>,
 }
 
 /// What is remembered; a copy of a view remembers its own.
@@ -97,7 +100,8 @@ impl Policy {
 impl<'p> View<'p> {
     /// The policy with these states, by boolean from 0 on.
     pub(super) fn with_states(policy: &'p Policy, states: Vec<bool>) -> Self {
-        let mut view = View { policy, states, gates: Vec::new(), over: FxHashMap::default(), known: None };
+        let (gates, over, having) = Default::default();
+        let mut view = View { policy, states, gates, over, known: None, having };
         view.evaluate();
         view
     }
@@ -123,6 +127,11 @@ impl<'p> View<'p> {
     /// The policy that is looked at.
     pub fn policy(&self) -> &'p Policy {
         self.policy
+    }
+
+    /// The types that have each attribute, found out once; `None` for a policy that was made by hand.
+    pub(super) fn having(&self) -> Option<&Having> {
+        self.having.get_or_init(|| Having::new(self.policy).map(Arc::new)).as_deref()
     }
 
     /// Whether a boolean is on.
@@ -237,6 +246,12 @@ impl<'p> View<'p> {
             return 0;
         }
         self.over.get(&(source, target, class)).copied().unwrap_or(0)
+    }
+
+    /// All of what is laid over that is about this source.
+    pub(super) fn laid_over_for(&self, source: TypeId) -> impl Iterator<Item = (TypeId, ClassId, u32)> {
+        let of_source = self.over.iter().filter(move |((s, ..), _)| *s == source);
+        of_source.map(|((_, target, class), permissions)| (*target, *class, *permissions))
     }
 
     /// The same for every rule, in force or not, with the branch that it hangs on.

@@ -8,6 +8,7 @@
 use super::database::Policy;
 use super::id::{ClassId, TypeId};
 use super::rule_tables::Runs;
+use super::rules::Rule;
 
 /// A rule where the index needs it: 8 bytes, of which a decision looks at some hundred.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,6 +80,24 @@ struct ByClass {
     target: u16,
     source: u16,
     rule: u32,
+}
+
+/// The numbers of all rules by source, and where those of each source's number end.
+pub(super) fn by_source(data: &[u8], runs: &Runs, greatest: u32) -> (Vec<u32>, Vec<u32>) {
+    let mut places = Places::new(greatest);
+    let source = |rule: &Rule| -> usize {
+        let [source, ..] = rule.head();
+        source.into()
+    };
+    runs.each(data, |rule| places.count(source(&rule)));
+    places.sum();
+    let mut numbers = vec![0; runs.total()];
+    let mut number = 0;
+    runs.each(data, |rule| {
+        places.place(source(&rule), &mut numbers, number);
+        number += 1;
+    });
+    (numbers, places.0)
 }
 
 /// How often each number comes up; then where the next of each number goes; then where those of each end.

@@ -36,6 +36,7 @@ mod name_transitions;
 mod names;
 mod object_contexts;
 mod open;
+mod openings;
 mod overlay;
 mod package;
 
