@@ -125,6 +125,7 @@ impl<'f> Parser<'f> {
     }
 
     /// A mistake at the next token.
+    #[cold]
     fn mistake<T>(&mut self) -> Parsed<T> {
         let why = match self.peek() {
             Token::Error(slip) => slip.why().to_owned(),
@@ -190,6 +191,8 @@ impl<'f> Parser<'f> {
         self.stream.problem(m.at, m.kind, m.why.clone());
     }
 
+    // What is rare is by itself, here and below, so that what is not fits into the processor's cache.
+    #[inline(never)]
     fn include(&mut self, include: &mut Option<Include>) -> Parsed<ItemKind> {
         let dir = self.bump().0 == Token::IncludeDir;
         let loc = self.here();
@@ -204,6 +207,7 @@ impl<'f> Parser<'f> {
         }
     }
 
+    #[inline(never)]
     fn aliases(&mut self, kind: AliasKind) -> Parsed<ItemKind> {
         self.bump();
         let mut defined = Vec::new();
@@ -259,6 +263,7 @@ impl<'f> Parser<'f> {
         }
     }
 
+    #[inline(never)]
     fn defaults(&mut self, kind: DefaultsKind) -> Parsed<ItemKind> {
         self.bump();
         let scope = match kind {
@@ -346,7 +351,10 @@ impl<'f> Parser<'f> {
     fn command_spec(&mut self, before: Option<&CommandSpec>) -> Parsed<CommandSpec> {
         let start = self.here().span;
         let runas = self.runas()?;
-        let options = self.options()?;
+        let options = match self.peek() {
+            Token::Option(_) => self.options()?,
+            _ => Options::default(),
+        };
         let tags = self.tags();
         let command = self.command()?;
         let span = start.to(command.span);
@@ -377,6 +385,7 @@ impl<'f> Parser<'f> {
         Ok(Some(Arc::new(Runas { users, groups, span: open.span.to(close.span) })))
     }
 
+    #[inline(never)]
     fn options(&mut self) -> Parsed<Options> {
         let mut options = Options::default();
         while let Token::Option(word) = self.peek() {
@@ -438,19 +447,10 @@ impl<'f> Parser<'f> {
     /// A command with its digests and `!`.
     fn command(&mut self) -> Parsed<Member<Command>> {
         let start = self.here().span;
-        let mut digests = Vec::new();
-        while let Token::Sha(kind) = self.peek() {
-            self.bump();
-            self.expect(Token::Colon)?;
-            let Token::Digest = self.peek() else { return self.mistake() };
-            let text = self.value();
-            self.bump();
-            digests.push(Digest { kind, text });
-            // After a digest, a comma can only lead to another one.
-            if self.eat(Token::Comma).is_some() && !matches!(self.peek(), Token::Sha(_)) {
-                return self.mistake();
-            }
-        }
+        let digests = match self.peek() {
+            Token::Sha(_) => self.digests()?,
+            _ => Vec::new(),
+        };
         let negated = self.eat(Token::Bang).is_some();
         let (token, at) = self.bump();
         let value = match token {
@@ -473,6 +473,24 @@ impl<'f> Parser<'f> {
             other => return self.put_back(other, at),
         };
         Ok(Member { negated, value, span: start.to(at.span) })
+    }
+
+    #[inline(never)]
+    fn digests(&mut self) -> Parsed<Vec<Digest>> {
+        let mut digests = Vec::new();
+        while let Token::Sha(kind) = self.peek() {
+            self.bump();
+            self.expect(Token::Colon)?;
+            let Token::Digest = self.peek() else { return self.mistake() };
+            let text = self.value();
+            self.bump();
+            digests.push(Digest { kind, text });
+            // After a digest, a comma can only lead to another one.
+            if self.eat(Token::Comma).is_some() && !matches!(self.peek(), Token::Sha(_)) {
+                return self.mistake();
+            }
+        }
+        Ok(digests)
     }
 
     fn command_list(&mut self) -> Parsed<(Few<Member<Command>>, Span)> {
@@ -521,6 +539,7 @@ impl<'f> Parser<'f> {
     }
 
     /// A mistake at a token that was taken already.
+    #[cold]
     fn put_back<T>(&mut self, token: Token, at: Loc) -> Parsed<T> {
         (self.token, self.at, self.ahead) = (token, at, true);
         self.mistake()

@@ -61,6 +61,7 @@ impl Lexer {
     }
 
     /// A word in capitals that goes on in nothing else, and how long it is.
+    #[inline(never)]
     fn capitals(&mut self, rest: &[u8]) -> Option<(Token, usize)> {
         let len = token::alias(rest);
         if token::plain_word(rest) != Some(len) {
@@ -88,6 +89,7 @@ impl Lexer {
     }
 
     /// A command from its path on.
+    #[inline(never)]
     fn short_command(&mut self, frame: &mut Frame) -> Option<(Token, Span)> {
         let text = &frame.text;
         let start = frame.pos;
