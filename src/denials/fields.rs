@@ -95,15 +95,26 @@ impl<'a> InOrder<'a> {
     }
 }
 
+/// A byte eight times.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Where the first of eight bytes is that is below `bound` (1 to 128): with the borrow, a bit may be set behind the first
+/// alone.
+fn first_below(bytes: u64, bound: u64) -> Option<usize> {
+    let below = bytes.wrapping_sub(EACH * bound) & !bytes & (EACH * 0x80);
+    (below != 0).then(|| (below.trailing_zeros() / 8) as usize)
+}
+
+/// Where the first of eight bytes is that is this one.
+fn first_of(eight: &[u8; 8], byte: u8) -> Option<usize> {
+    first_below(u64::from_le_bytes(*eight) ^ (EACH * u64::from(byte)), 1)
+}
+
 /// Where the next quote is, which mostly is near.
 fn quote(text: &[u8]) -> Option<usize> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     for (number, eight) in text.as_chunks::<8>().0.iter().take(3).enumerate() {
-        // A byte that is 0 now was a quote; the lowest that is found is right.
-        let bytes = u64::from_le_bytes(*eight) ^ (EACH * 0x22);
-        let zeros = bytes.wrapping_sub(EACH) & !bytes & (EACH * 0x80);
-        if zeros != 0 {
-            return Some(number * 8 + (zeros.trailing_zeros() / 8) as usize);
+        if let Some(at) = first_of(eight, b'"') {
+            return Some(number * 8 + at);
         }
     }
     memchr(b'"', text)
@@ -111,36 +122,30 @@ fn quote(text: &[u8]) -> Option<usize> {
 
 /// How far it is to the next space, quote, control character or `!`.
 pub(super) fn plain_len(text: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let (eights, rest) = text.as_chunks::<8>();
-    let mut len = 0;
-    for eight in eights {
-        // Bytes below 0x23; the lowest that is found is right.
-        let bytes = u64::from_le_bytes(*eight);
-        let below = bytes.wrapping_sub(EACH * 0x23) & !bytes & (EACH * 0x80);
-        if below != 0 {
-            return len + (below.trailing_zeros() / 8) as usize;
-        }
-        len += 8;
-    }
-    len + rest.iter().position(|b| *b < 0x23).unwrap_or(rest.len())
+    len_until(text, |eight| first_below(u64::from_le_bytes(*eight), 0x23), |byte| byte < 0x23)
 }
 
-/// How far it is to the next space. Most words are so short that no search is worth its beginning: eight bytes at a time.
+/// How far it is to the next space.
 fn word_len(text: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
+    len_until(text, |eight| first_of(eight, b' '), |byte| byte == b' ')
+}
+
+/// How far it is to what is looked for. Most words are so short that no search is worth its beginning: eight bytes at a time.
+#[inline]
+fn len_until(
+    text: &[u8],
+    of_eight: impl Fn(&[u8; 8]) -> Option<usize>,
+    of_one: impl Fn(u8) -> bool,
+) -> usize {
     let (eights, rest) = text.as_chunks::<8>();
     let mut len = 0;
     for eight in eights {
-        // A byte that is 0 now was a space; the lowest that is found is right.
-        let bytes = u64::from_le_bytes(*eight) ^ (EACH * 0x20);
-        let zeros = bytes.wrapping_sub(EACH) & !bytes & (EACH * 0x80);
-        if zeros != 0 {
-            return len + (zeros.trailing_zeros() / 8) as usize;
+        if let Some(at) = of_eight(eight) {
+            return len + at;
         }
         len += 8;
     }
-    len + rest.iter().position(|b| *b == b' ').unwrap_or(rest.len())
+    len + rest.iter().position(|byte| of_one(*byte)).unwrap_or(rest.len())
 }
 
 impl<'a> Field<'a> {

@@ -71,40 +71,31 @@ fn any<'a>(record: &Record<'a>) -> Option<PathRecord<'a>> {
 
 /// A record with just the fields that kernels write, in their order.
 fn usual<'a>(body: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
-    let mut rest = InOrder(body);
+    in_order(body, |tail| tails.of(tail))
+}
+
+/// What a record tells, given as its text with what auditd added; `None` if it is not of the form that most have.
+pub(super) fn known<'a>(text: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
+    in_order(text, |tail| tails.of_text(tail, text)).filter(|path| path.name.is_some())
+}
+
+/// Reads up to the inode; `find` knows what stands behind it.
+fn in_order<'a, 't>(
+    text: &'a [u8],
+    find: impl FnOnce(&'a [u8]) -> Option<&'t Tail>,
+) -> Option<PathRecord<'a>> {
+    let mut rest = InOrder(text);
     rest.next(b"item=")?;
     let name = rest.next(b"name=")?;
     let inode = rest.next(b"inode=")?;
     let tail = rest.0;
-    let known = tails.of(tail)?;
+    let known = find(tail)?;
     let at = |value: Option<(u8, u8)>| {
         let (from, to) = value?;
         tail.get(usize::from(from)..usize::from(to))
     };
     Some(PathRecord {
         name: name.decoded(),
-        inode: inode.plain(),
-        parent: known.parent,
-        mode: at(known.mode),
-        uid: at(known.uid),
-        gid: at(known.gid),
-    })
-}
-
-/// What a record tells, given as its text with what auditd added; `None` if it is not of the form that most have.
-pub(super) fn known<'a>(text: &'a [u8], tails: &mut Tails) -> Option<PathRecord<'a>> {
-    let mut rest = InOrder(text);
-    rest.next(b"item=")?;
-    let name = rest.next(b"name=")?;
-    let inode = rest.next(b"inode=")?;
-    let tail = rest.0;
-    let known = tails.of_text(tail, text)?;
-    let at = |value: Option<(u8, u8)>| {
-        let (from, to) = value?;
-        tail.get(usize::from(from)..usize::from(to))
-    };
-    Some(PathRecord {
-        name: Some(name.decoded()?),
         inode: inode.plain(),
         parent: known.parent,
         mode: at(known.mode),

@@ -152,9 +152,7 @@ pub fn read(sources: &[Source], stdin: Option<Box<dyn Read + Send>>, options: Op
     let one = |(index, source): (usize, &Source)| {
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         match input::open(source, take_stdin(source)) {
-            Ok(blocks) => {
-                read_source(source, number, blocks, (round, Reader::new(number, options, lanes, edge)))
-            }
+            Ok(blocks) => read_source(source, blocks, round, Reader::new(number, options, lanes, edge)),
             Err(error) => {
                 let mut done = Done::new(options);
                 done.found.errors.push((number, error));
@@ -205,12 +203,8 @@ impl Done {
     }
 }
 
-fn read_source(
-    source: &Source,
-    number: u32,
-    mut blocks: Blocks,
-    (round, mut reader): (usize, Reader),
-) -> Done {
+fn read_source(source: &Source, mut blocks: Blocks, round: usize, mut reader: Reader) -> Done {
+    let number = reader.source;
     let mut error = None;
     let mut pool = Vec::new();
     let mut jobs = next_jobs(&mut blocks, round, &mut pool, &mut error);

@@ -101,11 +101,7 @@ impl Accepted {
     /// Those of a whole policy.
     fn of(tree: &Tree) -> Self {
         let mut accepted = Accepted::default();
-        for (number, file) in tree.files.iter().enumerate() {
-            for item in &file.items {
-                accepted.entry(tree, number, item);
-            }
-        }
+        tree.look(&mut |tree, file, item| accepted.entry(tree, file, item));
         accepted
     }
 

@@ -240,20 +240,25 @@ impl Handle {
 
     /// Opens the object for reading. Only regular files are opened: a device or a pipe may act on being opened.
     pub fn open_file(&self) -> io::Result<std::fs::File> {
-        if self.meta()?.kind != Kind::File {
+        self.open_sized().map(|(file, _)| file)
+    }
+
+    /// The same, and how many bytes it says it has.
+    fn open_sized(&self) -> io::Result<(std::fs::File, u64)> {
+        let meta = self.meta()?;
+        if meta.kind != Kind::File {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
-        std::fs::File::open(self.proc_path())
+        Ok((std::fs::File::open(self.proc_path())?, meta.size))
     }
 
     /// The content of a regular file of at most `limit` bytes.
     pub fn read(&self, limit: u64) -> io::Result<Vec<u8>> {
         use std::io::Read as _;
-        let file = self.open_file()?;
+        let (file, size) = self.open_sized()?;
         // What it says of its size spares growing, and no more: it may be wrong, and memory that nothing is put in costs nothing.
-        let size = file.metadata().map_or(0, |m| m.len()).min(limit);
         let mut content = Vec::new();
-        content.try_reserve(usize::try_from(size).unwrap_or_default().saturating_add(1))?;
+        content.try_reserve(usize::try_from(size.min(limit)).unwrap_or_default().saturating_add(1))?;
         file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > limit {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));

@@ -66,6 +66,30 @@ pub enum User {
     Alias(Bytes),
 }
 
+/// What may stand for an alias.
+pub trait MayBeAlias {
+    /// The alias's name, if it is one.
+    fn alias(&self) -> Option<&Bytes>;
+}
+
+impl MayBeAlias for User {
+    fn alias(&self) -> Option<&Bytes> {
+        if let User::Alias(name) = self { Some(name) } else { None }
+    }
+}
+
+impl MayBeAlias for Host {
+    fn alias(&self) -> Option<&Bytes> {
+        if let Host::Alias(name) = self { Some(name) } else { None }
+    }
+}
+
+impl MayBeAlias for Command {
+    fn alias(&self) -> Option<&Bytes> {
+        if let Command::Alias(name) = self { Some(name) } else { None }
+    }
+}
+
 /// A member of a host list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::ast::{
-    Alias, AliasKind, Bytes, Change, Command, Host, Item, ItemKind, Member, Members, Scope, Setting, Span,
-    User,
+    Alias, AliasKind, Bytes, Change, Command, Item, ItemKind, MayBeAlias, Member, Members, Scope, Setting,
+    Span,
 };
 use super::ere::{self, Refusal};
 use super::tree::{Problem, ProblemKind, Tree};
@@ -177,11 +177,7 @@ fn limit(value: &str) -> bool {
 /// it refuse the file, [`ProblemKind::Warning`] does not.
 pub fn check(tree: &Tree) -> Vec<Problem> {
     let mut check = Check::default();
-    for (number, file) in tree.files.iter().enumerate() {
-        for item in &file.items {
-            check.entry(tree, number, item);
-        }
-    }
+    tree.look(&mut |tree, file, item| check.entry(tree, file, item));
     check.finish(tree)
 }
 
@@ -205,9 +201,9 @@ impl Check {
             ItemKind::Defaults(d) => {
                 match &d.scope {
                     Scope::All => {}
-                    Scope::Users(l) => named.users(l, AliasKind::User),
-                    Scope::Runas(l) => named.users(l, AliasKind::Runas),
-                    Scope::Hosts(l) => named.hosts(l),
+                    Scope::Users(l) => named.aliases(AliasKind::User, l),
+                    Scope::Runas(l) => named.aliases(AliasKind::Runas, l),
+                    Scope::Hosts(l) => named.aliases(AliasKind::Host, l),
                     Scope::Commands(l) => named.commands(l),
                 }
                 for s in &d.settings {
@@ -219,21 +215,21 @@ impl Check {
             ItemKind::Aliases(list) => {
                 for a in list {
                     match &a.members {
-                        Members::Users(l) => named.users(l, a.kind),
-                        Members::Hosts(l) => named.hosts(l),
+                        Members::Users(l) => named.aliases(a.kind, l),
+                        Members::Hosts(l) => named.aliases(AliasKind::Host, l),
                         Members::Commands(l) => named.commands(l),
                     }
                 }
             }
             ItemKind::UserSpec(spec) => {
-                named.users(&spec.users, AliasKind::User);
+                named.aliases(AliasKind::User, &spec.users);
                 for p in &spec.privileges {
-                    named.hosts(&p.hosts);
+                    named.aliases(AliasKind::Host, &p.hosts);
                     for c in &p.commands {
                         named.commands(std::slice::from_ref(&c.command));
                         if let Some(runas) = &c.written.runas {
-                            named.users(&runas.users, AliasKind::Runas);
-                            named.users(&runas.groups, AliasKind::Runas);
+                            named.aliases(AliasKind::Runas, &runas.users);
+                            named.aliases(AliasKind::Runas, &runas.groups);
                         }
                     }
                 }
@@ -282,33 +278,23 @@ impl Named<'_> {
         }
     }
 
-    fn users(&mut self, list: &[Member<User>], kind: AliasKind) {
+    fn aliases(&mut self, kind: AliasKind, list: &[Member<impl MayBeAlias>]) {
         for m in list {
-            if let User::Alias(name) = &m.value {
+            if let Some(name) = m.value.alias() {
                 self.alias(kind, name, m.span);
             }
         }
     }
 
-    fn hosts(&mut self, list: &[Member<Host>]) {
-        for m in list {
-            if let Host::Alias(name) = &m.value {
-                self.alias(AliasKind::Host, name, m.span);
-            }
-        }
-    }
-
     fn commands(&mut self, list: &[Member<Command>]) {
+        self.aliases(AliasKind::Command, list);
         for m in list {
-            match &m.value {
-                Command::Alias(name) => self.alias(AliasKind::Command, name, m.span),
-                Command::Path(c) if c.path.first() == Some(&b'^') => {
-                    if ere::compile(&c.path).is_err_and(|e| e == Refusal::Invalid) {
-                        let why = "not a regular expression: it matches nothing".to_owned();
-                        self.wrong(m.span, ProblemKind::VisudoRefuses, why);
-                    }
-                }
-                Command::Path(_) | Command::All(_) => {}
+            if let Command::Path(c) = &m.value
+                && c.path.first() == Some(&b'^')
+                && ere::compile(&c.path).is_err_and(|e| e == Refusal::Invalid)
+            {
+                let why = "not a regular expression: it matches nothing".to_owned();
+                self.wrong(m.span, ProblemKind::VisudoRefuses, why);
             }
         }
     }
@@ -319,30 +305,14 @@ type Key<'t> = (AliasKind, &'t Bytes);
 
 /// The aliases that stand in an alias.
 fn inside(alias: &Alias) -> Vec<Key<'_>> {
-    let names: Vec<&Bytes> = match &alias.members {
-        Members::Users(l) => l
-            .iter()
-            .filter_map(|m| match &m.value {
-                User::Alias(name) => Some(name),
-                _ => None,
-            })
-            .collect(),
-        Members::Hosts(l) => l
-            .iter()
-            .filter_map(|m| match &m.value {
-                Host::Alias(name) => Some(name),
-                _ => None,
-            })
-            .collect(),
-        Members::Commands(l) => l
-            .iter()
-            .filter_map(|m| match &m.value {
-                Command::Alias(name) => Some(name),
-                _ => None,
-            })
-            .collect(),
-    };
-    names.into_iter().map(|name| (alias.kind, name)).collect()
+    fn names<T: MayBeAlias>(kind: AliasKind, list: &[Member<T>]) -> Vec<Key<'_>> {
+        list.iter().filter_map(|m| Some((kind, m.value.alias()?))).collect()
+    }
+    match &alias.members {
+        Members::Users(l) => names(alias.kind, l),
+        Members::Hosts(l) => names(alias.kind, l),
+        Members::Commands(l) => names(alias.kind, l),
+    }
 }
 
 /// Aliases that stand inside themselves, or lead to such.

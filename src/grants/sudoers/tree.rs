@@ -259,6 +259,13 @@ impl Tree {
         Parser::new(files, reading.clone(), Some(look)).read(main)
     }
 
+    /// Looks at each entry that was kept, file by file.
+    pub fn look(&self, look: &mut Look<'_>) {
+        for (number, file) in self.files.iter().enumerate() {
+            file.items.iter().for_each(|item| look(self, number, item));
+        }
+    }
+
     /// Reads one text by itself; its includes are not followed.
     pub fn read_text(path: &Path, text: &[u8], reading: &Reading) -> Tree {
         let files = Single { path: path.to_owned(), text: Arc::new(text.to_vec()) };
